@@ -1,0 +1,85 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Params(_message.Message):
+    __slots__ = ("metrics", "metrics_expiration_policy")
+    class MetricInfo(_message.Message):
+        __slots__ = ("namespace", "name", "instance_name", "description", "kind", "buckets", "label_names")
+        class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+            __slots__ = ()
+            UNSPECIFIED: _ClassVar[Params.MetricInfo.Kind]
+            GAUGE: _ClassVar[Params.MetricInfo.Kind]
+            COUNTER: _ClassVar[Params.MetricInfo.Kind]
+            DISTRIBUTION: _ClassVar[Params.MetricInfo.Kind]
+        UNSPECIFIED: Params.MetricInfo.Kind
+        GAUGE: Params.MetricInfo.Kind
+        COUNTER: Params.MetricInfo.Kind
+        DISTRIBUTION: Params.MetricInfo.Kind
+        class BucketsDefinition(_message.Message):
+            __slots__ = ("linear_buckets", "exponential_buckets", "explicit_buckets")
+            class Linear(_message.Message):
+                __slots__ = ("num_finite_buckets", "width", "offset")
+                NUM_FINITE_BUCKETS_FIELD_NUMBER: _ClassVar[int]
+                WIDTH_FIELD_NUMBER: _ClassVar[int]
+                OFFSET_FIELD_NUMBER: _ClassVar[int]
+                num_finite_buckets: int
+                width: float
+                offset: float
+                def __init__(self, num_finite_buckets: _Optional[int] = ..., width: _Optional[float] = ..., offset: _Optional[float] = ...) -> None: ...
+            class Exponential(_message.Message):
+                __slots__ = ("num_finite_buckets", "growth_factor", "scale")
+                NUM_FINITE_BUCKETS_FIELD_NUMBER: _ClassVar[int]
+                GROWTH_FACTOR_FIELD_NUMBER: _ClassVar[int]
+                SCALE_FIELD_NUMBER: _ClassVar[int]
+                num_finite_buckets: int
+                growth_factor: float
+                scale: float
+                def __init__(self, num_finite_buckets: _Optional[int] = ..., growth_factor: _Optional[float] = ..., scale: _Optional[float] = ...) -> None: ...
+            class Explicit(_message.Message):
+                __slots__ = ("bounds",)
+                BOUNDS_FIELD_NUMBER: _ClassVar[int]
+                bounds: _containers.RepeatedScalarFieldContainer[float]
+                def __init__(self, bounds: _Optional[_Iterable[float]] = ...) -> None: ...
+            LINEAR_BUCKETS_FIELD_NUMBER: _ClassVar[int]
+            EXPONENTIAL_BUCKETS_FIELD_NUMBER: _ClassVar[int]
+            EXPLICIT_BUCKETS_FIELD_NUMBER: _ClassVar[int]
+            linear_buckets: Params.MetricInfo.BucketsDefinition.Linear
+            exponential_buckets: Params.MetricInfo.BucketsDefinition.Exponential
+            explicit_buckets: Params.MetricInfo.BucketsDefinition.Explicit
+            def __init__(self, linear_buckets: _Optional[_Union[Params.MetricInfo.BucketsDefinition.Linear, _Mapping]] = ..., exponential_buckets: _Optional[_Union[Params.MetricInfo.BucketsDefinition.Exponential, _Mapping]] = ..., explicit_buckets: _Optional[_Union[Params.MetricInfo.BucketsDefinition.Explicit, _Mapping]] = ...) -> None: ...
+        NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        INSTANCE_NAME_FIELD_NUMBER: _ClassVar[int]
+        DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+        KIND_FIELD_NUMBER: _ClassVar[int]
+        BUCKETS_FIELD_NUMBER: _ClassVar[int]
+        LABEL_NAMES_FIELD_NUMBER: _ClassVar[int]
+        namespace: str
+        name: str
+        instance_name: str
+        description: str
+        kind: Params.MetricInfo.Kind
+        buckets: Params.MetricInfo.BucketsDefinition
+        label_names: _containers.RepeatedScalarFieldContainer[str]
+        def __init__(self, namespace: _Optional[str] = ..., name: _Optional[str] = ..., instance_name: _Optional[str] = ..., description: _Optional[str] = ..., kind: _Optional[_Union[Params.MetricInfo.Kind, str]] = ..., buckets: _Optional[_Union[Params.MetricInfo.BucketsDefinition, _Mapping]] = ..., label_names: _Optional[_Iterable[str]] = ...) -> None: ...
+    class MetricsExpirationPolicy(_message.Message):
+        __slots__ = ("metrics_expiry_duration", "expiry_check_interval_duration")
+        METRICS_EXPIRY_DURATION_FIELD_NUMBER: _ClassVar[int]
+        EXPIRY_CHECK_INTERVAL_DURATION_FIELD_NUMBER: _ClassVar[int]
+        metrics_expiry_duration: _duration_pb2.Duration
+        expiry_check_interval_duration: _duration_pb2.Duration
+        def __init__(self, metrics_expiry_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., expiry_check_interval_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    METRICS_EXPIRATION_POLICY_FIELD_NUMBER: _ClassVar[int]
+    metrics: _containers.RepeatedCompositeFieldContainer[Params.MetricInfo]
+    metrics_expiration_policy: Params.MetricsExpirationPolicy
+    def __init__(self, metrics: _Optional[_Iterable[_Union[Params.MetricInfo, _Mapping]]] = ..., metrics_expiration_policy: _Optional[_Union[Params.MetricsExpirationPolicy, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,13 @@
+from flotilla_protos.istio.policy.v1beta1 import type_pb2 as _type_pb2
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Template(_message.Message):
+    __slots__ = ("value",)
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    value: _type_pb2.Value
+    def __init__(self, value: _Optional[_Union[_type_pb2.Value, _Mapping]] = ...) -> None: ...
