@@ -1,0 +1,1 @@
+"""From the mesh and a proxy to the finished bytes of its resources; pure."""
