@@ -1,0 +1,43 @@
+"""A bounded memory of credentials that were verified, so that one is verified once and not at every renewal."""
+
+from __future__ import annotations
+
+import hashlib
+
+from .caller import Caller
+
+
+class Memo:
+    """Credential -> caller until the credential ends. Keys are hashes: no token is kept. Not thread-safe (one loop).
+
+    Peers choose the keys, so the number is bounded: when it is reached, all is forgotten and verified anew.
+    Only successes are kept; a refusal costs its verification each time.
+    """
+
+    def __init__(self, limit: int = 10_000) -> None:
+        self._limit = limit
+        self._callers: dict[bytes, Caller] = {}
+
+    def __len__(self) -> int:
+        return len(self._callers)
+
+    @staticmethod
+    def key(credential: bytes) -> bytes:
+        return hashlib.sha256(credential).digest()
+
+    def get(self, key: bytes, now: float) -> Caller | None:
+        """The caller of a credential that has not ended at `now`."""
+        caller = self._callers.get(key)
+        if caller is not None and caller.expires <= now:
+            del self._callers[key]
+            return None
+        return caller
+
+    def put(self, key: bytes, caller: Caller) -> None:
+        if len(self._callers) >= self._limit:
+            self._callers.clear()
+        self._callers[key] = caller
+
+    def clear(self) -> None:
+        """Forget all: what they were verified with has changed."""
+        self._callers.clear()
