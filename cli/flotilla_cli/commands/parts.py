@@ -1,0 +1,36 @@
+"""`flotilla stop` and `flotilla start`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flotilla_cli.commands.place import chosen_run_dir
+from flotilla_cli.errors import StartError
+from flotilla_cli.mesh import Mesh, MeshTimeout
+from flotilla_cli.status.view import Part
+
+READY_SECONDS = 20.0
+
+
+def stop(run_dir: Path | None, name: str, *, kill: bool) -> None:
+    Mesh.attach(chosen_run_dir(run_dir)).stop(name, kill=kill)
+    print(f"{name} is {'killed' if kill else 'stopped'}.")
+
+
+def start(run_dir: Path | None, name: str) -> None:
+    """Returns when the part is ready, or says what it still waits for; one that ended at once is an error."""
+    mesh = Mesh.attach(chosen_run_dir(run_dir))
+    mesh.start(name)
+    try:
+        part = mesh.wait_part(name, lambda part: part.ready or part.state == "died", seconds=READY_SECONDS)
+    except MeshTimeout:
+        part = mesh.status().part(name)
+    if part.state == "died":
+        raise StartError(f"{name} {part.reason}.", f"`flotilla logs {name}` shows more.")
+    print(describe(part))
+
+
+def describe(part: Part) -> str:
+    if part.ready:
+        return f"{part.name} is ready."
+    return f"{part.name} is started, but not ready yet: {part.reason or part.state}."

@@ -1,0 +1,3 @@
+"""What is to run: `processes.yaml` joined with the WorkloadEntries under `config/`. Start reading at
+`plan.py`.
+"""

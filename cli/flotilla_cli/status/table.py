@@ -1,0 +1,137 @@
+"""`flotilla status` for people: tables of services, workloads, and objects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from flotilla_cli.status.proxies import acknowledged
+from flotilla_cli.status.view import MeshStatus
+
+STYLES = {"running": "green", "ready": "green", "died": "red", "failed": "red", "stopped": "yellow"}
+
+
+def show(status: MeshStatus, console: Console | None = None) -> None:
+    """Prints the tables. Standing next to each state that is not good: why."""
+    console = console or Console(highlight=False)
+    about = status.raw["supervisor"]
+    console.print(f"Mesh from {about['directory']}, {about['phase']}, supervisor pid {about['pid']}")
+    console.print()
+    console.print(services_table(status))
+    console.print()
+    console.print(workloads_table(status, time.time()))
+    console.print()
+    if status.raw["objects"] is None:
+        console.print("What became of the configuration is not known: Galley does not answer.")
+        return
+    console.print(objects_table(status.objects))
+    for line in problems(status.raw["objects"]):
+        console.print(line, style="red", markup=False)
+
+
+def services_table(status: MeshStatus) -> Table:
+    rows = [
+        (
+            service.name,
+            _state(service.state),
+            str(service.pid or ""),
+            "yes" if service.ready else "no",
+            service.reason,
+        )
+        for service in status.services.values()
+    ]
+    return _table(("service", "state", "pid", "ready", "why not"), rows)
+
+
+def workloads_table(status: MeshStatus, now: float) -> Table:
+    taken = {workload["name"]: workload for workload in status.raw["workloads"]}
+    by_proxy = acknowledged(status.raw["proxies"])
+    rows = []
+    for name, part in status.workloads.items():
+        workload = taken[name]
+        certificate = workload["certificate"] or {}
+        rows.append(
+            (
+                name,
+                workload["address"],
+                _state(part.state),
+                str(part.pid or ""),
+                remaining(certificate.get("not_after"), now),
+                by_proxy.get(f"{name}.{workload['namespace']}", ""),
+                part.reason or str(certificate.get("last_error") or ""),
+            )
+        )
+    return _table(("workload", "address", "state", "pid", "certificate", "acknowledged", "why not"), rows)
+
+
+def objects_table(objects: Iterable[Mapping[str, Any]]) -> Table:
+    rows = []
+    for item in sorted(objects, key=lambda item: (item["kind"], item["namespace"], item["name"])):
+        report = (item.get("reports") or {}).get("pilot") or {}
+        name = f"{item['kind']}/{item['namespace']}/{item['name']}"
+        rows.append((name, item["version"], _state(item["state"]), *_taken(report)))
+    return _table(("object", "version", "Galley", "Pilot", "proxies"), rows)
+
+
+def problems(answer: Any) -> list[str]:
+    """A line for each problem of an object, and of a file that holds none."""
+    if not isinstance(answer, Mapping):
+        return []
+    lines = []
+    for item in answer.get("objects", ()):
+        name = f"{item['kind']}/{item['namespace']}/{item['name']}"
+        reported = ((item.get("reports") or {}).get("pilot") or {}).get("problems") or ()
+        lines += [_problem(name, problem) for problem in (*item.get("problems", ()), *reported)]
+    return lines + [_problem("", problem) for problem in answer.get("documents", ())]
+
+
+def remaining(not_after: object, now: float) -> str:
+    """Until when a certificate is valid, as the time that is left: seconds since the epoch or ISO 8601 in."""
+    if not not_after:
+        return ""
+    end = not_after if isinstance(not_after, int | float) else _parse(str(not_after))
+    left = int(end - now)
+    if left < 0:
+        return "expired"
+    if left < 120:
+        return f"{left} s left"
+    return f"{left // 60} min left" if left < 7200 else f"{left // 3600} h left"
+
+
+def _parse(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _taken(report: Mapping[str, Any]) -> tuple[str, str]:
+    if not report:
+        return "", ""
+    rejected = report.get("proxies_rejected") or 0
+    counts = f"{report.get('proxies_acknowledged', 0)} of {report.get('proxies_concerned', 0)}"
+    return "accepted" if report.get("accepted") else "refused", counts + (
+        f", {rejected} refused" if rejected else ""
+    )
+
+
+def _problem(name: str, problem: Mapping[str, Any]) -> str:
+    place = f"{problem['file']}:{problem.get('line') or 0}: " if problem.get("file") else ""
+    what = " ".join(filter(None, (name, problem.get("field"))))
+    return f"{place}{what + ': ' if what else ''}{problem.get('text', '')}"
+
+
+def _state(state: str) -> str:
+    style = STYLES.get(state)
+    return f"[{style}]{state}[/{style}]" if style else state
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
