@@ -10,7 +10,7 @@
         ├── KeysUnavailable     tokens cannot be verified now: no public keys (Unavailable)
         └── SignerUnusable      the signing certificate cannot sign now      (Internal)
 
-The text of a RequestRefused goes to the peer as it is: it never holds a token, a key or a path on Citadel's disk.
+The text of a RequestRefused goes to the peer as it is: it never holds a token, a key or a path of Citadel's.
 """
 
 from __future__ import annotations
@@ -56,14 +56,18 @@ class ImpersonationRefused(RequestRefused):
 class CsrRefused(RequestRefused):
     """The CSR is too long, unreadable, wrongly signed, has a weak key, or asks for what is not the caller's.
 
-    `parsed` is False where the request could not even be read (the two are counted apart).
+    `parsed` is False where the request could not even be read, `foreign_names` is True where it asks for
+    names that are not the caller's (each is counted apart).
     """
 
     reason = "csr"
 
-    def __init__(self, text: str, *, parsed: bool = True) -> None:
+    def __init__(self, text: str, *, parsed: bool = True, foreign_names: bool = False) -> None:
         super().__init__(text)
         self.parsed = parsed
+        self.foreign_names = foreign_names
+        if foreign_names:
+            self.reason = "csr-names"
 
 
 class LifetimeRefused(RequestRefused):

@@ -9,9 +9,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
-from hypothesis import strategies as st
-
 from flotilla_citadel.ca import profile
 from flotilla_citadel.ca.csr import read_csr
 from flotilla_citadel.ca.root import Root, make_root, read_root
@@ -19,6 +16,8 @@ from flotilla_citadel.ca.sign import Signer
 from flotilla_citadel.callers.caller import Caller
 from flotilla_citadel.callers.certificate import CertificateAuthenticator
 from flotilla_citadel.errors import CallerRefused
+from hypothesis import given
+from hypothesis import strategies as st
 
 IDENTITY = "spiffe://cluster.local/ns/default/sa/reviews"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -65,7 +64,9 @@ def reason_of(certificates: CertificateAuthenticator, der: bytes, at: datetime =
 
 
 @pytest.mark.parametrize("names", [(), ("istio-pilot", "istio-pilot.istio-system")])
-def test_a_workloads_certificate(names: tuple[str, ...], certificates: CertificateAuthenticator, leaf: MakeLeaf) -> None:
+def test_a_workloads_certificate(
+    names: tuple[str, ...], certificates: CertificateAuthenticator, leaf: MakeLeaf
+) -> None:
     der = leaf(names=names)
     first = certificates.caller(der, NOW.timestamp())
     assert first == Caller(IDENTITY, "certificate", (NOW + HOUR).timestamp())
@@ -95,7 +96,9 @@ def test_another_meshs_certificate(certificates: CertificateAuthenticator, leaf:
         ("https://cluster.local/ns/default/sa/reviews", "certificate-identity"),
     ],
 )
-def test_other_identities(identity: str, reason: str, certificates: CertificateAuthenticator, leaf: MakeLeaf) -> None:
+def test_other_identities(
+    identity: str, reason: str, certificates: CertificateAuthenticator, leaf: MakeLeaf
+) -> None:
     assert reason_of(certificates, leaf(identity)) == reason
 
 
@@ -117,7 +120,10 @@ def test_certificates_that_are_no_workloads(
 
 
 def test_the_root_itself_is_no_caller(certificates: CertificateAuthenticator, root: Root) -> None:
-    assert reason_of(certificates, root.certificate.public_bytes(serialization.Encoding.DER)) == "certificate-profile"
+    assert (
+        reason_of(certificates, root.certificate.public_bytes(serialization.Encoding.DER))
+        == "certificate-profile"
+    )
 
 
 def test_any_bytes_are_refused_cleanly(certificates: CertificateAuthenticator, leaf: MakeLeaf) -> None:

@@ -9,11 +9,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-
 from flotilla_citadel.ca.csr import MAX_CSR_BYTES, read_csr
 from flotilla_citadel.errors import CsrRefused
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 IDENTITY = "spiffe://cluster.local/ns/default/sa/reviews"
 KEYS: dict[str, Callable[[], object]] = {
@@ -100,7 +99,7 @@ def whole(make_csr: Callable[..., str]) -> bytes:
 @settings(max_examples=300)
 @given(data=st.data())
 def test_any_damage_is_refused_or_harmless(data: st.DataObject, whole: bytes) -> None:
-    """A CSR with bytes changed, cut or added is refused, or reads as a request whose signature still holds."""
+    """A CSR with bytes changed, cut or added is refused, or what is read from it is unchanged."""
     der = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(der) - 1))

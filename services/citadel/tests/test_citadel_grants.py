@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-
 from flotilla_citadel.ca.grants import check_names, control_plane_grants, service_names
 from flotilla_citadel.errors import CsrRefused
 
 PILOT = "spiffe://mesh.example/ns/istio-system/sa/istio-pilot-service-account"
 GRANTS = control_plane_grants(
-    {"istio-pilot-service-account": ["istio-pilot"], "istio-mixer-service-account": ["istio-mixer", "istio-policy"]},
+    {
+        "istio-pilot-service-account": ["istio-pilot"],
+        "istio-mixer-service-account": ["istio-mixer", "istio-policy"],
+    },
     trust_domain="mesh.example",
     namespace="istio-system",
     domain="cluster.local",
@@ -41,7 +43,10 @@ def test_asking_for_ones_own_names_is_fine(asked: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("asked", "shown"),
     [
-        (("spiffe://mesh.example/ns/istio-system/sa/admin",), "'spiffe://mesh.example/ns/istio-system/sa/admin'"),
+        (
+            ("spiffe://mesh.example/ns/istio-system/sa/admin",),
+            "'spiffe://mesh.example/ns/istio-system/sa/admin'",
+        ),
         ((PILOT, "istio-galley"), "'istio-galley'"),
         ((PILOT + "/",), f"'{PILOT}/'"),
         ((PILOT.upper(),), "'SPIFFE"),

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from flotilla_citadel.ca.lifetime import Lifetimes
 from flotilla_citadel.errors import LifetimeRefused
+from hypothesis import given
+from hypothesis import strategies as st
 
 RULE = Lifetimes(default=timedelta(hours=24), maximum=timedelta(days=90))
 MAXIMUM = 90 * 86400
@@ -25,7 +24,9 @@ def test_what_is_granted(asked: int, granted: int) -> None:
 
 @pytest.mark.parametrize("asked", [MAXIMUM + 1, 91 * 86400, 2**63 - 1])
 def test_more_than_the_maximum_is_an_error(asked: int) -> None:
-    with pytest.raises(LifetimeRefused, match=f"requested TTL {asked}s is greater than the max allowed TTL 7776000s"):
+    with pytest.raises(
+        LifetimeRefused, match=f"requested TTL {asked}s is greater than the max allowed TTL 7776000s"
+    ):
         RULE.granted(asked)
 
 

@@ -8,7 +8,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-
 from flotilla_citadel.ca import profile
 from flotilla_citadel.ca.root import RootPem, make_root, read_root
 from flotilla_citadel.errors import StartRefused
@@ -18,7 +17,11 @@ GOOD = make_root("mesh.example", NOW)
 
 
 def certificate(
-    key: ec.EllipticCurvePrivateKey, *, ca: bool = True, usage: str = "key_cert_sign", signed_by: object = None
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    ca: bool = True,
+    usage: str = "key_cert_sign",
+    signed_by: object = None,
 ) -> bytes:
     """A self-made certificate for `key`."""
     name = profile.organisation("mesh.example")
@@ -42,7 +45,11 @@ OTHER = ec.generate_private_key(ec.SECP256R1())
 
 def test_a_new_root_field_by_field() -> None:
     root = read_root(GOOD, NOW).certificate
-    assert root.subject == root.issuer == x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "mesh.example")])
+    assert (
+        root.subject
+        == root.issuer
+        == x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "mesh.example")])
+    )
     assert isinstance(root.public_key(), ec.EllipticCurvePublicKey)
     assert root.not_valid_after_utc == NOW + timedelta(days=3650)
     assert root.not_valid_before_utc == NOW - profile.CLOCK_SKEW
@@ -63,7 +70,10 @@ def test_a_key_written_as_pkcs8_is_taken() -> None:
 @pytest.mark.parametrize(
     ("pem", "said"),
     [
-        (RootPem(make_root("mesh.example", NOW).key, GOOD.certificate), "the private key does not belong to the"),
+        (
+            RootPem(make_root("mesh.example", NOW).key, GOOD.certificate),
+            "the private key does not belong to the",
+        ),
         (RootPem(b"", GOOD.certificate), "the private key is not a plain PEM key"),
         (RootPem(GOOD.certificate, GOOD.certificate), "the private key is not a plain PEM key"),
         (RootPem(pem_of(KEY, b"secret"), certificate(KEY)), "the private key is not a plain PEM key"),

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
-
 from flotilla_citadel.ca import profile
 from flotilla_citadel.ca.csr import read_csr
 from flotilla_citadel.ca.root import Root, make_root, read_root
@@ -34,7 +33,9 @@ def now() -> datetime:
 def issue(signer: Signer, make_csr: Callable[..., str], now: datetime) -> Callable[..., IssuedCertificate]:
     """Sign a CSR that asks for nothing; keywords change what it is."""
 
-    def signed(by: Signer = signer, names: tuple[str, ...] = (), life: timedelta = DAY, **csr: object) -> IssuedCertificate:
+    def signed(
+        by: Signer = signer, names: tuple[str, ...] = (), life: timedelta = DAY, **csr: object
+    ) -> IssuedCertificate:
         return by.sign(read_csr(make_csr(**csr)), IDENTITY, names, life, now)
 
     return signed
@@ -119,7 +120,9 @@ def test_dates_beyond_2049(make_csr: Callable[..., str]) -> None:
     """From 2050 on, X.509 writes times in another form."""
     later = datetime(2049, 12, 31, 23, 0, tzinfo=UTC)
     signer = Signer(read_root(make_root("cluster.local", later), later))
-    assert leaf_of(signer.sign(read_csr(make_csr()), IDENTITY, (), DAY, later)).not_valid_after_utc.year == 2050
+    assert (
+        leaf_of(signer.sign(read_csr(make_csr()), IDENTITY, (), DAY, later)).not_valid_after_utc.year == 2050
+    )
 
 
 def other_signers(now: datetime) -> dict[str, Signer]:
@@ -142,7 +145,9 @@ def other_signers(now: datetime) -> dict[str, Signer]:
 
 
 def test_other_kinds_of_root(issue: Callable[..., IssuedCertificate], now: datetime) -> None:
-    """The signature is the signer's default, whatever the CSR was signed with, and a missing key id stays missing."""
+    """The signature is the signer's default, whatever the CSR was signed with, and a missing key id stays
+    missing.
+    """
     for kind, signer in other_signers(now).items():
         leaf = leaf_of(issue(by=signer))
         assert isinstance(leaf.signature_hash_algorithm, hashes.SHA384 if kind == "P-384" else hashes.SHA256)
@@ -151,18 +156,31 @@ def test_other_kinds_of_root(issue: Callable[..., IssuedCertificate], now: datet
 
 
 @pytest.mark.parametrize("kind", ["P-256", "RSA"])
-def test_openssl_verifies_the_path(kind: str, issue: Callable[..., IssuedCertificate], tmp_path: Path) -> None:
+def test_openssl_verifies_the_path(
+    kind: str, issue: Callable[..., IssuedCertificate], tmp_path: Path
+) -> None:
     key = rsa.generate_private_key(65537, 2048) if kind == "RSA" else None
     chain = issue(key=key).chain
     (tmp_path / "leaf.pem").write_text(chain[0])
     (tmp_path / "root.pem").write_text(chain[-1])
     for purpose in ("sslserver", "sslclient"):
-        command = ["openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", "root.pem", "leaf.pem"]
+        command = [
+            "openssl",
+            "verify",
+            "-x509_strict",
+            "-purpose",
+            purpose,
+            "-CAfile",
+            "root.pem",
+            "leaf.pem",
+        ]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.stdout.strip() == "leaf.pem: OK", done.stderr
 
 
-def test_cryptography_verifies_the_path(issue: Callable[..., IssuedCertificate], root: Root, now: datetime) -> None:
+def test_cryptography_verifies_the_path(
+    issue: Callable[..., IssuedCertificate], root: Root, now: datetime
+) -> None:
     issued = issue(names=NAMES)
     policy = PolicyBuilder().store(Store([root.certificate])).time(now)
     verified = policy.build_client_verifier().verify(leaf_of(issued), [])
@@ -170,7 +188,9 @@ def test_cryptography_verifies_the_path(issue: Callable[..., IssuedCertificate],
     policy.build_server_verifier(x509.DNSName(NAMES[1])).verify(leaf_of(issued), [])
 
 
-def test_a_peer_whose_clock_is_slow_accepts_leaf_and_root(signer: Signer, make_csr: Callable[..., str]) -> None:
+def test_a_peer_whose_clock_is_slow_accepts_leaf_and_root(
+    signer: Signer, make_csr: Callable[..., str]
+) -> None:
     made = datetime.now(UTC)
     fresh = Signer(read_root(make_root("cluster.local", made), made))
     issued = fresh.sign(read_csr(make_csr()), IDENTITY, (), DAY, made)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
 from flotilla_citadel.ca.root import RootPem, make_root
 from flotilla_citadel.errors import StartRefused
 from flotilla_citadel.publish.root_file import publish_root
@@ -75,7 +74,9 @@ def test_a_key_that_others_can_use_is_refused(stored: Path, wide: int) -> None:
 
 def test_a_key_of_another_root_is_refused(stored: Path) -> None:
     (stored / KEY).write_bytes(new_root().key)
-    with pytest.raises(StartRefused, match=f"{stored}: the private key does not belong to the certificate.*never repl"):
+    with pytest.raises(
+        StartRefused, match=f"{stored}: the private key does not belong to the certificate.*never repl"
+    ):
         establish_root(FileStore(stored.parent), new_root, NOW)
 
 
@@ -87,7 +88,9 @@ def test_half_a_pair_is_refused_and_left_alone(stored: Path, missing: str) -> No
     assert len(os.listdir(stored)) == 1
 
 
-@pytest.mark.parametrize(("name", "data"), [(KEY, b""), (KEY, b"\x00\xff"), (CERTIFICATE, b""), (CERTIFICATE, b"x")])
+@pytest.mark.parametrize(
+    ("name", "data"), [(KEY, b""), (KEY, b"\x00\xff"), (CERTIFICATE, b""), (CERTIFICATE, b"x")]
+)
 def test_damaged_files_are_refused_and_left_alone(stored: Path, name: str, data: bytes) -> None:
     (stored / name).write_bytes(data)
     with pytest.raises(StartRefused, match=str(stored)):
@@ -103,11 +106,11 @@ def test_files_that_are_too_long_are_not_read(stored: Path) -> None:
 
 def test_a_folder_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StartRefused, match="cannot be read: Not a directory"):
+    with pytest.raises(StartRefused, match=r"cannot be read: Not a directory"):
         FileStore(tmp_path / "file").load()
-    with pytest.raises(StartRefused, match="the root cannot be stored: .* store_dir"):
+    with pytest.raises(StartRefused, match=r"the root cannot be stored: .* store_dir"):
         FileStore(tmp_path / "file").create(new_root())
-    with pytest.raises(StartRefused, match="cannot be published: .* publish_root_file"):
+    with pytest.raises(StartRefused, match=r"cannot be published: .* publish_root_file"):
         publish_root(tmp_path / "file" / "root-cert.pem", "pem")
 
 

@@ -1,4 +1,4 @@
-"""Tokens: every reason to refuse one has its own word and its own sentence, and a good one is verified once."""
+"""Tokens: every reason to refuse one has its word and its sentence, and a good one is verified once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hypothesis import given
-from hypothesis import strategies as st
-
 from flotilla_citadel.callers.caller import Caller
 from flotilla_citadel.callers.jwks import JwksFile
 from flotilla_citadel.callers.memo import Memo
 from flotilla_citadel.callers.token import MAX_TOKEN_BYTES, TokenAuthenticator
 from flotilla_citadel.errors import CallerRefused, KeysUnavailable
+from hypothesis import given
+from hypothesis import strategies as st
 
 IDENTITY = "spiffe://cluster.local/ns/default/sa/reviews"
 HOUR = 3600
@@ -64,14 +63,22 @@ def test_other_good_tokens(claims: dict[str, Any], tokens: TokenAuthenticator, i
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"exp": now() - 1}, "expired-token", "the token has expired: send a fresh one"),
     ({"nbf": now() + HOUR}, "early-token", "the token is not valid yet"),
-    ({"aud": ["kubernetes"]}, "token-audience", "for another audience: one for istio-ca or flotilla is needed"),
+    (
+        {"aud": ["kubernetes"]},
+        "token-audience",
+        "for another audience: one for istio-ca or flotilla is needed",
+    ),
     ({"aud": []}, "token-claims", "the token lacks the claim 'aud'"),
     ({"aud": None}, "token-claims", "the token lacks the claim 'aud'"),
     ({"exp": None}, "token-claims", "the token lacks the claim 'exp'"),
     ({"iss": None}, "token-claims", "the token lacks the claim 'iss'"),
     ({"sub": None}, "token-claims", "the token lacks the claim 'sub'"),
     ({"iss": "https://elsewhere.example"}, "token-issuer", "not from the issuer https://tokens.example"),
-    ({"sub": "alice"}, "token-subject", "the token's subject is not system:serviceaccount:<namespace>:<name>"),
+    (
+        {"sub": "alice"},
+        "token-subject",
+        "the token's subject is not system:serviceaccount:<namespace>:<name>",
+    ),
     ({"sub": "system:serviceaccount:default"}, "token-subject", "the token's subject is not"),
     ({"sub": "system:serviceaccount::reviews"}, "token-subject", "the namespace in the credential"),
     ({"sub": "system:serviceaccount:default:"}, "token-subject", "the service account in the credential"),
@@ -85,7 +92,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("claims", "reason", "text"), REFUSED)
-def test_refused_claims(claims: dict[str, Any], reason: str, text: str, tokens: TokenAuthenticator, issuer: Any) -> None:
+def test_refused_claims(
+    claims: dict[str, Any], reason: str, text: str, tokens: TokenAuthenticator, issuer: Any
+) -> None:
     with pytest.raises(CallerRefused, match=text.replace("?", r"\?")) as caught:
         tokens.caller(issuer.token(**claims), now())
     assert caught.value.reason == reason
@@ -94,7 +103,10 @@ def test_refused_claims(claims: dict[str, Any], reason: str, text: str, tokens: 
 def unsigned(**header: Any) -> str:
     """A token with no signature, as in the best known attack on JWT libraries."""
     parts = [header, {"iss": "https://tokens.example", "aud": "istio-ca", "exp": now() + HOUR, "sub": "x"}]
-    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."
+    return (
+        ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+        + "."
+    )
 
 
 def signed_with_the_public_key(issuer: Any) -> str:
@@ -122,7 +134,10 @@ def signed_with_the_public_key(issuer: Any) -> str:
         (lambda issuer, stranger: "", "malformed-token"),
         (lambda issuer, stranger: "a.b.c", "malformed-token"),
         (lambda issuer, stranger: "\udc80.\x00.é", "malformed-token"),
-        (lambda issuer, stranger: base64.urlsafe_b64encode(b"[" * 9000).decode() + ".e30.", "malformed-token"),
+        (
+            lambda issuer, stranger: base64.urlsafe_b64encode(b"[" * 9000).decode() + ".e30.",
+            "malformed-token",
+        ),
         (lambda issuer, stranger: "x" * (MAX_TOKEN_BYTES + 1), "token-too-long"),
     ],
 )
@@ -168,11 +183,14 @@ def test_a_verified_token_is_remembered_until_it_ends(tokens: TokenAuthenticator
     token = issuer.token(exp=end)
     first = tokens.caller(token, now())
     assert tokens.caller(token, now()) is first
-    # The memory answers by the caller's clock, so at its end the token is verified again (and is, by today's clock, good).
+    # The memory answers by the caller's clock, so at its end the token is verified again (and is, by today's
+    # clock, good).
     assert tokens.caller(token, end) is not first
 
 
-def test_a_withdrawn_key_ends_what_it_verified(tokens: TokenAuthenticator, issuer: Any, stranger: Any) -> None:
+def test_a_withdrawn_key_ends_what_it_verified(
+    tokens: TokenAuthenticator, issuer: Any, stranger: Any
+) -> None:
     token = issuer.token()
     tokens.caller(token, now())
     stranger.path = issuer.path

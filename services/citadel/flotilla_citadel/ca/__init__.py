@@ -1,1 +1,1 @@
-"""The authority: what a request must be, what a certificate looks like, the root, signing. Pure: no I/O, no clock."""
+"""The authority: what a request must be, what a certificate looks like, the root, signing. Pure."""

@@ -1,4 +1,4 @@
-"""Reading a signing request: bounded, its signature verified, its key strong enough, what it asks for listed."""
+"""Reading a signing request: bounded, its signature verified, its key strong enough, its names listed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from ..errors import CsrRefused
+from flotilla_citadel.errors import CsrRefused
 
 MAX_CSR_BYTES = 16 * 1024  # an RSA-4096 request with a few names is under 3 KiB
 RSA_BITS = (2048, 8192)  # below is weak; above, verifying costs the signer too much
@@ -22,8 +22,8 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 class SigningRequest:
     """What is taken from a CSR: the key, whether a common name was given, and the names that it asks for.
 
-    `names` holds every subject alternative name as text (URIs and DNS names as they are, others as `kind:value`);
-    they are only compared with what the caller may have, and never copied into a certificate.
+    `names` holds every subject alternative name as text (URIs and DNS names as they are, others as
+    `kind:value`); they are only compared with what the caller may have, and never copied into a certificate.
     """
 
     public_key: PublicKey
@@ -32,7 +32,7 @@ class SigningRequest:
 
 
 def read_csr(pem: str) -> SigningRequest:
-    """The request in `pem` (the first PEM block counts). Raises CsrRefused for anything else, whatever the bytes."""
+    """The request in `pem` (its first PEM block). Raises CsrRefused for anything else, whatever the bytes."""
     if len(pem) > MAX_CSR_BYTES:
         raise CsrRefused(f"the CSR has {len(pem)} bytes, at most {MAX_CSR_BYTES} are taken", parsed=False)
     if not pem.strip():
@@ -49,7 +49,9 @@ def read_csr(pem: str) -> SigningRequest:
     except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise CsrRefused(f"the CSR cannot be read: {_first_line(error)}", parsed=False) from error
     if not signed:
-        raise CsrRefused("the CSR's signature does not fit its key: whoever sent it does not hold the private key")
+        raise CsrRefused(
+            "the CSR's signature does not fit its key: whoever sent it does not hold the private key"
+        )
     return request
 
 

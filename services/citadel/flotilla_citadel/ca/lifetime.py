@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ..errors import LifetimeRefused
+from flotilla_citadel.errors import LifetimeRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Lifetimes:
     maximum: timedelta
 
     def granted(self, requested_seconds: int) -> timedelta:
-        """The life for a request: zero or less means the default; more than the maximum raises LifetimeRefused."""
+        """The life for a request: the default for zero or less, LifetimeRefused above the maximum."""
         if requested_seconds <= 0:
             return self.default
         # Compared as whole numbers: a 64-bit number of seconds is more than a timedelta can hold.

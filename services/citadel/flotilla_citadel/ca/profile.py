@@ -1,8 +1,8 @@
 """What the certificates look like: reference/citadel.md section 2.5, as data that is built once.
 
-A leaf has an empty subject (a common name only when the CSR has one), a critical subject alternative name, and lives
-from two minutes ago, so that a peer whose clock is behind accepts it at once. A CA may sign certificates and
-nothing else.
+A leaf has an empty subject (a common name only when the CSR has one), a critical subject alternative name,
+and lives from two minutes ago, so that a peer whose clock is behind accepts it at once. A CA may sign
+certificates and nothing else.
 """
 
 from __future__ import annotations
@@ -26,10 +26,17 @@ LEAF_PURPOSES = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, Extended
 
 def key_usage(*allowed: str) -> x509.KeyUsage:
     """The key usage that allows what is named and nothing else."""
-    every = (
-        "digital_signature content_commitment key_encipherment data_encipherment key_agreement "
-        "key_cert_sign crl_sign encipher_only decipher_only"
-    ).split()
+    every = [
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    ]
     return x509.KeyUsage(**{name: name in allowed for name in every})
 
 
@@ -57,7 +64,7 @@ def alternative_names(identity: str, dns_names: tuple[str, ...]) -> x509.Subject
 
 
 def subject_key_id(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> x509.SubjectKeyIdentifier:
-    """RFC 7093 method 1, as Go makes it since 1.25: the first 160 bits of SHA-256 over the public key's bits."""
+    """RFC 7093 method 1, as Go 1.25 makes it: the first 160 bits of SHA-256 over the public key's bits."""
     if isinstance(key, ec.EllipticCurvePublicKey):
         bits = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
     else:
@@ -68,7 +75,7 @@ def subject_key_id(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> x509.Su
 
 
 def authority_key_id(signer: x509.Certificate) -> x509.AuthorityKeyIdentifier | None:
-    """The signer's own key id, copied and never made anew; None for a signer without one (roots of Istio 1.4)."""
+    """The signer's own key id, copied, never made anew; None where it has none (roots of Istio 1.4)."""
     try:
         found = signer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     except x509.ExtensionNotFound:

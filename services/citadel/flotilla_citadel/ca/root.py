@@ -9,8 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from ..errors import StartRefused
-from . import profile
+from flotilla_citadel.ca import profile
+from flotilla_citadel.errors import StartRefused
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -67,7 +67,7 @@ def make_root(trust_domain: str, now: datetime, lifetime: timedelta = profile.RO
 
 
 def read_root(pem: RootPem, now: datetime) -> Root:
-    """The root in `pem`. Raises StartRefused, in words that end a sentence begun with the place, when it may not sign."""
+    """The root in `pem`. StartRefused when it may not sign; the caller puts the place before its words."""
     key = _read_key(pem.key)
     certificate = _read_certificate(pem.certificate)
     if _public_bytes(key.public_key()) != _public_bytes(certificate.public_key()):
@@ -76,7 +76,9 @@ def read_root(pem: RootPem, now: datetime) -> Root:
         raise StartRefused("the certificate is not a CA's (basicConstraints CA:TRUE, keyUsage keyCertSign)")
     _check_self_signed(certificate)
     if certificate.not_valid_after_utc <= now:
-        raise StartRefused(f"the certificate expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC")
+        raise StartRefused(
+            f"the certificate expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC"
+        )
     return Root(key, certificate)
 
 

@@ -13,10 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ..errors import SignerUnusable
-from . import profile
-from .csr import SigningRequest
-from .root import PrivateKey, Root
+from flotilla_citadel.ca import profile
+from flotilla_citadel.ca.csr import SigningRequest
+from flotilla_citadel.ca.root import PrivateKey, Root
+from flotilla_citadel.errors import SignerUnusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,17 @@ class Signer:
         self._expires = root.certificate.not_valid_after_utc
 
     def sign(
-        self, request: SigningRequest, identity: str, dns_names: tuple[str, ...], life: timedelta, now: datetime
+        self,
+        request: SigningRequest,
+        identity: str,
+        dns_names: tuple[str, ...],
+        life: timedelta,
+        now: datetime,
     ) -> IssuedCertificate:
         """A certificate for `identity` (and `dns_names`), whatever names the request holds.
 
-        Valid from two minutes before `now` (aware, UTC) for `life` from `now`, but never longer than the root.
-        Raises SignerUnusable when the root has expired.
+        Valid from two minutes before `now` (aware, UTC) for `life` from `now`, but never longer than the
+        root. Raises SignerUnusable when the root has expired.
         """
         now = now.replace(microsecond=0)
         if now >= self._expires:
@@ -74,7 +79,7 @@ class Signer:
         return IssuedCertificate((leaf, self.root_pem), identity, dns_names, serial, not_before, not_after)
 
 
-def _hash_for(key: PrivateKey) -> hashes.HashAlgorithm:
+def _hash_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
     """The signer's default, never what the CSR was signed with: SHA-384 for P-384, SHA-256 for the others."""
     if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.key_size > 256:
         return hashes.SHA384()

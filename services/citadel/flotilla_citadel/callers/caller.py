@@ -8,7 +8,7 @@ from typing import Literal
 
 from flotilla_shared.model.spiffe import spiffe_id
 
-from ..errors import CallerRefused
+from flotilla_citadel.errors import CallerRefused
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -16,7 +16,7 @@ SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What came with a call: the bearer token (without its prefix) and the DER of the client's leaf, if any."""
+    """What came with a call: the bearer token without its prefix, the DER of the client's leaf, if any."""
 
     token: str | None = None
     certificate_der: bytes | None = None
@@ -32,8 +32,9 @@ class Caller:
 
 
 def workload_identity(trust_domain: str, namespace: str, service_account: str, reason: str) -> str:
-    """The SPIFFE id for names that a credential brought. Raises CallerRefused(reason) unless they are Kubernetes names:
-    a name with `/` or `,` in it could otherwise spell somebody else's identity."""
+    """The SPIFFE id for names that a credential brought. Raises CallerRefused(reason) unless they are
+    Kubernetes names: a name with `/` or `,` in it could otherwise spell somebody else's identity.
+    """
     if not NAMESPACE.fullmatch(namespace):
         raise CallerRefused(reason, "the namespace in the credential is not a valid Kubernetes name")
     if not SERVICE_ACCOUNT.fullmatch(service_account):

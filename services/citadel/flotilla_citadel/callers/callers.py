@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..errors import CallerRefused, RequestRefused
-from .caller import Caller, Credentials
-from .certificate import CertificateAuthenticator
-from .token import TokenAuthenticator
+from flotilla_citadel.callers.caller import Caller, Credentials
+from flotilla_citadel.callers.certificate import CertificateAuthenticator
+from flotilla_citadel.callers.token import TokenAuthenticator
+from flotilla_citadel.errors import CallerRefused, RequestRefused
 
 
 class Callers:
-    """Client certificate first, then token (Istio's order); the first that holds wins. One loop's, as its parts are."""
+    """Client certificate first, then token (Istio's order); the first that holds wins. One loop's."""
 
     def __init__(self, certificates: CertificateAuthenticator, tokens: TokenAuthenticator | None) -> None:
         self._certificates = certificates
@@ -37,11 +37,11 @@ class Callers:
 
 
 def _joined(refusals: list[RequestRefused]) -> RequestRefused:
-    """One refusal for all: the last one decides the answer's kind, since it is the one that could still have held."""
+    """One refusal for all: the last one, which could still have held, decides the answer's kind."""
     if not refusals:
         return CallerRefused(
             "no-credentials",
-            "no caller identity: send a token (authorization: Bearer ...) or a client certificate of this mesh",
+            "no caller identity: send a token (authorization: Bearer ...) or this mesh's client certificate",
         )
     if len(refusals) == 1 or not isinstance(refusals[-1], CallerRefused):
         return refusals[-1]

@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import ExtendedKeyUsageOID
-
 from flotilla_shared.model.spiffe import parse_spiffe
 
-from ..errors import CallerRefused
-from .caller import Caller, workload_identity
-from .memo import Memo
+from flotilla_citadel.callers.caller import Caller, workload_identity
+from flotilla_citadel.callers.memo import Memo
+from flotilla_citadel.errors import CallerRefused
 
 MAX_CERTIFICATE_BYTES = 64 * 1024
 
@@ -20,8 +19,8 @@ MAX_CERTIFICATE_BYTES = 64 * 1024
 class CertificateAuthenticator:
     """Verifies client certificates against the root. Not thread-safe: it belongs to one loop.
 
-    TLS has verified the chain when the connection was opened; a connection outlives that moment, so the life is
-    checked again at each call, and the signature once for each certificate.
+    TLS has verified the chain when the connection was opened; a connection outlives that moment, so the life
+    is checked again at each call, and the signature once for each certificate.
     """
 
     def __init__(self, *, root: x509.Certificate, trust_domain: str) -> None:
@@ -30,7 +29,7 @@ class CertificateAuthenticator:
         self._memo = Memo()
 
     def caller(self, der: bytes, now: float) -> Caller:
-        """Who holds the certificate at `now`. Raises CallerRefused with the one thing that is wrong."""
+        """Who holds the certificate at `now`. Raises CallerRefused, saying what is wrong."""
         if len(der) > MAX_CERTIFICATE_BYTES:
             raise CallerRefused("malformed-certificate", "the client certificate is too long")
         key = Memo.key(der)
@@ -57,11 +56,13 @@ class CertificateAuthenticator:
             found = parse_spiffe(_only_uri(certificate))
         except ValueError as error:
             raise CallerRefused(
-                "certificate-identity", "the client certificate's URI is not spiffe://<domain>/ns/<ns>/sa/<sa>"
+                "certificate-identity",
+                "the client certificate's URI is not spiffe://<domain>/ns/<ns>/sa/<sa>",
             ) from error
         if found.trust_domain != self._trust_domain:
             raise CallerRefused(
-                "foreign-trust-domain", f"the client certificate is not of the trust domain {self._trust_domain}"
+                "foreign-trust-domain",
+                f"the client certificate is not of the trust domain {self._trust_domain}",
             )
         return workload_identity(
             self._trust_domain, found.namespace, found.service_account, "certificate-identity"
@@ -76,7 +77,9 @@ def _check_life(certificate: x509.Certificate, now: float) -> None:
             f"the client certificate expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC",
         )
     if moment < certificate.not_valid_before_utc:
-        raise CallerRefused("early-certificate", "the client certificate is not valid yet: compare the clocks")
+        raise CallerRefused(
+            "early-certificate", "the client certificate is not valid yet: compare the clocks"
+        )
 
 
 def _only_uri(certificate: x509.Certificate) -> str:

@@ -10,12 +10,14 @@ from typing import Any
 
 import jwt
 
-from ..errors import KeysUnavailable
+from flotilla_citadel.errors import KeysUnavailable
 
 MAX_JWKS_BYTES = 1024 * 1024
 MAX_KEYS = 64
 # Public-key algorithms only: with a shared secret whoever verifies could also sign.
-ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
+ALGORITHMS = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ def read_keys(data: bytes) -> KeySet:
     document = json.loads(data)
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
-        raise ValueError('it is not a JWKS document: an object with a list "keys"')
+        raise ValueError('it is not a JWKS document: an object with a list "keys"')  # noqa: TRY004  # a document's fault, no caller's
     if len(entries) > MAX_KEYS:
         raise ValueError(f"it holds {len(entries)} keys, at most {MAX_KEYS} are taken")
     keys = tuple(key for entry in entries if (key := _usable(entry)) is not None)
@@ -45,7 +47,7 @@ def read_keys(data: bytes) -> KeySet:
 
 
 def _usable(entry: object) -> VerificationKey | None:
-    """None for what cannot verify: other kinds of key, shared secrets, keys meant for encryption, private keys."""
+    """None for what cannot verify: shared secrets, private keys, keys for encryption, other kinds."""
     if not isinstance(entry, dict) or "d" in entry or entry.get("use") not in (None, "sig"):
         return None
     try:
@@ -59,10 +61,11 @@ def _usable(entry: object) -> VerificationKey | None:
 
 
 class JwksFile:
-    """The keys in a file. Each call of `keys` looks whether the file is another one or has changed (one stat).
+    """The keys in a file. Each call of `keys` looks, with one stat, whether the file has changed.
 
-    A broken or missing file never takes away keys that were read before: `problem` says what is wrong with it.
-    `generation` grows whenever the keys change, so that what was verified with the old ones can be forgotten.
+    A broken or missing file never takes away keys that were read before: `problem` says what is wrong with
+    it. `generation` grows whenever the keys change, so that what was verified with the old ones can be
+    forgotten.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,7 +86,8 @@ class JwksFile:
             self._read()
         if not self._keys:
             raise KeysUnavailable(
-                "tokens cannot be verified now, because the keys of their issuer cannot be read", detail=self.problem
+                "tokens cannot be verified now, because the keys of their issuer cannot be read",
+                detail=self.problem,
             )
         return self._keys
 
@@ -92,7 +96,7 @@ class JwksFile:
             with self.path.open("rb") as file:
                 data = file.read(MAX_JWKS_BYTES + 1)
             if len(data) > MAX_JWKS_BYTES:
-                raise ValueError(f"it is longer than {MAX_JWKS_BYTES} bytes")  # noqa: TRY301
+                raise ValueError(f"it is longer than {MAX_JWKS_BYTES} bytes")
             keys = read_keys(data)
         except (OSError, ValueError, RecursionError) as error:
             self.problem = f"{self.path}: {error.strerror if isinstance(error, OSError) else error}"

@@ -1,14 +1,15 @@
-"""A bounded memory of credentials that were verified, so that one is verified once and not at every renewal."""
+"""A bounded memory of verified credentials: each is verified once, and not at every renewal."""
 
 from __future__ import annotations
 
 import hashlib
 
-from .caller import Caller
+from flotilla_citadel.callers.caller import Caller
 
 
 class Memo:
-    """Credential -> caller until the credential ends. Keys are hashes: no token is kept. Not thread-safe (one loop).
+    """Credential -> caller until the credential ends. Keys are hashes: no token is kept. Not thread-safe (one
+    loop).
 
     Peers choose the keys, so the number is bounded: when it is reached, all is forgotten and verified anew.
     Only successes are kept; a refusal costs its verification each time.

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import jwt
 
-from ..errors import CallerRefused
-from .caller import Caller, workload_identity
-from .jwks import KeySet, VerificationKey
-from .memo import Memo
+from flotilla_citadel.callers.caller import Caller, workload_identity
+from flotilla_citadel.callers.jwks import KeySet, VerificationKey
+from flotilla_citadel.callers.memo import Memo
+from flotilla_citadel.errors import CallerRefused
 
 MAX_TOKEN_BYTES = 16 * 1024
 SUBJECT_PREFIX = "system:serviceaccount:"
@@ -31,7 +31,9 @@ class KeySource(Protocol):
 class TokenAuthenticator:
     """Verifies tokens of one issuer. Not thread-safe: it belongs to one loop."""
 
-    def __init__(self, *, issuer: str, audiences: tuple[str, ...], keys: KeySource, trust_domain: str) -> None:
+    def __init__(
+        self, *, issuer: str, audiences: tuple[str, ...], keys: KeySource, trust_domain: str
+    ) -> None:
         self._issuer = issuer
         self._audiences = audiences
         self._keys = keys
@@ -40,7 +42,7 @@ class TokenAuthenticator:
         self._generation = 0
 
     def caller(self, token: str, now: float) -> Caller:
-        """Who holds `token` at `now`. Raises CallerRefused with the one thing that is wrong, or KeysUnavailable."""
+        """Who holds `token` at `now`. Raises CallerRefused, saying what is wrong, or KeysUnavailable."""
         if len(token) > MAX_TOKEN_BYTES:
             raise CallerRefused("token-too-long", f"the token is longer than {MAX_TOKEN_BYTES} bytes")
         keys = self._keys.keys()
@@ -62,7 +64,9 @@ class TokenAuthenticator:
 
     def _claims(self, token: str, keys: KeySet) -> dict[str, Any]:
         """The claims of a token that one of `keys` has signed and that is for us, now."""
-        refused = CallerRefused("foreign-token", "the token is not signed by the issuer that this mesh trusts")
+        refused = CallerRefused(
+            "foreign-token", "the token is not signed by the issuer that this mesh trusts"
+        )
         for key in keys:
             try:
                 return jwt.decode(
@@ -71,7 +75,7 @@ class TokenAuthenticator:
                     algorithms=[key.algorithm],
                     issuer=self._issuer,
                     audience=self._audiences,
-                    # A moment of clock difference to the issuer is no fault; the end of the token is what counts.
+                    # The issuer's clock may be a moment ahead; the end of the token is what counts.
                     options={"require": REQUIRED, "verify_iat": False},
                 )
             except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError):

@@ -1,1 +1,1 @@
-"""Giving the root to those who must trust it before they can talk to Citadel: a file, later ConfigMaps and bundles."""
+"""Giving the root to those who must trust it before they can talk to Citadel: a file, later more."""

@@ -6,11 +6,11 @@ import os
 import tempfile
 from pathlib import Path
 
-from ..errors import StartRefused
+from flotilla_citadel.errors import StartRefused
 
 
 def publish_root(path: Path, pem: str) -> None:
-    """Write the root bundle to `path` (its folder is created); a reader sees the old file or the new one, whole.
+    """Write the root bundle to `path`, creating its folder: a reader sees the old file or the new one, whole.
 
     Raises StartRefused, with the path and the cause. Blocking: for the start only.
     """

@@ -1,4 +1,4 @@
-"""One request, from who asks to what is signed. No transport: gRPC and Citadel itself both come through here."""
+"""One request, from who asks to what is signed. gRPC and Citadel itself both come through here."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ..ca.csr import read_csr
-from ..ca.grants import Grants, check_names
-from ..ca.lifetime import Lifetimes
-from ..ca.sign import IssuedCertificate, Signer
-from ..callers.caller import Caller, Credentials
-from ..callers.callers import Callers
-from ..errors import ImpersonationRefused
+from flotilla_citadel.ca.csr import read_csr
+from flotilla_citadel.ca.grants import Grants, check_names
+from flotilla_citadel.ca.lifetime import Lifetimes
+from flotilla_citadel.ca.sign import IssuedCertificate, Signer
+from flotilla_citadel.callers.caller import Caller, Credentials
+from flotilla_citadel.callers.callers import Callers
+from flotilla_citadel.errors import ImpersonationRefused
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked for: a CSR, a life (<= 0: the default), and an identity named in the request's metadata, if any."""
+    """What is asked for: a CSR, a life (<= 0: the default), and an identity named in the request's metadata,
+    if any.
+    """
 
     csr_pem: str
     seconds: int
@@ -52,7 +54,9 @@ class Authority:
         Raises ImpersonationRefused, CsrRefused, LifetimeRefused or SignerUnusable.
         """
         if order.impersonated and order.impersonated != caller.identity:
-            raise ImpersonationRefused("request impersonation authentication failure: nobody may be impersonated here")
+            raise ImpersonationRefused(
+                "request impersonation authentication failure: nobody may be impersonated here"
+            )
         life = self._lifetimes.granted(order.seconds)
         request = read_csr(order.csr_pem)
         dns_names = self._grants.get(caller.identity, ())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from ..ca.sign import IssuedCertificate
-from ..callers.caller import Caller
+from flotilla_citadel.ca.sign import IssuedCertificate
+from flotilla_citadel.callers.caller import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +42,6 @@ class IssuedLog:
     def view(self, query: dict[str, str] | None = None) -> dict[str, object]:
         """The topic `certificates`; `query` may hold `identity`, a part of the identities wanted."""
         wanted = (query or {}).get("identity", "")
-        return {"certificates": [e.view() for e in reversed(self._entries) if wanted in e.certificate.identity]}
+        return {
+            "certificates": [e.view() for e in reversed(self._entries) if wanted in e.certificate.identity]
+        }

@@ -1,1 +1,1 @@
-"""Where the root's key is kept. `RootStore` is the interface; `file` is the first one (a Kubernetes Secret follows)."""
+"""Where the root's key is kept: `establish` has the interface, `file` the implementation in a folder."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from ..ca.root import Root, RootPem, read_root
-from ..errors import StartRefused
+from flotilla_citadel.ca.root import Root, RootPem, read_root
+from flotilla_citadel.errors import StartRefused
 
 
 class RootStore(Protocol):
@@ -25,8 +25,9 @@ class RootStore(Protocol):
 def establish_root(store: RootStore, make: Callable[[], RootPem], now: datetime) -> tuple[Root, bool]:
     """The root of `store` and whether this call created it.
 
-    What is used is always what was read back, so that of two Citadels that start on an empty store at the same moment
-    both sign with the root of the one that was first. Raises StartRefused; a stored root is never replaced.
+    What is used is always what was read back, so that of two Citadels that start on an empty store at the
+    same moment both sign with the root of the one that was first. Raises StartRefused; a stored root is never
+    replaced.
     """
     pem = store.load()
     created = False
@@ -34,11 +35,13 @@ def establish_root(store: RootStore, make: Callable[[], RootPem], now: datetime)
         created = store.create(make())
         pem = store.load()
     if pem is None:
-        raise StartRefused(f"{store.place}: the root vanished right after it was stored: is something removing it?")
+        raise StartRefused(
+            f"{store.place}: the root vanished right after it was stored: is something removing it?"
+        )
     try:
         return read_root(pem, now), created
     except StartRefused as error:
         raise StartRefused(
-            f"{store.place}: {error}. Citadel never replaces a root by itself: mend the files, or move them away to "
+            f"{store.place}: {error}. Citadel never replaces a root: mend the files, or move them away to "
             "begin a new mesh with a new root"
         ) from error

@@ -3,8 +3,9 @@
     <store_dir>/istio-ca-secret/ca-cert.pem     the certificate
     <store_dir>/istio-ca-secret/ca-key.pem      the private key, mode 0600
 
-The names are those of Istio's Secret. The pair is written to a folder beside it which is then renamed: a rename onto a
-folder that is not empty fails, so the pair appears whole or not at all, and only the first of several writers wins.
+The names are those of Istio's Secret. The pair is written to a folder beside it which is then renamed: a
+rename onto a folder that is not empty fails, so the pair appears whole or not at all, and only the first of
+several writers wins.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import stat
 import tempfile
 from pathlib import Path
 
-from ..ca.root import RootPem
-from ..errors import StartRefused
+from flotilla_citadel.ca.root import RootPem
+from flotilla_citadel.errors import StartRefused
 
 FOLDER = "istio-ca-secret"
 CERTIFICATE = "ca-cert.pem"
@@ -34,7 +35,9 @@ class FileStore:
         self.place = str(self._folder)
 
     def load(self) -> RootPem | None:
-        """The pair, None if neither file is there. StartRefused: half a pair, unreadable, or a key others can read."""
+        """The pair, None if neither file is there. StartRefused: half a pair, unreadable, or a key others can
+        read.
+        """
         key = _read(self._folder / KEY, private=True)
         certificate = _read(self._folder / CERTIFICATE)
         if key is None and certificate is None:
@@ -42,8 +45,8 @@ class FileStore:
         if key is None or certificate is None:
             missing = KEY if key is None else CERTIFICATE
             raise StartRefused(
-                f"{self._folder}: {missing} is missing and its other half is there: put it back, or move both away "
-                "to begin a new mesh with a new root"
+                f"{self._folder}: {missing} is missing and its other half is there: put it back, "
+                "or move both away to begin a new mesh with a new root"
             )
         return RootPem(key, certificate)
 
@@ -60,7 +63,8 @@ class FileStore:
                 shutil.rmtree(fresh, ignore_errors=True)
         except OSError as error:
             raise StartRefused(
-                f"{self._directory}: the root cannot be stored: {error.strerror}: name another folder with store_dir"
+                f"{self._directory}: the root cannot be stored: {error.strerror}: "
+                "name another folder with store_dir"
             ) from error
 
     def _place(self, fresh: Path) -> bool:
@@ -81,8 +85,8 @@ def _read(path: Path, *, private: bool = False) -> bytes | None:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             if private and mode & 0o077:
                 raise StartRefused(
-                    f"{path}: the private key can be used by others than its owner (mode {mode:04o}): chmod 600 {path}, "
-                    "and if others had access to this machine, begin with a new root"
+                    f"{path}: the private key can be used by others than its owner (mode {mode:04o}): "
+                    f"chmod 600 {path}, and if others had access to this machine, begin with a new root"
                 )
             data = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
