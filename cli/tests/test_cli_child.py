@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -44,6 +45,12 @@ def python(code: str, log: Path, **environment: str) -> Command:
 async def until_said(log: Path, word: str) -> None:
     while not log.exists() or word not in log.read_text():
         await asyncio.sleep(0.01)
+
+
+def until_gone(process: psutil.Process) -> None:
+    """Waits for its end; where pid 1 reaps no orphans it remains as a zombie."""
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -115,8 +122,7 @@ async def test_nothing_of_its_session_is_left(fleet, tmp_path):
     (grandchild,) = psutil.Process(child.pid).children()
     assert os.getsid(grandchild.pid) == child.pid != os.getsid(0)
     await child.stop()
-    psutil.wait_procs([grandchild])
-    assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
+    until_gone(grandchild)
 
 
 async def test_a_program_that_is_not_there(fleet, tmp_path):
@@ -167,8 +173,7 @@ def test_children_end_with_a_supervisor_that_is_killed(tmp_path):
         assert supervisor.stdout is not None
         child = psutil.Process(int(supervisor.stdout.readline()))
         supervisor.kill()
-    psutil.wait_procs([child])
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    until_gone(child)
 
 
 @pytest.mark.parametrize(

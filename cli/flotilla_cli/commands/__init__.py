@@ -1,1 +1,4 @@
-"""The commands, one module each: `run` does it and prints; what can be refused raises FlotillaError."""
+"""The commands, one module each: `run(arguments)` does it and prints, and may give an exit code.
+
+What can be refused raises FlotillaError.
+"""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from argparse import Namespace
 
-from flotilla_cli.commands.place import chosen_run_dir
+from flotilla_cli.commands.place import run_dir
 from flotilla_cli.mesh import Mesh
 
 
-def run(run_dir: Path | None) -> None:
-    mesh = Mesh.attach(chosen_run_dir(run_dir))
-    mesh.down()
+def run(arguments: Namespace) -> None:
+    Mesh.attach(run_dir(arguments)).down()
     print("The mesh is down.")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from flotilla_cli.commands.place import chosen_run_dir
+from flotilla_cli.commands.place import run_dir
 from flotilla_cli.errors import NoMesh, Refused
 from flotilla_cli.run_folder import RunFolder
 
@@ -16,9 +17,20 @@ POLL_SECONDS = 0.2
 BLOCK_BYTES = 1 << 16
 
 
-def run(run_dir: Path | None, name: str | None, *, follow: bool, envoy: bool, lines: int) -> None:
-    """The last lines of one log, or of all with their names in front; works after the mesh has gone, too."""
-    files = chosen_logs(RunFolder(chosen_run_dir(run_dir)), name, envoy=envoy)
+def run(arguments: Namespace) -> None:
+    """Works after the mesh has gone, too: the next one removes the logs."""
+    show(
+        RunFolder(run_dir(arguments)),
+        arguments.name,
+        follow=arguments.follow,
+        envoy=arguments.envoy,
+        lines=arguments.lines,
+    )
+
+
+def show(folder: RunFolder, name: str | None, *, follow: bool, envoy: bool, lines: int) -> None:
+    """The last lines of one log, or of all with their names in front; with `follow` never returns."""
+    files = chosen_logs(folder, name, envoy=envoy)
     width = max(len(label) for label in files) if name is None else 0
     opened = {label: file.open("rb") for label, file in files.items()}
     try:
@@ -27,8 +39,8 @@ def run(run_dir: Path | None, name: str | None, *, follow: bool, envoy: bool, li
                 _print(label, line, width)
         while follow:
             for label, log in opened.items():
-                for line in log:
-                    _print(label, line.decode(errors="replace").rstrip("\n"), width)
+                for raw in log:
+                    _print(label, raw.decode(errors="replace").rstrip("\n"), width)
             time.sleep(POLL_SECONDS)
     finally:
         for log in opened.values():

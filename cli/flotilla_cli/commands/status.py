@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from argparse import Namespace
 
 from flotilla_cli.commands.place import supervisor
 
 
-def run(run_dir: Path | None, *, as_json: bool) -> None:
-    answer = supervisor(run_dir).status()
-    if as_json:
+def run(arguments: Namespace) -> None:
+    answer = supervisor(arguments).status()
+    if arguments.json:
         print(json.dumps(answer, indent=2))
         return
     from flotilla_cli.status.table import show

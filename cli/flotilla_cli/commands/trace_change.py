@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from argparse import Namespace
 
-from flotilla_cli.commands.place import chosen_run_dir
+from flotilla_cli.commands.place import run_dir
 from flotilla_cli.mesh import Mesh
 from flotilla_cli.trace import Trace, parse_name
 
 
-def run(run_dir: Path | None, name: str, version: str | None, *, as_json: bool) -> None:
-    kind, namespace, object_name = parse_name(name)
-    trace = Mesh.attach(chosen_run_dir(run_dir)).trace(kind, namespace, object_name, version)
-    if as_json:
+def run(arguments: Namespace) -> None:
+    name = parse_name(arguments.object)
+    trace = Mesh.attach(run_dir(arguments)).trace(*name, arguments.version)
+    if arguments.json:
         print(json.dumps(trace.as_json(), indent=2))
     else:
         show(trace)

@@ -5,25 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from pathlib import Path
+from argparse import Namespace
 
+from flotilla_cli.commands.place import up_options
 from flotilla_cli.example import example_directory
-from flotilla_cli.options import UpOptions
 from flotilla_cli.supervision.launch import run as supervise
 from flotilla_cli.supervision.spawn import spawn, wait_until_up
 from flotilla_cli.supervision.supervisor import Supervisor
 
 
-def run(directory: Path | None, options: UpOptions, *, detach: bool, behind: bool) -> None:
-    """`behind`: this is the supervisor of a detached mesh, whose output goes to a pipe until the mesh is
+def run(arguments: Namespace) -> int:
+    """`--behind`: this is the supervisor of a detached mesh, whose output goes to a pipe until the mesh is
     up.
     """
-    chosen = (directory or example_directory()).absolute()
-    if detach:
-        supervisor = spawn(chosen, options)
-        wait_until_up(supervisor, options, print)
-        return
-    sys.exit(asyncio.run(supervise(chosen, options, _say, on_up=_let_go if behind else _announce)))
+    directory = (arguments.directory or example_directory()).absolute()
+    options = up_options(arguments)
+    if arguments.detach:
+        wait_until_up(spawn(directory, options), options, print)
+        return 0
+    return asyncio.run(supervise(directory, options, _say, on_up=_let_go if arguments.behind else _announce))
 
 
 def _say(line: str) -> None:

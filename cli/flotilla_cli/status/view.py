@@ -60,7 +60,8 @@ class MeshStatus:
 
     def workload(self, name: str) -> Mapping[str, Any]:
         """All that is known of a workload; KeyError if there is none of that name."""
-        return {workload["name"]: workload for workload in self.raw["workloads"]}[name]
+        found: dict[str, Mapping[str, Any]] = {item["name"]: item for item in self.raw["workloads"]}
+        return found[name]
 
 
 def _workload(workload: Mapping[str, Any]) -> Part:

@@ -40,7 +40,7 @@ def spawn(directory: Path, options: UpOptions, *, tied: bool = False) -> subproc
 
 
 def wait_until_up(process: subprocess.Popen[str], options: UpOptions, say: Callable[[str], None]) -> None:
-    """Hands on its lines; returns when the mesh is up, raises StartError with its last words when it ended."""
+    """Hands on its lines until the mesh is up; raises StartError with its last words if it ended."""
     said = []
     assert process.stdout is not None
     with process.stdout as output:

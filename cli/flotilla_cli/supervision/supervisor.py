@@ -172,7 +172,8 @@ class Supervisor:
             self._say(f"{child.name} {child.reason()} (`flotilla start {child.name}` starts it again)")
 
     async def _until_ready(self, name: str) -> None:
-        began, reasons = time.monotonic(), ("has not answered",)
+        began = time.monotonic()
+        reasons: tuple[str, ...] = ("does not answer",)
         while time.monotonic() - began < START_SECONDS:
             self._raise_if_ended((name,))
             readiness = await self.probe.ready(self.plan.addresses[name])

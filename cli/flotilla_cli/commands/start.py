@@ -1,10 +1,10 @@
-"""`flotilla stop` and `flotilla start`."""
+"""`flotilla start`."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from argparse import Namespace
 
-from flotilla_cli.commands.place import chosen_run_dir
+from flotilla_cli.commands.place import run_dir
 from flotilla_cli.errors import StartError
 from flotilla_cli.mesh import Mesh, MeshTimeout
 from flotilla_cli.status.view import Part
@@ -12,14 +12,9 @@ from flotilla_cli.status.view import Part
 READY_SECONDS = 20.0
 
 
-def stop(run_dir: Path | None, name: str, *, kill: bool) -> None:
-    Mesh.attach(chosen_run_dir(run_dir)).stop(name, kill=kill)
-    print(f"{name} is {'killed' if kill else 'stopped'}.")
-
-
-def start(run_dir: Path | None, name: str) -> None:
+def run(arguments: Namespace) -> None:
     """Returns when the part is ready, or says what it still waits for; one that ended at once is an error."""
-    mesh = Mesh.attach(chosen_run_dir(run_dir))
+    name, mesh = arguments.name, Mesh.attach(run_dir(arguments))
     mesh.start(name)
     try:
         part = mesh.wait_part(name, lambda part: part.ready or part.state == "died", seconds=READY_SECONDS)

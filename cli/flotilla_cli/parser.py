@@ -1,0 +1,127 @@
+"""The command line as one table: each command's arguments, and the module that carries it out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+from flotilla_cli.options import DEFAULT_CERTIFICATE_SECONDS
+
+RUN_DIR = "run folder; default $FLOTILLA_RUN, $XDG_RUNTIME_DIR/flotilla or /tmp/flotilla-<uid>"
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+PARTS = "galley, pilot, citadel, agent or a workload"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """A parser whose result has `module`, the name of a module under `commands`, and the command's
+    arguments.
+    """
+    parser = argparse.ArgumentParser(
+        prog="flotilla", description="Istio's four-service control plane on one machine."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_up, _down, _status, _logs, _stop, _start, _run, _trace_change, _demo, _version):
+        add(commands)
+    return parser
+
+
+def _command(
+    commands: Commands, name: str, module: str, text: str, *, run_dir: bool = True
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(module=module, command=name)
+    if run_dir:
+        parser.add_argument("--run-dir", type=Path, metavar="FOLDER", help=RUN_DIR)
+    return parser
+
+
+def _up(commands: Commands) -> None:
+    parser = _command(commands, "up", "up", "start a mesh; stays until Ctrl-C")
+    parser.add_argument("directory", type=Path, nargs="?", help="the mesh; default: the Bookinfo example")
+    parser.add_argument("-d", "--detach", action="store_true", help="return when it is up")
+    parser.add_argument("--behind", action="store_true", help=argparse.SUPPRESS)
+    _mesh_options(parser)
+
+
+def _mesh_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--envoy", type=Path, metavar="FILE", help="Envoy to run; default $FLOTILLA_ENVOY")
+    parser.add_argument(
+        "--certificate-ttl",
+        type=_seconds,
+        metavar="SECONDS",
+        default=DEFAULT_CERTIFICATE_SECONDS,
+        help="life of the workloads' certificates; default 24 h",
+    )
+    parser.add_argument("--delta", dest="delta", action="store_true", default=True, help="delta xDS; default")
+    parser.add_argument("--sotw", dest="delta", action="store_false", help="xDS by the state of the world")
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+
+
+def _down(commands: Commands) -> None:
+    _command(commands, "down", "down", "stop the mesh")
+
+
+def _status(commands: Commands) -> None:
+    text = "services, workloads, certificates, and what each proxy has acknowledged"
+    parser = _command(commands, "status", "status", text)
+    _json(parser)
+
+
+def _logs(commands: Commands) -> None:
+    parser = _command(commands, "logs", "logs", "show logs")
+    parser.add_argument("name", nargs="?", help=f"{PARTS}; default: all")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
+    parser.add_argument("--envoy", action="store_true", help="of the workload's Envoy instead")
+    parser.add_argument("-n", "--lines", type=int, default=50, help="how many of the last lines; default 50")
+
+
+def _stop(commands: Commands) -> None:
+    parser = _command(commands, "stop", "stop", "stop a part of the mesh")
+    parser.add_argument("name", help=PARTS)
+    parser.add_argument("--kill", action="store_true", help="with SIGKILL")
+
+
+def _start(commands: Commands) -> None:
+    parser = _command(commands, "start", "start", "start a part of the mesh that was stopped or died")
+    parser.add_argument("name", help=PARTS)
+
+
+def _run(commands: Commands) -> None:
+    text = "let a workload join the mesh, or say why it cannot; shows its log until Ctrl-C, then it leaves"
+    parser = _command(commands, "run", "run_workload", text)
+    parser.add_argument("workload", help="a workload of processes.yaml")
+    parser.add_argument("-d", "--detach", action="store_true", help="return when it has joined; it stays")
+    parser.add_argument(
+        "--timeout", type=float, default=30.0, metavar="SECONDS", help="in which it must join; default 30"
+    )
+
+
+def _trace_change(commands: Commands) -> None:
+    text = "show a change's way: file, Galley, Pilot, each proxy's acknowledgement"
+    parser = _command(commands, "trace-change", "trace_change", text)
+    parser.add_argument("object", metavar="KIND/NAMESPACE/NAME", help="VirtualService/default/reviews")
+    parser.add_argument("--version", help="of the object; default: the newest")
+    _json(parser)
+
+
+def _demo(commands: Commands) -> None:
+    text = "start the Bookinfo example and walk through what the mesh does, step by step"
+    parser = _command(commands, "demo", "demo", text)
+    parser.add_argument("--once", action="store_true", help="clean up and exit; 0 only if every step held")
+    _mesh_options(parser)
+
+
+def _version(commands: Commands) -> None:
+    _command(commands, "version", "version", "print the version", run_dir=False)
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+
+
+def _seconds(text: str) -> int:
+    seconds = int(text)
+    if seconds < 2:
+        raise argparse.ArgumentTypeError("a certificate must live for 2 s at least")
+    return seconds
