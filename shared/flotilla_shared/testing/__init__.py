@@ -1,0 +1,1 @@
+"""What tests of every room share: leak checks, certificates, ports. Installed with the extra `testing`."""
