@@ -56,5 +56,5 @@ def _dumps(event: Any, **_: Any) -> bytes:
 
 def get_logger(name: str) -> FilteringBoundLogger:
     """A logger that says where it speaks from; configured by the time it is used, not when it is made."""
-    logger: FilteringBoundLogger = structlog.get_logger(logger=name.removeprefix("flotilla_"))
+    logger: FilteringBoundLogger = structlog.get_logger(component=name.removeprefix("flotilla_"))
     return logger

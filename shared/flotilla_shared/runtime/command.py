@@ -1,0 +1,63 @@
+"""The command line that every service has: serve, print-config, version."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+from flotilla_shared.runtime.settings import ServiceSettings, SettingsError, describe, document, env_prefix, load_settings
+
+S = TypeVar("S", bound=ServiceSettings)
+COMMANDS = ("serve", "print-config", "version")
+BAD_SETTINGS = 2
+
+
+def service_command(
+    service: str,
+    settings_class: type[S],
+    run: Callable[[S], Awaitable[int]],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Parse the command line and do it; gives the exit code (2: the settings cannot be used)."""
+    given = _parser(service).parse_args(arguments)
+    if given.command == "version":
+        print(f"flotilla-{service} {version(f'flotilla-mesh-{service}')}")
+        return 0
+    try:
+        settings = load_settings(settings_class, service, given.config)
+    except SettingsError as error:
+        print(f"{service}: {error}", file=sys.stderr)
+        return BAD_SETTINGS
+    if given.command == "print-config":
+        _print_config(service, settings)
+        return 0
+    return _serve(service, settings, run)
+
+
+def _parser(service: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"flotilla-{service}", description=f"Flotilla's {service}")
+    parser.add_argument("command", nargs="?", choices=COMMANDS, default="serve")
+    parser.add_argument("--config", type=Path, help=f"YAML file; variables {env_prefix(service)}<KEY> beat it")
+    return parser
+
+
+def _print_config(service: str, settings: ServiceSettings) -> None:
+    """Effective values as YAML, each under what it means."""
+    import yaml
+
+    values = describe(settings)
+    for key, _, text in document(type(settings)):
+        shown = yaml.safe_dump({key: values[key]}, sort_keys=False).rstrip()
+        print(f"# {text} ({env_prefix(service)}{key.upper()})\n{shown}")
+
+
+def _serve(service: str, settings: S, run: Callable[[S], Awaitable[int]]) -> int:
+    from flotilla_shared.runtime.lifecycle import run_service
+    from flotilla_shared.runtime.logs import configure_logs
+
+    configure_logs(settings.log_level, settings.log_format, service)
+    return run_service(lambda: run(settings))
