@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotilla_cli.errors import NoMesh, Refused
 from flotilla_cli.run_folder import VARIABLE, RunFolder
-
-if TYPE_CHECKING:
-    import httpx
 
 SECONDS = 5.0
 CHANGE_SECONDS = 30.0
@@ -23,22 +23,20 @@ class SupervisorClient:
 
     def state(self) -> dict[str, Any] | None:
         """Phase, pid and directory of the mesh, or None if none is up."""
-        if not self.folder.control_socket.exists():
-            return None
         try:
-            answer: dict[str, Any] = self._call("GET", "/state").json()
+            answer: dict[str, Any] = self._call("GET", "/state")
         except NoMesh:
             return None
         return answer
 
     def status(self) -> dict[str, Any]:
         """As status/gather.py says. Raises NoMesh."""
-        answer: dict[str, Any] = self._call("GET", "/status").json()
+        answer: dict[str, Any] = self._call("GET", "/status")
         return answer
 
     def start(self, name: str) -> None:
         """Raises NoMesh, or Refused with the supervisor's sentence."""
-        self._call("POST", f"/parts/{name}/start", seconds=CHANGE_SECONDS)
+        self._call("POST", f"/parts/{name}/start", {}, seconds=CHANGE_SECONDS)
 
     def stop(self, name: str, *, kill: bool = False) -> None:
         """Returns when it has ended. Raises NoMesh, or Refused with the supervisor's sentence."""
@@ -46,28 +44,38 @@ class SupervisorClient:
 
     def down(self) -> None:
         """Asks for the mesh's end; the supervisor's process ends a little later. Raises NoMesh."""
-        self._call("POST", "/down")
+        self._call("POST", "/down", {})
 
-    def _call(
-        self, method: str, path: str, body: object = None, *, seconds: float = SECONDS
-    ) -> httpx.Response:
-        import httpx
-
-        transport = httpx.HTTPTransport(uds=str(self.folder.control_socket))
+    def _call(self, method: str, path: str, body: object = None, *, seconds: float = SECONDS) -> Any:
+        connection = _Connection(self.folder.control_socket, seconds)
         try:
-            with httpx.Client(
-                transport=transport, base_url="http://supervisor", timeout=seconds, trust_env=False
-            ) as client:
-                response = client.request(method, path, json=body)
-        except httpx.TimeoutException as error:
+            connection.request(method, path, None if body is None else json.dumps(body))
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except TimeoutError as error:
             raise Refused(f"The supervisor has not answered within {seconds:.0f} s.") from error
-        except httpx.HTTPError as error:
+        except ValueError as error:
+            raise Refused(f"The supervisor failed; {self.folder.log('supervisor')} may say why.") from error
+        except (OSError, http.client.HTTPException) as error:
             raise NoMesh(
                 f"No mesh is up in {self.folder.path}.",
                 f"`flotilla up` starts one; --run-dir or {VARIABLE} names another run folder.",
             ) from error
-        if response.status_code == 409:
-            refusal = response.json()
-            raise Refused(refusal["text"], refusal["mend"])
-        response.raise_for_status()
-        return response
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise Refused(answer.get("text", f"status {response.status}"), answer.get("mend", ""))
+        return answer
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        super().__init__("supervisor", timeout=seconds)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
