@@ -77,7 +77,9 @@ def _parse_id(node_id: str) -> tuple[str, str, str, str, str]:
         raise NodeRefused(f"node {node_id!r} is of type {kind!r}; known types are {', '.join(KINDS)}")
     name, dot, namespace = workload.rpartition(".")
     if not (dot and name and namespace):
-        raise NodeRefused(f"node id {node_id!r} has {workload!r} as its third part; it must be name.namespace")
+        raise NodeRefused(
+            f"node id {node_id!r} has {workload!r} as its third part; it must be name.namespace"
+        )
     return kind, address, name, namespace, domain
 
 

@@ -1,34 +1,114 @@
 """The mesh at one moment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 
+from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
 
+from flotilla_pilot.model.authentication import PeerAuthentications
+from flotilla_pilot.model.checks import check
+from flotilla_pilot.model.destination_rules import DestinationRules
+from flotilla_pilot.model.mesh import MeshOptions, MeshSettings, mesh_options
+from flotilla_pilot.model.problems import ProblemLog
+from flotilla_pilot.model.references import oldest_first
+from flotilla_pilot.model.registry import WorkloadIndex, build_services
+from flotilla_pilot.model.route_rules import RouteRules, build_route_rules
+from flotilla_pilot.model.services import Service
 
-@dataclass(frozen=True, slots=True)
-class MeshSettings:
-    """What Pilot's own settings say of the mesh; the mesh configuration may override the first two."""
+__all__ = ["COLLECTIONS", "MeshSettings", "MeshSnapshot", "build_snapshot"]
 
-    trust_domain: str = "cluster.local"
-    root_namespace: str = "istio-system"
-    domain: str = "cluster.local"
+COLLECTIONS = (
+    kinds.VIRTUAL_SERVICES,
+    kinds.DESTINATION_RULES,
+    kinds.GATEWAYS,
+    kinds.SERVICE_ENTRIES,
+    kinds.WORKLOAD_ENTRIES,
+    kinds.SIDECARS,
+    kinds.PEER_AUTHENTICATIONS,
+    kinds.MESH_CONFIG,
+)
+"""The collections that a snapshot is built from: what Pilot asks Galley for."""
+
+Objects = Mapping[str, Mapping[ObjectKey, ConfigObject]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MeshSnapshot:
-    """The mesh at one moment: immutable, shared by all compilations until the next one."""
+    """The mesh at one moment: immutable, shared by all compilations until the next one.
+
+    `version` is the same wherever the same objects and settings are. `problems` holds what only the whole
+    mesh shows, such as a route to a service that nobody declares. `label_keys` are the labels that rules
+    ask of a client (`sourceLabels`, DestinationRule `workloadSelector`): proxies that agree on these may
+    share what is compiled for their outbound side.
+    """
 
     version: str
     settings: MeshSettings
     objects: Mapping[ObjectKey, ConfigObject]
     problems: Mapping[ObjectKey, tuple[Problem, ...]]
+    mesh: MeshOptions
+    services: tuple[Service, ...]
+    route_rules: tuple[RouteRules, ...]
+    destination_rules: DestinationRules
+    authentication: PeerAuthentications
+    gateways: tuple[ConfigObject, ...]
+    sidecars: Mapping[str, tuple[ConfigObject, ...]]
+    label_keys: frozenset[str]
 
 
-def build_snapshot(
-    objects: Mapping[str, Mapping[ObjectKey, ConfigObject]], settings: MeshSettings
-) -> MeshSnapshot:
-    """The snapshot of `objects` (by collection). Never raises for a configuration: see `problems`."""
-    flat = {key: item for held in objects.values() for key, item in held.items()}
-    version = str(hash(tuple(sorted((key, item.version) for key, item in flat.items()))))
-    return MeshSnapshot(version, settings, flat, {})
+def build_snapshot(objects: Objects, settings: MeshSettings) -> MeshSnapshot:
+    """The snapshot of `objects`, which are given by collection; collections unknown to Pilot are ignored.
+
+    Never raises for a configuration: what is wrong is in `problems`, and left out of the rest.
+    """
+    log = ProblemLog()
+    held = {name: list(objects.get(name, {}).values()) for name in COLLECTIONS}
+    mesh = mesh_options(next(iter(held[kinds.MESH_CONFIG]), None), settings)
+    services = build_services(
+        oldest_first(held[kinds.SERVICE_ENTRIES]), WorkloadIndex(held[kinds.WORKLOAD_ENTRIES]), log
+    )
+    rules = build_route_rules(held[kinds.VIRTUAL_SERVICES], mesh.domain)
+    check(held, services, rules, mesh, log)
+    return MeshSnapshot(
+        version=_version(held, settings),
+        settings=settings,
+        objects={item.key: item for items in held.values() for item in items},
+        problems=log.found(),
+        mesh=mesh,
+        services=services,
+        route_rules=rules,
+        destination_rules=DestinationRules(held[kinds.DESTINATION_RULES], mesh),
+        authentication=PeerAuthentications(held[kinds.PEER_AUTHENTICATIONS], mesh.root_namespace),
+        gateways=tuple(oldest_first(held[kinds.GATEWAYS])),
+        sidecars=_by_namespace(held[kinds.SIDECARS]),
+        label_keys=_label_keys(rules, held[kinds.DESTINATION_RULES]),
+    )
+
+
+def _version(held: Mapping[str, list[ConfigObject]], settings: MeshSettings) -> str:
+    digest = blake2b(repr(settings).encode(), digest_size=8)
+    for name, items in sorted(held.items()):
+        digest.update(name.encode())
+        for item in sorted(items, key=lambda each: each.key):
+            digest.update(f"{item.key.full_name}@{item.version}@{item.create_time_ns};".encode())
+    return digest.hexdigest()
+
+
+def _by_namespace(items: Iterable[ConfigObject]) -> dict[str, tuple[ConfigObject, ...]]:
+    grouped: dict[str, list[ConfigObject]] = {}
+    for item in oldest_first(items):
+        grouped.setdefault(item.key.namespace, []).append(item)
+    return {namespace: tuple(found) for namespace, found in grouped.items()}
+
+
+def _label_keys(rules: Iterable[RouteRules], policies: Iterable[ConfigObject]) -> frozenset[str]:
+    asked: set[str] = set()
+    for each in rules:
+        for route in (*each.spec.http, *each.spec.tls, *each.spec.tcp):
+            for match in route.match:
+                asked.update(match.source_labels)
+    for item in policies:
+        asked.update(item.spec.workload_selector.match_labels)
+    return frozenset(asked)

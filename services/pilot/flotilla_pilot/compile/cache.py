@@ -1,0 +1,49 @@
+"""What makes equal inputs give the identical resource, in a snapshot and from one to the next."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from weakref import WeakValueDictionary
+
+from flotilla_shared.model.objects import ObjectKey
+
+from flotilla_pilot.compile.resource import CompiledResource, make_resource
+
+Key = tuple[object, ...]
+
+
+class ResourceCache:
+    """Resources and parts by what they were made from.
+
+    Two mechanisms. By input: `get` builds only for a key that neither this nor the last generation asked
+    for. By content: `intern` gives the object of equal bytes and dependencies for as long as anybody holds
+    it, so that a resource built anew, with the same outcome, is still the identical object.
+    """
+
+    def __init__(self) -> None:
+        self._current: dict[Key, Any] = {}
+        self._previous: dict[Key, Any] = {}
+        self._alive: WeakValueDictionary[Key, CompiledResource] = WeakValueDictionary()
+
+    def next_generation(self) -> None:
+        """Call once a snapshot: what two snapshots in a row did not ask for is forgotten."""
+        self._previous, self._current = self._current, {}
+
+    def get(self, key: Key, build: Callable[[], Any]) -> Any:
+        found = self._current.get(key)
+        if found is None:
+            found = self._previous.get(key)
+            if found is None:
+                found = build()
+            self._current[key] = found
+        return found
+
+    def intern(
+        self, type_url: str, name: str, body: bytes, depends_on: Iterable[ObjectKey]
+    ) -> CompiledResource:
+        dependencies = frozenset(depends_on)
+        key = (type_url, name, body, dependencies)
+        found = self._alive.get(key)
+        if found is None:
+            found = make_resource(type_url, name, body, dependencies)
+            self._alive[key] = found
+        return found

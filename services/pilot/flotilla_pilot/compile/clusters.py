@@ -1,0 +1,256 @@
+"""Clusters: one for each port and subset of a service, and those that every proxy has."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.core.v3.address_pb2 import BindConfig, SocketAddress
+from envoy.config.core.v3.base_pb2 import Metadata
+from envoy.extensions.clusters.common.dns.v3.dns_pb2 import DnsLookupFamily
+from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
+from envoy.extensions.clusters.dynamic_forward_proxy.v3.cluster_pb2 import ClusterConfig
+from envoy.extensions.common.dynamic_forward_proxy.v3.dns_cache_pb2 import DnsCacheConfig
+from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
+from flotilla_shared.model.protocols import Protocol
+from flotilla_shared.model.spiffe import spiffe_id
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import Struct
+
+from flotilla_pilot.compile import names, tls
+from flotilla_pilot.compile.endpoints import load_assignment, socket_address
+from flotilla_pilot.compile.packing import pack
+from flotilla_pilot.compile.sources import ads
+from flotilla_pilot.compile.traffic_policy import PortPolicy, apply_policy, port_policy, speaks_http2
+from flotilla_pilot.model.destination_rules import DestinationPolicy
+from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.model.references import Reference
+from flotilla_pilot.model.services import TLS_DISABLED, TLS_ISTIO, Endpoint, Resolution, Service, ServicePort
+
+OWN_SOURCE = "127.0.0.6"
+"""The address that a proxy calls its own application from (pilot.md 2.6)."""
+
+_DYNAMIC = (Resolution.NONE, Resolution.DYNAMIC_DNS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutboundCluster:
+    """All that an outbound cluster is made from."""
+
+    service: Service
+    port: ServicePort
+    subset: str
+    policy: DestinationPolicy
+    mesh: MeshOptions
+    binds: bool
+
+    @property
+    def name(self) -> str:
+        return names.outbound_cluster(self.port.number, self.subset, self.service.host)
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The service's endpoints, or those with all labels of the subset."""
+        subset = self.policy.subset(self.subset) if self.subset else None
+        if subset is None:
+            return self.service.endpoints
+        wanted = subset.labels.items()
+        return tuple(each for each in self.service.endpoints if wanted <= each.labels.items())
+
+    def identities(self) -> tuple[str, ...]:
+        """Who may answer: the accounts of all the service's endpoints, and the names that it states."""
+        found = {
+            spiffe_id(self.mesh.trust_domain, each.namespace, each.service_account)
+            for each in self.service.endpoints
+            if each.service_account
+        }
+        return tuple(sorted(found | set(self.service.subject_alt_names)))
+
+    @property
+    def has_assignment(self) -> bool:
+        return self.service.resolution is Resolution.STATIC
+
+    def key(self) -> tuple[object, ...]:
+        """Equal keys give equal clusters."""
+        stated = self.references()
+        return (
+            "cluster",
+            self.name,
+            self.service.namespace,
+            self.binds,
+            self.identities(),
+            stated,
+            self._inline(),
+        )
+
+    def references(self) -> tuple[Reference, ...]:
+        """What the cluster is made from; endpoints show in it by their accounts only, and are not counted."""
+        return (*self.service.references, *self.policy.references, *self.mesh.references)
+
+    def _inline(self) -> tuple[object, ...]:
+        """The endpoints where they are part of the cluster itself."""
+        inside = not self.has_assignment and self.service.resolution not in _DYNAMIC
+        return tuple((each, each.references) for each in self.endpoints()) if inside else ()
+
+
+def outbound(given: OutboundCluster) -> Any:
+    """The Envoy cluster of `given`."""
+    policy = port_policy(given.policy.policy, given.policy.subset(given.subset), given.port.number)
+    cluster = Cluster(name=given.name, connect_timeout=given.mesh.connect_timeout, metadata=_metadata(given))
+    _resolve(cluster, given)
+    http2 = speaks_http2(given.port.protocol, policy.connection_pool, given.mesh.h2_upgrade)
+    apply_policy(cluster, policy, http2=http2)
+    _secure(cluster, given, policy, http2)
+    return cluster
+
+
+def _resolve(cluster: Any, given: OutboundCluster) -> None:
+    """How the cluster comes to its endpoints (pilot.md 2.4)."""
+    resolution = given.service.resolution
+    if resolution is Resolution.STATIC:
+        cluster.type = Cluster.EDS
+        cluster.eds_cluster_config.service_name = given.name
+        cluster.eds_cluster_config.eds_config.CopyFrom(ads())
+    elif resolution in _DYNAMIC and _forwards(given):
+        _forward(cluster)
+    elif resolution is Resolution.NONE:
+        cluster.type = Cluster.ORIGINAL_DST
+        cluster.lb_policy = Cluster.CLUSTER_PROVIDED
+        if given.port.target_port:
+            cluster.original_dst_lb_config.upstream_port_override.value = given.port.target_port
+    else:
+        _resolve_by_name(cluster, given)
+
+
+def _forwards(given: OutboundCluster) -> bool:
+    """A bound listener has no original destination, so a request's own host name must say where to."""
+    return given.port.protocol.is_http and (given.binds or given.service.resolution is Resolution.DYNAMIC_DNS)
+
+
+def _resolve_by_name(cluster: Any, given: OutboundCluster) -> None:
+    endpoints = given.endpoints()
+    single = given.service.resolution is Resolution.DNS_ROUND_ROBIN and len(endpoints) == 1
+    names_resolved = DnsCluster(
+        dns_refresh_rate=Duration(seconds=60),
+        respect_dns_ttl=True,
+        dns_lookup_family=DnsLookupFamily.V4_ONLY,
+        all_addresses_in_single_endpoint=single,
+    )
+    cluster.cluster_type.name = "envoy.clusters.dns"
+    cluster.cluster_type.typed_config.CopyFrom(pack(names_resolved))
+    inside = [(each, each.tls_mode == TLS_ISTIO and not given.service.external) for each in endpoints]
+    cluster.load_assignment.CopyFrom(load_assignment(given.name, inside, given.port))
+
+
+def _secure(cluster: Any, given: OutboundCluster, policy: PortPolicy, http2: bool) -> None:
+    """Mutual TLS of the mesh where an endpoint takes it, or what the rule orders (pilot.md 2.7)."""
+    if policy.tls is not None:
+        socket = _ordered(given, policy.tls, http2)
+        if socket is not None:
+            cluster.transport_socket.CopyFrom(socket)
+    elif given.mesh.auto_mtls and not given.service.external and cluster.type != Cluster.ORIGINAL_DST:
+        cluster.transport_socket_matches.add(
+            name="tlsMode-istio",
+            match=_struct({"tlsMode": TLS_ISTIO}),
+            transport_socket=_mesh_socket(given, "", (), http2),
+        )
+        cluster.transport_socket_matches.add(
+            name=f"tlsMode-{TLS_DISABLED}", match=Struct(), transport_socket=tls.raw_buffer()
+        )
+
+
+def _ordered(given: OutboundCluster, settings: ClientTLSSettings, http2: bool) -> Any:
+    if settings.mode == ClientTLSSettings.DISABLE:
+        return None
+    if settings.mode == ClientTLSSettings.ISTIO_MUTUAL:
+        return _mesh_socket(given, settings.sni, tuple(settings.subject_alt_names), http2)
+    alpn = ("h2",) if http2 else ("http/1.1",) if given.port.protocol.is_http else ()
+    return tls.outside_client(settings, given.service.host, alpn)
+
+
+def _mesh_socket(given: OutboundCluster, sni: str, identities: Sequence[str], http2: bool) -> Any:
+    port = given.port
+    alpn = tls.CLIENT_ALPN_TCP
+    if port.protocol.is_http:
+        alpn = tls.CLIENT_ALPN_HTTP2 if http2 else tls.CLIENT_ALPN_HTTP1
+    return tls.mesh_client(
+        sni or names.outbound_sni(port.number, given.subset, given.service.host),
+        identities or given.identities(),
+        given.mesh.trust_domains,
+        alpn,
+    )
+
+
+def _metadata(given: OutboundCluster) -> Metadata:
+    service = {"host": given.service.host, "name": given.service.host.split(".")[0]}
+    fields: dict[str, Any] = {"services": [{**service, "namespace": given.service.namespace}]}
+    if given.policy.references:
+        key = given.policy.references[0][0]
+        fields["config"] = names.config_path(key.namespace, "destination-rule", key.name)
+    if given.subset:
+        fields["subset"] = given.subset
+    return Metadata(filter_metadata={"istio": _struct(fields)})
+
+
+def inbound(port: int, address: str, target_port: int, mesh: MeshOptions, *, http2: bool) -> Any:
+    """The application itself, at `address` (an IP, or `unix://` and a path)."""
+    name = names.inbound_cluster(port)
+    cluster = Cluster(name=name, type=Cluster.STATIC, connect_timeout=mesh.connect_timeout)
+    cluster.load_assignment.cluster_name = name
+    endpoint = cluster.load_assignment.endpoints.add().lb_endpoints.add().endpoint
+    endpoint.address.CopyFrom(socket_address(address, target_port))
+    if not address.startswith("unix://") and ":" not in address and address != "127.0.0.1":
+        source = SocketAddress(address=OWN_SOURCE, port_value=0)
+        cluster.upstream_bind_config.CopyFrom(BindConfig(source_address=source))
+    apply_policy(cluster, PortPolicy(), http2=http2)
+    return cluster
+
+
+def black_hole(mesh: MeshOptions) -> Any:
+    """A cluster that nobody is behind: what leads to it is answered 503."""
+    return Cluster(name=names.BLACK_HOLE, type=Cluster.STATIC, connect_timeout=mesh.connect_timeout)
+
+
+def passthrough(mesh: MeshOptions) -> Any:
+    """Where the caller wanted to go in the first place; only intercepted connections know that."""
+    cluster = Cluster(name=names.PASSTHROUGH, type=Cluster.ORIGINAL_DST, lb_policy=Cluster.CLUSTER_PROVIDED)
+    cluster.connect_timeout.CopyFrom(mesh.connect_timeout)
+    apply_policy(cluster, PortPolicy(), http2=False)
+    return cluster
+
+
+def forward_proxy(mesh: MeshOptions) -> Any:
+    """Wherever the request's host name leads, resolved when it is asked for."""
+    cluster = Cluster(name=names.FORWARD_PROXY, connect_timeout=mesh.connect_timeout)
+    _forward(cluster)
+    apply_policy(cluster, PortPolicy(), http2=False)
+    return cluster
+
+
+def dns_cache() -> DnsCacheConfig:
+    """One cache by name: the cluster's and the filter's must be equal."""
+    return DnsCacheConfig(name=names.FORWARD_PROXY, dns_lookup_family=Cluster.V4_ONLY)
+
+
+def _forward(cluster: Any) -> None:
+    cluster.lb_policy = Cluster.CLUSTER_PROVIDED
+    cluster.cluster_type.name = "envoy.clusters.dynamic_forward_proxy"
+    cluster.cluster_type.typed_config.CopyFrom(pack(ClusterConfig(dns_cache_config=dns_cache())))
+
+
+def _struct(fields: dict[str, Any]) -> Struct:
+    struct = Struct()
+    struct.update(fields)
+    return struct
+
+
+def every_cluster(
+    services: Iterable[Service], policies: Any, mesh: MeshOptions, binds: bool
+) -> Iterable[OutboundCluster]:
+    """Each port (but UDP ones) of each service, whole and by subset."""
+    for service in services:
+        policy = policies(service)
+        for port in service.ports:
+            if port.protocol is Protocol.UDP:
+                continue
+            for subset in ("", *(each.name for each in policy.subsets)):
+                yield OutboundCluster(service, port, subset, policy, mesh, binds)

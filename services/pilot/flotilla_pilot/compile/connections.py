@@ -1,0 +1,121 @@
+"""Outbound connections that are not HTTP: TCP services, and TLS services told apart by SNI."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from envoy.config.listener.v3.listener_components_pb2 import FilterChain, FilterChainMatch
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import RouteDestination
+from flotilla_shared.model.hosts import is_wildcard
+
+from flotilla_pilot.compile import names
+from flotilla_pilot.compile.destinations import Destinations, Target
+from flotilla_pilot.compile.matching import Client, applies
+from flotilla_pilot.compile.tcp_proxy import tcp_proxy
+from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.model.references import Reference
+from flotilla_pilot.model.route_rules import RouteRules, best_rules
+from flotilla_pilot.model.services import Service, ServicePort
+
+Shares = Sequence[tuple[Target, int]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SniChain:
+    """One filter chain: connections for `sni` (none: for anything) go to `targets`."""
+
+    sni: tuple[str, ...]
+    stat_prefix: str
+    targets: Shares
+    references: tuple[Reference, ...]
+
+    def message(self, mesh: MeshOptions) -> FilterChain:
+        match = FilterChainMatch(transport_protocol="tls", server_names=self.sni)
+        return FilterChain(
+            filter_chain_match=match, filters=[tcp_proxy(self.stat_prefix, self.targets, mesh)]
+        )
+
+
+def tcp_targets(
+    service: Service, port: ServicePort, rules: Iterable[RouteRules], destinations: Destinations
+) -> tuple[Shares, tuple[Reference, ...]]:
+    """Where connections to a TCP service go: by the first TCP route that is for this client, else to it."""
+    best = best_rules(rules, service.host)
+    if best is not None:
+        client = Client(port.number, destinations.namespace, destinations.labels)
+        for route in best.spec.tcp:
+            if tcp_route_applies(route.match, best, client):
+                return rule_shares(route.route, best, port.number, destinations, service.references)
+    own = destinations.of(service, port.number)
+    return [(own, 1)], (*service.references, *own.references)
+
+
+def tcp_route_applies(matches: Sequence[object], rules: RouteRules, client: Client) -> bool:
+    """Matches on addresses of either end are not offered yet: such a match never fits."""
+    if not matches:
+        return True
+    plain = (each for each in matches if not (_asks_addresses(each)))
+    return any(applies(each, rules, client) for each in plain)
+
+
+def _asks_addresses(match: object) -> bool:
+    return bool(getattr(match, "destination_subnets", ()) or getattr(match, "source_subnet", ""))
+
+
+def service_chains(
+    service: Service,
+    port: ServicePort,
+    rules: Iterable[RouteRules],
+    destinations: Destinations,
+    taken: set[str],
+) -> Iterator[SniChain]:
+    """The chains of one TLS service: those that a VirtualService routes by SNI, then its own name."""
+    best = best_rules(rules, service.host)
+    if best is not None:
+        client = Client(port.number, destinations.namespace, destinations.labels)
+        yield from rule_chains(best, client, destinations, service.references, taken)
+    own = _untaken((service.host,), taken)
+    if own:
+        target = destinations.of(service, port.number)
+        stat = names.outbound_cluster(port.number, "", service.host)
+        yield SniChain(own, stat, [(target, 1)], (*service.references, *target.references))
+
+
+def rule_chains(
+    rules: RouteRules,
+    client: Client,
+    destinations: Destinations,
+    references: tuple[Reference, ...],
+    taken: set[str],
+) -> Iterator[SniChain]:
+    """A chain for each TLS match that is for `client`; a name goes to the first that asks for it."""
+    for index, route in enumerate(rules.spec.tls):
+        for match in route.match:
+            if _asks_addresses(match) or not applies(match, rules, client):
+                continue
+            sni = _untaken(tuple(match.sni_hosts), taken)
+            if sni:
+                targets, used = rule_shares(route.route, rules, client.port, destinations, references)
+                yield SniChain(sni, f"{rules.item.key.full_name}/tls[{index}]", targets, used)
+
+
+def rule_shares(
+    route: Iterable[RouteDestination],
+    rules: RouteRules,
+    port: int,
+    destinations: Destinations,
+    references: tuple[Reference, ...] = (),
+) -> tuple[Shares, tuple[Reference, ...]]:
+    """The targets of a TCP or TLS route with their weights, and all that they were found by."""
+    targets = [(destinations.target(each.destination, rules, port), each.weight) for each in route]
+    used = [found for target, _ in targets for found in target.references]
+    return targets, tuple(dict.fromkeys((*references, rules.reference, *used)))
+
+
+def _untaken(sni: tuple[str, ...], taken: set[str]) -> tuple[str, ...]:
+    """The names not yet taken, as Envoy takes them: `*` alone and stars inside a label are refused."""
+    free = []
+    for name in dict.fromkeys(each.lower() for each in sni):
+        if name not in taken and (not is_wildcard(name) or name.startswith("*.")):
+            free.append(name)
+    taken.update(free)
+    return tuple(free)

@@ -1,0 +1,80 @@
+"""From what a route names to the cluster it leads to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import LoadBalancerSettings
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
+
+from flotilla_pilot.compile import names
+from flotilla_pilot.compile.traffic_policy import port_policy
+from flotilla_pilot.model.destination_rules import DestinationPolicy
+from flotilla_pilot.model.frozen import FrozenMap
+from flotilla_pilot.model.references import Reference
+from flotilla_pilot.model.route_rules import RouteRules
+from flotilla_pilot.model.services import Service
+from flotilla_pilot.model.snapshot import MeshSnapshot
+
+Hash = LoadBalancerSettings.ConsistentHashLB
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """Where a route leads: a cluster, what it was found by, and how requests are to be hashed to it."""
+
+    cluster: str
+    host: str = ""
+    port: int = 0
+    references: tuple[Reference, ...] = ()
+    hash: Hash | None = None
+
+
+NOWHERE = Target(names.BLACK_HOLE)
+"""What cannot be found is answered 503: a cluster that does not exist would be an error of the whole."""
+
+
+@dataclass(slots=True, eq=False)
+class Destinations:
+    """The services that a class of proxies sees, with their policies; remembers which clusters were used."""
+
+    snapshot: MeshSnapshot
+    namespace: str
+    labels: FrozenMap
+    services: Mapping[str, Service]
+    used: set[tuple[str, int, str]] = field(default_factory=set)
+    _policies: dict[str, DestinationPolicy] = field(default_factory=dict)
+
+    def policy(self, service: Service) -> DestinationPolicy:
+        found = self._policies.get(service.host)
+        if found is None:
+            rules = self.snapshot.destination_rules
+            found = rules.find(service.host, service.namespace, self.namespace, self.labels)
+            self._policies[service.host] = found
+        return found
+
+    def target(self, destination: Destination, rules: RouteRules, listener_port: int) -> Target:
+        """The target of a destination as `rules` name it; `listener_port` stands in for a port not named."""
+        service = self.services.get(rules.full_host(destination.host))
+        if service is None:
+            return NOWHERE
+        port = destination.port.number or _own_port(service, listener_port)
+        return self.of(service, port, destination.subset)
+
+    def of(self, service: Service, port: int, subset: str = "") -> Target:
+        policy = self.policy(service)
+        if service.port(port) is None or (subset and policy.subset(subset) is None):
+            return NOWHERE
+        self.used.add((service.host, port, subset))
+        balancer = port_policy(policy.policy, policy.subset(subset), port).load_balancer
+        hashed = balancer is not None and balancer.HasField("consistent_hash")
+        return Target(
+            cluster=names.outbound_cluster(port, subset, service.host),
+            host=service.host,
+            port=port,
+            references=(*service.references, *policy.references),
+            hash=balancer.consistent_hash if balancer is not None and hashed else None,
+        )
+
+
+def _own_port(service: Service, listener_port: int) -> int:
+    return service.ports[0].number if len(service.ports) == 1 else listener_port

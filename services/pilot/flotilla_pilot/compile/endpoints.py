@@ -1,0 +1,112 @@
+"""Endpoints: ClusterLoadAssignments, and the same inside a cluster that resolves names itself."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from envoy.config.core.v3.address_pb2 import Address, Pipe, SocketAddress
+from envoy.config.core.v3.base_pb2 import Locality, Metadata
+from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint as EnvoyEndpoint
+from envoy.config.endpoint.v3.endpoint_components_pb2 import LbEndpoint, LocalityLbEndpoints
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from flotilla_pilot.model.authentication import DISABLE
+from flotilla_pilot.model.references import Reference
+from flotilla_pilot.model.services import TLS_ISTIO, Endpoint, Service, ServicePort
+from flotilla_pilot.model.snapshot import MeshSnapshot
+
+UNIX = "unix://"
+CLUSTER_ID = "Kubernetes"
+"""The name of a mesh's only cluster, as istiod calls it."""
+
+_MAX_WEIGHT = 2**32 - 1
+
+
+def socket_address(address: str, port: int) -> Address:
+    """An address as Envoy writes it; `unix://` and a path is a pipe, and has no port."""
+    if address.startswith(UNIX):
+        return Address(pipe=Pipe(path=address.removeprefix(UNIX)))
+    return Address(socket_address=SocketAddress(address=address, port_value=port))
+
+
+def load_assignment(
+    name: str, endpoints: Sequence[tuple[Endpoint, bool]], port: ServicePort
+) -> ClusterLoadAssignment:
+    """The assignment `name`: endpoints (with whether they take the mesh's TLS) grouped by locality."""
+    groups: dict[str, list[tuple[Endpoint, bool]]] = {}
+    for endpoint, mutual in endpoints:
+        groups.setdefault(endpoint.locality, []).append((endpoint, mutual))
+    return ClusterLoadAssignment(
+        cluster_name=name,
+        endpoints=[_locality(place, group, port) for place, group in sorted(groups.items())],
+    )
+
+
+def with_tls_modes(
+    endpoints: Iterable[Endpoint], service: Service, port: ServicePort, snapshot: MeshSnapshot
+) -> tuple[list[tuple[Endpoint, bool]], tuple[Reference, ...]]:
+    """Each endpoint with whether it takes the mesh's TLS: it has a proxy, and no policy switches TLS off.
+
+    With the references of everything that was asked.
+    """
+    references: dict[Reference, None] = dict.fromkeys(service.references)
+    answer = []
+    for endpoint in endpoints:
+        references.update(dict.fromkeys(endpoint.references))
+        mutual = endpoint.tls_mode == TLS_ISTIO and not service.external
+        if mutual:
+            asked = snapshot.authentication.mode(endpoint.namespace, endpoint.labels, endpoint.port_for(port))
+            references.update(dict.fromkeys(asked.references))
+            mutual = asked.mode != DISABLE
+        answer.append((endpoint, mutual))
+    return answer, tuple(references)
+
+
+def _locality(place: str, group: Sequence[tuple[Endpoint, bool]], port: ServicePort) -> LocalityLbEndpoints:
+    region, zone, sub_zone = (*place.split("/"), "", "", "")[:3]
+    weight = min(sum(endpoint.weight for endpoint, _ in group), _MAX_WEIGHT)
+    return LocalityLbEndpoints(
+        locality=Locality(region=region, zone=zone, sub_zone=sub_zone),
+        lb_endpoints=[_endpoint(endpoint, mutual, port) for endpoint, mutual in group],
+        load_balancing_weight=UInt32Value(value=weight),
+    )
+
+
+def _endpoint(endpoint: Endpoint, mutual: bool, port: ServicePort) -> LbEndpoint:
+    address = socket_address(endpoint.address, endpoint.port_for(port))
+    return LbEndpoint(
+        endpoint=EnvoyEndpoint(address=address),
+        load_balancing_weight=UInt32Value(value=endpoint.weight),
+        metadata=_metadata(endpoint, mutual),
+    )
+
+
+def _metadata(endpoint: Endpoint, mutual: bool) -> Metadata:
+    fields: dict[str, Any] = {}
+    if mutual:
+        fields["envoy.transport_socket_match"] = _struct({"tlsMode": TLS_ISTIO})
+    if endpoint.name:
+        fields["istio"] = _struct({"workload": workload_name(endpoint)})
+    return Metadata(filter_metadata=fields)
+
+
+def workload_name(endpoint: Endpoint) -> str:
+    """`name;namespace;canonical name;canonical revision;cluster`, as Istio's telemetry reads it."""
+    labels = endpoint.labels
+    canonical = (
+        _first(labels, "service.istio.io/canonical-name", "app.kubernetes.io/name", "app") or endpoint.name
+    )
+    names = ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
+    revision = _first(labels, *names) or "latest"
+    return f"{endpoint.name};{endpoint.namespace};{canonical};{revision};{CLUSTER_ID}"
+
+
+def _first(labels: Any, *names: str) -> str:
+    return next((labels[name] for name in names if labels.get(name)), "")
+
+
+def _struct(fields: dict[str, str]) -> Struct:
+    struct = Struct()
+    struct.update(fields)
+    return struct

@@ -1,0 +1,182 @@
+"""A router: listeners, route tables, and the clusters that its routes lead to."""
+
+from collections.abc import Iterable
+
+from envoy.config.core.v3.base_pb2 import TrafficDirection
+from envoy.config.listener.v3.listener_components_pb2 import FilterChain, FilterChainMatch
+from envoy.config.listener.v3.listener_pb2 import Listener
+from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import ServerTLSSettings
+from flotilla_shared.model.protocols import Protocol, parse_protocol
+from google.protobuf.duration_pb2 import Duration
+
+from flotilla_pilot.compile import names, tls
+from flotilla_pilot.compile.access_log import unmatched_logs
+from flotilla_pilot.compile.cache import ResourceCache
+from flotilla_pilot.compile.clusters import OutboundCluster, black_hole
+from flotilla_pilot.compile.collection import Collected
+from flotilla_pilot.compile.destinations import Destinations
+from flotilla_pilot.compile.endpoints import socket_address
+from flotilla_pilot.compile.gateway_hosts import gateway_parts
+from flotilla_pilot.compile.gateway_tcp import passthrough_chains, plain_chain
+from flotilla_pilot.compile.http_manager import GATEWAY, http_manager
+from flotilla_pilot.compile.outbound import tls_inspector
+from flotilla_pilot.compile.packing import serialized
+from flotilla_pilot.compile.resource import CLUSTER, LISTENER
+from flotilla_pilot.compile.route_table import route_table
+from flotilla_pilot.model.proxy import Proxy
+from flotilla_pilot.model.references import Reference, keys
+from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_pilot.scope.gateway import BoundServer, GatewayScope
+
+_PASSTHROUGH = (ServerTLSSettings.PASSTHROUGH, ServerTLSSettings.AUTO_PASSTHROUGH)
+Place = tuple[str, int]
+
+
+class GatewayCompilation:
+    """The compilation of one class of routers."""
+
+    def __init__(
+        self, snapshot: MeshSnapshot, scope: GatewayScope, proxy: Proxy, cache: ResourceCache
+    ) -> None:
+        self.found = Collected(cache)
+        self._snapshot = snapshot
+        self._mesh = snapshot.mesh
+        self._scope = scope
+        self._cache = cache
+        self._destinations = Destinations(snapshot, proxy.namespace, proxy.labels, scope.services)
+
+    def compile(self) -> Collected:
+        """Listeners and tables first: they tell which clusters are used."""
+        for place, servers in self._scope.servers.items():
+            self._add_listener(place, servers)
+        for cluster in self._clusters():
+            self.found.add_cluster(cluster, self._snapshot)
+        hole = black_hole(self._mesh)
+        self.found.intern(CLUSTER, hole.name, serialized(hole), keys(self._mesh.references))
+        return self.found
+
+    def _clusters(self) -> Iterable[OutboundCluster]:
+        for host, number, subset in sorted(self._destinations.used):
+            service = self._scope.services[host]
+            port = service.port(number)
+            if port is not None:
+                policy = self._destinations.policy(service)
+                yield OutboundCluster(service, port, subset, policy, self._mesh, binds=True)
+
+    def _add_listener(self, place: Place, servers: tuple[BoundServer, ...]) -> None:
+        """All servers of one place: plaintext HTTP share a table, the others have chains by SNI."""
+        held = self._compatible(place, servers)
+        plain = [each for each in held if _is_plain_http(each)]
+        chains = [self._http_chain(place, plain)] if plain else self._other_chains(place, held)
+        chains = [chain for chain in chains if chain is not None]
+        if not chains:
+            return
+        name = names.listener(*place)
+        listener = Listener(
+            name=name,
+            address=socket_address(*place),
+            traffic_direction=TrafficDirection.OUTBOUND,
+            filter_chains=chains,
+            access_log=unmatched_logs(self._mesh),
+        )
+        if any(chain.HasField("filter_chain_match") for chain in chains):
+            listener.listener_filters.append(tls_inspector())
+            listener.listener_filters_timeout.CopyFrom(Duration())
+            listener.continue_on_listener_filters_timeout = True
+        self.found.intern(LISTENER, name, serialized(listener), keys(self._references(held)))
+
+    def _compatible(self, place: Place, servers: tuple[BoundServer, ...]) -> list[BoundServer]:
+        """The servers that fit beside the first: plaintext HTTP, plain TCP and TLS do not mix on a port."""
+        kind = _kind(servers[0])
+        fitting = []
+        for each in servers:
+            if _kind(each) != kind or (kind == "TCP" and fitting):
+                text = (
+                    f"{place[0]}:{place[1]} is already served as {kind} by Gateway "
+                    f"{servers[0].gateway.key.full_name}; use another port"
+                )
+                self.found.log.error(each.gateway.key, "listener-taken", f"{each.field}.port", text)
+            else:
+                fitting.append(each)
+        return fitting
+
+    def _http_chain(self, place: Place, servers: list[BoundServer]) -> FilterChain:
+        bind, port = servers[0].server.bind, place[1]
+        routes = names.http_gateway_routes(port, bind)
+        self._add_table(routes, port, servers)
+        manager = http_manager(f"outbound_{names.listener(*place)};", GATEWAY, self._mesh, routes)
+        return FilterChain(filters=[manager])
+
+    def _other_chains(self, place: Place, servers: list[BoundServer]) -> list[FilterChain]:
+        taken: set[str] = set()
+        chains: list[FilterChain] = []
+        for each in servers:
+            if not each.server.HasField("tls"):
+                chain = plain_chain(each, place[1], self._destinations, self._mesh)
+                chains += [chain] if chain is not None else []
+            elif each.server.tls.mode in _PASSTHROUGH:
+                chains += self._passthrough(each, place[1], taken)
+            else:
+                chains += self._terminating(each, place, taken)
+        return chains
+
+    def _passthrough(self, bound: BoundServer, port: int, taken: set[str]) -> list[FilterChain]:
+        if bound.server.tls.mode == ServerTLSSettings.AUTO_PASSTHROUGH:
+            text = "AUTO_PASSTHROUGH is not offered yet; this server is left out"
+            self.found.log.error(bound.gateway.key, "not-offered", f"{bound.field}.tls.mode", text)
+            return []
+        return list(passthrough_chains(bound, port, self._destinations, self._mesh, taken))
+
+    def _terminating(self, bound: BoundServer, place: Place, taken: set[str]) -> list[FilterChain]:
+        """A server that ends TLS itself, for HTTP: a chain and a table of its own."""
+        server = bound.server
+        hosts = [text.lower().rpartition("/")[2] for text in server.hosts]
+        free = [host for host in dict.fromkeys(hosts) if host not in taken]
+        if len(free) < len(set(hosts)):
+            text = f"{', '.join(sorted(set(hosts) - set(free)))} is served by an older server of this port"
+            self.found.log.error(bound.gateway.key, "host-taken", f"{bound.field}.hosts", text)
+        if not free:
+            return []
+        taken.update(free)
+        key = bound.gateway.key
+        routes = names.https_gateway_routes(place[1], server.port.name, key.name, key.namespace, server.bind)
+        self._add_table(routes, place[1], [bound])
+        manager = http_manager(f"outbound_{names.listener(*place)};", GATEWAY, self._mesh, routes)
+        sni = (
+            []
+            if "*" in free
+            else [host for host in free if not host.startswith("*") or host.startswith("*.")]
+        )
+        chain = FilterChain(
+            filter_chain_match=FilterChainMatch(transport_protocol="tls", server_names=sni), filters=[manager]
+        )
+        chain.transport_socket.CopyFrom(tls.gateway_server(server.tls, self._mesh.trust_domains))
+        return [chain]
+
+    def _add_table(self, name: str, port: int, servers: list[BoundServer]) -> None:
+        parts = gateway_parts(servers, port, self._destinations, self._cache, self._scope.namespace)
+        for part in parts:
+            self.found.merge_problems(part.problems)
+        self.found.add(route_table(name, parts, self._cache, ignore_port=True))
+
+    def _references(self, servers: Iterable[BoundServer]) -> list[Reference]:
+        return [*(each.reference for each in servers), *self._mesh.references]
+
+
+def _kind(bound: BoundServer) -> str:
+    if _is_plain_http(bound):
+        return "HTTP"
+    return "TLS" if bound.server.HasField("tls") else "TCP"
+
+
+def _is_plain_http(bound: BoundServer) -> bool:
+    """HTTP that no certificate belongs to; `httpsRedirect` alone makes no TLS."""
+    protocol = parse_protocol(bound.server.port.protocol)
+    return protocol.is_http or (protocol is Protocol.UNSUPPORTED and not bound.server.HasField("tls"))
+
+
+def compile_gateway(
+    snapshot: MeshSnapshot, scope: GatewayScope, proxy: Proxy, cache: ResourceCache
+) -> Collected:
+    """Everything of the routers that share `scope`."""
+    return GatewayCompilation(snapshot, scope, proxy, cache).compile()

@@ -1,0 +1,108 @@
+"""Virtual hosts of a gateway: server hosts and VirtualService hosts intersected, routes of all merged."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from envoy.config.route.v3.route_components_pb2 import VirtualHost
+
+from flotilla_pilot.compile.cache import ResourceCache
+from flotilla_pilot.compile.destinations import Destinations
+from flotilla_pilot.compile.matching import Client
+from flotilla_pilot.compile.route_action import RouteTargets, find_targets
+from flotilla_pilot.compile.routes import Translation, catch_alls_last, translate
+from flotilla_pilot.compile.virtual_hosts import HostPart, wire_host
+from flotilla_pilot.model.problems import ProblemLog
+from flotilla_pilot.model.references import Reference, keys
+from flotilla_pilot.model.route_rules import RouteRules
+from flotilla_pilot.scope.gateway import BoundServer, served_hosts
+
+
+@dataclass(slots=True, eq=False)
+class GatewayHost:
+    """One virtual host: the rules that route it, each with the gateways it came by."""
+
+    host: str
+    redirects: bool = False
+    rules: dict[RouteRules, set[str]] = field(default_factory=dict)
+    references: dict[Reference, None] = field(default_factory=dict)
+
+
+def gateway_parts(
+    servers: Sequence[BoundServer],
+    port: int,
+    destinations: Destinations,
+    cache: ResourceCache,
+    namespace: str,
+) -> list[HostPart]:
+    """The virtual hosts of one route table, sorted by host. A table may be without any: it answers 404."""
+    hosts = _gather(servers)
+    return [_part(hosts[name], port, destinations, cache, namespace) for name in sorted(hosts)]
+
+
+def _gather(servers: Iterable[BoundServer]) -> dict[str, GatewayHost]:
+    hosts: dict[str, GatewayHost] = {}
+    for bound in servers:
+        redirects = bound.server.tls.https_redirect
+        if redirects:
+            for text in bound.server.hosts:
+                _claim(hosts, text.lower().rpartition("/")[2], bound, redirects)
+        for rules in bound.rules:
+            for host in served_hosts(bound, rules):
+                found = _claim(hosts, host, bound, redirects)
+                found.rules.setdefault(rules, set()).add(bound.gateway.key.full_name)
+    return hosts
+
+
+def _claim(hosts: dict[str, GatewayHost], host: str, bound: BoundServer, redirects: bool) -> GatewayHost:
+    found = hosts.setdefault(host, GatewayHost(host))
+    found.redirects = found.redirects or redirects
+    found.references[bound.reference] = None
+    return found
+
+
+def _part(
+    host: GatewayHost, port: int, destinations: Destinations, cache: ResourceCache, namespace: str
+) -> HostPart:
+    found = [
+        (rules, frozenset(names), _targets(rules, destinations, port)) for rules, names in host.rules.items()
+    ]
+    found.sort(
+        key=lambda each: (each[0].item.create_time_ns, each[0].item.key.name, each[0].item.key.namespace)
+    )
+    references = dict.fromkeys((*host.references, *destinations.snapshot.mesh.references))
+    for rules, _, targets in found:
+        references[rules.reference] = None
+        references.update(dict.fromkeys(each for target in targets.all() for each in target.references))
+    used = tuple(references)
+    asked = tuple((rules.reference, names, targets.key()) for rules, names, targets in found)
+    key = ("gateway host", host.host, host.redirects, port, namespace, destinations.labels, used, asked)
+    part: HostPart = cache.get(key, lambda: _build(host, port, destinations, namespace, found, used))
+    return part
+
+
+def _targets(rules: RouteRules, destinations: Destinations, port: int) -> RouteTargets:
+    return find_targets(rules, lambda destination: destinations.target(destination, rules, port))
+
+
+def _build(
+    host: GatewayHost,
+    port: int,
+    destinations: Destinations,
+    namespace: str,
+    found: Sequence[tuple[RouteRules, frozenset[str], RouteTargets]],
+    references: Iterable[Reference],
+) -> HostPart:
+    log = ProblemLog()
+    label = f"{host.host}:{port}"
+    routes = []
+    for rules, gateways, targets in found:
+        client = Client(port, namespace, destinations.labels, gateways)
+        routes += translate(Translation(rules, client, targets, destinations.snapshot.mesh, log, label))
+    virtual_host = VirtualHost(
+        name=label,
+        domains=[host.host],
+        routes=catch_alls_last(routes),
+        include_request_attempt_count=True,
+        require_tls=VirtualHost.ALL if host.redirects else VirtualHost.NONE,
+    )
+    return HostPart(wire_host(virtual_host), keys(references), log.found())

@@ -1,0 +1,40 @@
+"""Gateway servers that do not look into HTTP: plain TCP, and TLS passed through by SNI."""
+
+from collections.abc import Iterator
+
+from envoy.config.listener.v3.listener_components_pb2 import FilterChain
+
+from flotilla_pilot.compile.connections import rule_chains, rule_shares, tcp_route_applies
+from flotilla_pilot.compile.destinations import Destinations
+from flotilla_pilot.compile.matching import Client
+from flotilla_pilot.compile.tcp_proxy import tcp_proxy
+from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.scope.gateway import BoundServer
+
+
+def plain_chain(
+    bound: BoundServer, port: int, destinations: Destinations, mesh: MeshOptions
+) -> FilterChain | None:
+    """The first TCP route of the VirtualServices bound here; None if there is none."""
+    client = _client(bound, port, destinations)
+    for rules in bound.rules:
+        for route in rules.spec.tcp:
+            if tcp_route_applies(route.match, rules, client):
+                targets, _ = rule_shares(route.route, rules, port, destinations)
+                return FilterChain(filters=[tcp_proxy(rules.item.key.full_name, targets, mesh)])
+    return None
+
+
+def passthrough_chains(
+    bound: BoundServer, port: int, destinations: Destinations, mesh: MeshOptions, taken: set[str]
+) -> Iterator[FilterChain]:
+    """A chain for each TLS match of the VirtualServices bound here."""
+    client = _client(bound, port, destinations)
+    for rules in bound.rules:
+        for chain in rule_chains(rules, client, destinations, (), taken):
+            yield chain.message(mesh)
+
+
+def _client(bound: BoundServer, port: int, destinations: Destinations) -> Client:
+    gateways = frozenset({bound.gateway.key.full_name})
+    return Client(port, destinations.namespace, destinations.labels, gateways)

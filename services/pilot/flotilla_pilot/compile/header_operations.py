@@ -1,0 +1,70 @@
+"""Header operations of a VirtualService, kept to what Envoy takes."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Headers
+
+_AUTHORITY = ("host", ":authority")
+_COMMAND = re.compile(
+    r"%(REQ|REQUEST_HEADER|RESP|START_TIME|PROTOCOL|RESPONSE_CODE|HOSTNAME|UPSTREAM_HOST|UPSTREAM_CLUSTER"
+    r"|DOWNSTREAM_REMOTE_ADDRESS(_WITHOUT_PORT)?|DOWNSTREAM_LOCAL_ADDRESS(_WITHOUT_PORT)?"
+    r"|DOWNSTREAM_PEER_URI_SAN|DOWNSTREAM_PEER_SUBJECT|DOWNSTREAM_TLS_VERSION|REQUESTED_SERVER_NAME"
+    r"|ROUTE_NAME|STREAM_ID|DYNAMIC_METADATA|PER_REQUEST_STATE|ENVIRONMENT)(\([^%]*\))?(:\d+)?%|%%"
+)
+
+
+def apply_headers(target: Any, headers: Headers) -> Iterable[str]:
+    """Write `headers` into a Route or a ClusterWeight; yields the names that Envoy would refuse.
+
+    Setting first, then adding. Setting `host` is a rewrite and is left to `host_rewrite`; other changes of
+    `host` and of pseudo-headers are refused by Envoy with the whole route table, so they are left out.
+    """
+    for side in ("request", "response"):
+        operations = getattr(headers, side)
+        options = getattr(target, f"{side}_headers_to_add")
+        for name, value in sorted(operations.set.items()):
+            if not _is_reserved(name):
+                options.append(_option(name, value, HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD))
+            elif side == "response" or name.lower() not in _AUTHORITY:
+                yield f"{side}.set[{name}]"
+        for name, value in sorted(operations.add.items()):
+            if _is_reserved(name):
+                yield f"{side}.add[{name}]"
+            else:
+                options.append(_option(name, value, HeaderValueOption.APPEND_IF_EXISTS_OR_ADD))
+        for index, name in enumerate(operations.remove):
+            if _is_reserved(name):
+                yield f"{side}.remove[{index}]"
+            else:
+                getattr(target, f"{side}_headers_to_remove").append(name)
+
+
+def host_rewrite(headers: Headers) -> str:
+    """The host that setting `host` or `:authority` asks for; empty if none does."""
+    return _host(headers.request.set)
+
+
+def _host(stated: Mapping[str, str]) -> str:
+    return next((value for name, value in sorted(stated.items()) if name.lower() in _AUTHORITY), "")
+
+
+def _is_reserved(name: str) -> bool:
+    return not name or name.startswith(":") or name.lower() == "host"
+
+
+def _option(name: str, value: str, action: int) -> HeaderValueOption:
+    return HeaderValueOption(
+        header=HeaderValue(key=name, value=_literal(value)), append_action=action, keep_empty_value=True
+    )
+
+
+def _literal(value: str) -> str:
+    """`%` that begins no command of Envoy's must be doubled, or Envoy refuses the route table."""
+    kept, position = [], 0
+    for command in _COMMAND.finditer(value):
+        kept += [value[position : command.start()].replace("%", "%%"), command.group()]
+        position = command.end()
+    return "".join([*kept, value[position:].replace("%", "%%")])

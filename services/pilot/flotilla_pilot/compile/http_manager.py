@@ -1,0 +1,92 @@
+"""The HTTP connection manager, as outbound, inbound and gateway listeners use it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.config.listener.v3.listener_components_pb2 import Filter
+from envoy.extensions.filters.http.cors.v3.cors_pb2 import Cors
+from envoy.extensions.filters.http.dynamic_forward_proxy.v3.dynamic_forward_proxy_pb2 import FilterConfig
+from envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
+from envoy.extensions.filters.http.router.v3.router_pb2 import Router
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    HttpConnectionManager,
+    HttpFilter,
+    Rds,
+)
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import BoolValue
+
+from flotilla_pilot.compile import filters
+from flotilla_pilot.compile.access_log import access_logs
+from flotilla_pilot.compile.clusters import dns_cache
+from flotilla_pilot.compile.packing import typed
+from flotilla_pilot.compile.sources import ads
+from flotilla_pilot.model.mesh import MeshOptions
+
+HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
+_SERVER_NAME = "istio-envoy"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What differs between the three places of a connection manager."""
+
+    remote_address: bool
+    certificates: int
+    shows_certificate: bool = False
+
+
+_MANAGER = HttpConnectionManager
+OUTBOUND = Side(remote_address=False, certificates=_MANAGER.SANITIZE)
+INBOUND = Side(remote_address=False, certificates=_MANAGER.APPEND_FORWARD)
+GATEWAY = Side(remote_address=True, certificates=_MANAGER.SANITIZE_SET, shows_certificate=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What differs between listeners of one place."""
+
+    tunnels: bool = False
+    """Takes CONNECT, and HTTP/1.0 of old clients: an explicit proxy."""
+    forwards: bool = False
+    """Has routes that resolve the name a request asks for."""
+
+
+def http_manager(
+    stat_prefix: str, side: Side, mesh: MeshOptions, routes: str | Any, manner: Manner = Manner()
+) -> Filter:
+    """The filter; `routes` is the name of a route table on ADS, or the table itself."""
+    manager = HttpConnectionManager(
+        stat_prefix=stat_prefix,
+        server_name=_SERVER_NAME,
+        access_log=access_logs(mesh),
+        use_remote_address=BoolValue(value=side.remote_address),
+        normalize_path=BoolValue(value=True),
+        stream_idle_timeout=Duration(),
+        forward_client_cert_details=side.certificates,
+        http_filters=_filters(manner),
+        upgrade_configs=[_MANAGER.UpgradeConfig(upgrade_type=each) for each in _upgrades(manner)],
+    )
+    if isinstance(routes, str):
+        manager.rds.CopyFrom(Rds(route_config_name=routes, config_source=ads()))
+    else:
+        manager.route_config.CopyFrom(routes)
+    if side.certificates in (_MANAGER.APPEND_FORWARD, _MANAGER.SANITIZE_SET):
+        details = manager.set_current_client_cert_details
+        details.subject.value, details.uri, details.dns = True, True, True
+        details.cert = side.shows_certificate
+    if manner.tunnels:
+        manager.http_protocol_options.accept_http_10 = True
+    return typed(Filter, HTTP_MANAGER, manager)
+
+
+def _upgrades(manner: Manner) -> list[str]:
+    return ["websocket", "CONNECT"] if manner.tunnels and manner.forwards else ["websocket"]
+
+
+def _filters(manner: Manner) -> list[HttpFilter]:
+    answer = [typed(HttpFilter, filters.FAULT, HTTPFault()), typed(HttpFilter, filters.CORS, Cors())]
+    if manner.forwards:
+        config = FilterConfig(dns_cache_config=dns_cache())
+        answer.append(typed(HttpFilter, "envoy.filters.http.dynamic_forward_proxy", config))
+    return [*answer, typed(HttpFilter, "envoy.filters.http.router", Router())]

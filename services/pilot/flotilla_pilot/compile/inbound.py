@@ -1,0 +1,161 @@
+"""A sidecar's inbound side: the listeners of its Sidecar's ingress, guarded as PeerAuthentication says."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.config.core.v3.base_pb2 import TrafficDirection
+from envoy.config.listener.v3.listener_components_pb2 import (
+    Filter,
+    FilterChain,
+    FilterChainMatch,
+    ListenerFilter,
+)
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.route.v3.route_components_pb2 import Route, RouteAction, VirtualHost
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
+from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import IstioIngressListener
+from flotilla_shared.model.objects import ConfigObject
+from flotilla_shared.model.protocols import Protocol, parse_protocol
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import BoolValue
+
+from flotilla_pilot.compile import names, tls
+from flotilla_pilot.compile.access_log import unmatched_logs
+from flotilla_pilot.compile.cache import ResourceCache
+from flotilla_pilot.compile.clusters import inbound
+from flotilla_pilot.compile.collection import Collected
+from flotilla_pilot.compile.destinations import Target
+from flotilla_pilot.compile.endpoints import UNIX, socket_address
+from flotilla_pilot.compile.http_manager import INBOUND, http_manager
+from flotilla_pilot.compile.inbound_chains import Chain, Kind, chains
+from flotilla_pilot.compile.listener_plan import ANY_ADDRESS
+from flotilla_pilot.compile.outbound import tls_inspector
+from flotilla_pilot.compile.packing import serialized, typed
+from flotilla_pilot.compile.resource import CLUSTER, LISTENER
+from flotilla_pilot.compile.tcp_proxy import tcp_proxy
+from flotilla_pilot.model.authentication import PeerMode
+from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.model.proxy import Proxy
+from flotilla_pilot.model.references import keys, reference
+from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_pilot.scope.sidecar import ingress_listeners
+
+_ANY = ("0.0.0.0", "[::]")  # noqa: S104
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entrance:
+    """One ingress listener in full: where it listens, what it takes, where the application is."""
+
+    address: str
+    port: int
+    protocol: Protocol
+    target: str
+    target_port: int
+
+
+def compile_inbound(
+    snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None, cache: ResourceCache
+) -> Collected:
+    """Everything inbound of one proxy. Without an ingress in its Sidecar there is nothing to enter by."""
+    found = Collected(cache)
+    taken: set[tuple[str, int]] = set()
+    for index, ingress in enumerate(ingress_listeners(sidecar)):
+        entrance = _entrance(ingress, proxy)
+        if (entrance.address, entrance.port) in taken and sidecar is not None:
+            text = (
+                f"{entrance.address}:{entrance.port} has a listener already; give this one a bind of its own"
+            )
+            found.log.error(sidecar.key, "listener-taken", f"spec.ingress[{index}]", text)
+            continue
+        taken.add((entrance.address, entrance.port))
+        _add(found, snapshot, proxy, sidecar, entrance)
+    return found
+
+
+def _entrance(ingress: IstioIngressListener, proxy: Proxy) -> Entrance:
+    address, port = _application(ingress.default_endpoint, ingress.port.number, proxy)
+    return Entrance(
+        address=ingress.bind or ANY_ADDRESS,
+        port=ingress.port.number,
+        protocol=parse_protocol(ingress.port.protocol),
+        target=address,
+        target_port=port,
+    )
+
+
+def _application(endpoint: str, port: int, proxy: Proxy) -> tuple[str, int]:
+    """Where the application is: a Unix socket, loopback, or (0.0.0.0, or unset) the proxy's first address."""
+    if endpoint.startswith(UNIX):
+        return endpoint, 0
+    host, _, number = endpoint.rpartition(":")
+    if not host or host in _ANY:
+        return proxy.addresses[0], int(number) if number.isdigit() else port
+    return host.strip("[]"), int(number)
+
+
+def _add(
+    found: Collected, snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None, entrance: Entrance
+) -> None:
+    mesh = snapshot.mesh
+    asked = snapshot.authentication.mode(proxy.namespace, proxy.labels, entrance.port)
+    cluster = inbound(
+        entrance.port, entrance.target, entrance.target_port, mesh, http2=entrance.protocol.is_http2
+    )
+    stated = (*((reference(sidecar),) if sidecar is not None else ()), *mesh.references)
+    found.intern(CLUSTER, cluster.name, serialized(cluster), keys(stated))
+    listener = _listener(entrance, asked, mesh)
+    found.intern(LISTENER, listener.name, serialized(listener), keys((*stated, *asked.references)))
+
+
+def _listener(entrance: Entrance, asked: PeerMode, mesh: MeshOptions) -> Any:
+    name = names.listener(entrance.address, entrance.port)
+    found = chains(asked.mode, entrance.protocol)
+    listener = Listener(
+        name=name,
+        address=socket_address(entrance.address, entrance.port),
+        traffic_direction=TrafficDirection.INBOUND,
+        listener_filters=list(_inspectors(found)),
+        listener_filters_timeout=Duration(),
+        continue_on_listener_filters_timeout=True,
+        access_log=unmatched_logs(mesh),
+        filter_chains=[_chain(each, name, entrance, mesh) for each in found],
+    )
+    return listener
+
+
+def _inspectors(found: Iterable[Chain]) -> Iterable[Any]:
+    """What tells connections apart before a chain is chosen."""
+    held = list(found)
+    yield tls_inspector()
+    if any(each.transport == "raw_buffer" and each.alpn for each in held):
+        yield typed(ListenerFilter, "envoy.filters.listener.http_inspector", HttpInspector())
+
+
+def _chain(chain: Chain, name: str, entrance: Entrance, mesh: MeshOptions) -> Any:
+    match = FilterChainMatch(transport_protocol=chain.transport, application_protocols=chain.alpn)
+    match.destination_port.value = entrance.port
+    answer = FilterChain(
+        name=chain.name, filter_chain_match=match, filters=[_filter(chain, name, entrance, mesh)]
+    )
+    if chain.mutual:
+        alpn = tls.SERVER_ALPN_HTTP if chain.kind is Kind.HTTP else tls.SERVER_ALPN_TCP
+        answer.transport_socket.CopyFrom(tls.mesh_server(mesh.trust_domains, alpn))
+    return answer
+
+
+def _filter(chain: Chain, name: str, entrance: Entrance, mesh: MeshOptions) -> Filter:
+    cluster = names.inbound_cluster(entrance.port)
+    if chain.kind is Kind.TCP:
+        return tcp_proxy(cluster, [(Target(cluster), 1)], mesh)
+    return http_manager(f"inbound_{name};", INBOUND, mesh, _routes(cluster, entrance.port))
+
+
+def _routes(cluster: str, port: int) -> RouteConfiguration:
+    route = Route(name="default", route=RouteAction(cluster=cluster, timeout=Duration()))
+    route.match.prefix = "/"
+    route.decorator.operation = f"{cluster}/*"
+    host = VirtualHost(name=f"inbound|http|{port}", domains=["*"], routes=[route])
+    return RouteConfiguration(name=cluster, virtual_hosts=[host], validate_clusters=BoolValue(value=False))

@@ -1,0 +1,63 @@
+"""Which filter chains a listener has for each mode of PeerAuthentication and each protocol.
+
+The table is pilot.md 2.6. A caller's ALPN says what its connection carries: one of the mesh's HTTP protocols
+lands in an HTTP chain, plain `istio` in a TCP one.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from flotilla_shared.model.protocols import Protocol
+
+from flotilla_pilot.compile.tls import ISTIO_ALPN, ISTIO_HTTP_ALPN
+from flotilla_pilot.model.authentication import DISABLE, STRICT
+
+TLS = "tls"
+PLAIN = "raw_buffer"
+_PLAIN_HTTP = ("http/1.0", "http/1.1", "h2c")
+_ISTIO_TCP = ("istio", "istio-peer-exchange")
+
+
+class Kind(Enum):
+    HTTP = "http"
+    TCP = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One filter chain: what it matches, whether it ends mutual TLS, what it speaks."""
+
+    name: str
+    transport: str
+    alpn: tuple[str, ...]
+    kind: Kind
+    mutual: bool = False
+
+
+def chains(mode: int, protocol: Protocol) -> tuple[Chain, ...]:
+    """The chains for a port of `protocol`; an unknown protocol is found out connection by connection."""
+    if protocol.is_http:
+        return _known(mode, Kind.HTTP)
+    if protocol.is_tcp:
+        return _known(mode, Kind.TCP)
+    return _unknown(mode)
+
+
+def _known(mode: int, kind: Kind) -> tuple[Chain, ...]:
+    if mode == STRICT:
+        return (Chain("mtls", TLS, (), kind, mutual=True),)
+    if mode == DISABLE:
+        return (Chain("plaintext", PLAIN, (), kind),)
+    both = (Chain("mtls", TLS, ISTIO_ALPN, kind, mutual=True), Chain("plaintext", PLAIN, (), kind))
+    return both if kind is Kind.HTTP else (*both, Chain("foreign-tls", TLS, (), kind))
+
+
+def _unknown(mode: int) -> tuple[Chain, ...]:
+    http = Chain("mtls-http", TLS, ISTIO_HTTP_ALPN, Kind.HTTP, mutual=True)
+    plain = (Chain("plaintext-http", PLAIN, _PLAIN_HTTP, Kind.HTTP), Chain("plaintext", PLAIN, (), Kind.TCP))
+    if mode == STRICT:
+        return http, Chain("mtls", TLS, (), Kind.TCP, mutual=True)
+    if mode == DISABLE:
+        return plain
+    mutual = Chain("mtls", TLS, _ISTIO_TCP, Kind.TCP, mutual=True)
+    return http, mutual, *plain, Chain("foreign-tls", TLS, (), Kind.TCP)

@@ -1,0 +1,37 @@
+"""Names of resources: Istio's, so that dashboards, tools and runbooks go on working (pilot.md 2.2)."""
+
+BLACK_HOLE = "BlackHoleCluster"
+PASSTHROUGH = "PassthroughCluster"
+FORWARD_PROXY = "dfp"
+ALLOW_ANY = "allow_any"
+BLOCK_ALL = "block_all"
+
+
+def outbound_cluster(port: int, subset: str, host: str) -> str:
+    return f"outbound|{port}|{subset}|{host}"
+
+
+def outbound_sni(port: int, subset: str, host: str) -> str:
+    return f"outbound_.{port}_.{subset}_.{host}"
+
+
+def inbound_cluster(port: int) -> str:
+    return f"inbound|{port}||"
+
+
+def listener(address: str, port: int) -> str:
+    return f"{address}_{port}"
+
+
+def http_gateway_routes(port: int, bind: str) -> str:
+    return f"http.{port}.{bind}" if bind else f"http.{port}"
+
+
+def https_gateway_routes(port: int, port_name: str, gateway: str, namespace: str, bind: str) -> str:
+    name = f"https.{port}.{port_name}.{gateway}.{namespace}"
+    return f"{name}.{bind}" if bind else name
+
+
+def config_path(namespace: str, kind: str, name: str) -> str:
+    """Where an object lives in the API, as `filter_metadata.istio.config` says it."""
+    return f"/apis/networking.istio.io/v1alpha3/namespaces/{namespace}/{kind}/{name}"

@@ -1,0 +1,131 @@
+"""A sidecar's outbound side: listeners, route tables, clusters and endpoints of everything it may call."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from envoy.config.core.v3.base_pb2 import TrafficDirection
+from envoy.config.listener.v3.listener_components_pb2 import FilterChain, ListenerFilter
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import BoolValue
+
+from flotilla_pilot.compile import names
+from flotilla_pilot.compile.cache import ResourceCache
+from flotilla_pilot.compile.clusters import black_hole, every_cluster, forward_proxy, passthrough
+from flotilla_pilot.compile.collection import Collected
+from flotilla_pilot.compile.connections import service_chains, tcp_targets
+from flotilla_pilot.compile.destinations import Destinations
+from flotilla_pilot.compile.endpoints import socket_address
+from flotilla_pilot.compile.http_manager import OUTBOUND, Manner, http_manager
+from flotilla_pilot.compile.listener_plan import ListenerPlan, plan_listeners
+from flotilla_pilot.compile.packing import serialized, typed
+from flotilla_pilot.compile.resource import CLUSTER, LISTENER
+from flotilla_pilot.compile.route_table import route_table
+from flotilla_pilot.compile.tcp_proxy import tcp_proxy
+from flotilla_pilot.compile.virtual_hosts import HostPart, catch_all, host_part, plan_hosts, wire_host
+from flotilla_pilot.model.references import Reference, keys
+from flotilla_pilot.model.services import Resolution
+from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_pilot.scope.sidecar import SidecarScope
+
+
+def compile_outbound(snapshot: MeshSnapshot, scope: SidecarScope, cache: ResourceCache) -> Collected:
+    """Everything outbound of the proxies that share `scope`."""
+    found = Collected(cache)
+    destinations = Destinations(snapshot, scope.namespace, scope.labels, scope.services)
+    for plan in plan_listeners(scope, found.log):
+        if plan.is_http:
+            found.add(_table(plan, scope, destinations, cache, found))
+        found.add(_listener(plan, scope, destinations, cache))
+    clusters = every_cluster(scope.services.values(), destinations.policy, snapshot.mesh, scope.binds)
+    for each in clusters:
+        found.add_cluster(each, snapshot)
+    _add_special(found, snapshot, scope)
+    return found
+
+
+def _table(
+    plan: ListenerPlan,
+    scope: SidecarScope,
+    destinations: Destinations,
+    cache: ResourceCache,
+    found: Collected,
+) -> Any:
+    ports = [(service, port.number) for service, port in plan.http]
+    hosts = plan_hosts(
+        plan.egress, ports, port_in_domain=plan.proxy, namespace=scope.namespace, domain=scope.domain
+    )
+    parts = [host_part(host, destinations, cache, scope.namespace) for host in hosts]
+    for part in parts:
+        found.merge_problems(part.problems)
+    last = wire_host(catch_all(scope.allow_any, scope.binds))
+    references = (*scope.references, *destinations.snapshot.mesh.references)
+    parts.append(HostPart(last, keys(references), {}))
+    return route_table(plan.routes, parts, cache, ignore_port=not plan.proxy)
+
+
+def _listener(
+    plan: ListenerPlan, scope: SidecarScope, destinations: Destinations, cache: ResourceCache
+) -> Any:
+    mesh = destinations.snapshot.mesh
+    references: dict[Reference, None] = dict.fromkeys((*scope.references, *mesh.references))
+    listener = Listener(
+        name=plan.name,
+        address=socket_address(plan.address, plan.port),
+        traffic_direction=TrafficDirection.OUTBOUND,
+    )
+    if plan.is_http:
+        manner = Manner(tunnels=plan.proxy, forwards=_forwards(plan, scope))
+        manager = http_manager(f"outbound_{plan.name};", OUTBOUND, mesh, plan.routes, manner)
+        listener.filter_chains.append(FilterChain(filters=[manager]))
+    else:
+        _add_connections(listener, plan, destinations, references)
+    if plan.egress.captured:
+        listener.bind_to_port.CopyFrom(BoolValue(value=False))
+    return cache.intern(LISTENER, plan.name, serialized(listener), keys(references))
+
+
+def _forwards(plan: ListenerPlan, scope: SidecarScope) -> bool:
+    if scope.binds and scope.allow_any:
+        return True
+    dynamic = {Resolution.DYNAMIC_DNS, Resolution.NONE} if scope.binds else {Resolution.DYNAMIC_DNS}
+    return any(service.resolution in dynamic for service, _ in plan.http)
+
+
+def _add_connections(
+    listener: Any, plan: ListenerPlan, destinations: Destinations, references: dict[Reference, None]
+) -> None:
+    """TLS services by SNI, then the TCP service that takes the rest."""
+    mesh = destinations.snapshot.mesh
+    sni_taken: set[str] = set()
+    for service, port in plan.tls:
+        for chain in service_chains(service, port, plan.egress.rules, destinations, sni_taken):
+            listener.filter_chains.append(chain.message(mesh))
+            references.update(dict.fromkeys(chain.references))
+    if plan.tls:
+        listener.listener_filters.append(tls_inspector())
+        listener.listener_filters_timeout.CopyFrom(Duration())
+        listener.continue_on_listener_filters_timeout = True
+    if plan.tcp is not None:
+        service, port = plan.tcp
+        targets, used = tcp_targets(service, port, plan.egress.rules, destinations)
+        stat = names.outbound_cluster(port.number, "", service.host)
+        listener.filter_chains.append(FilterChain(filters=[tcp_proxy(stat, targets, mesh)]))
+        references.update(dict.fromkeys(used))
+
+
+def tls_inspector() -> Any:
+    return typed(ListenerFilter, "envoy.filters.listener.tls_inspector", TlsInspector())
+
+
+def _add_special(found: Collected, snapshot: MeshSnapshot, scope: SidecarScope) -> None:
+    """The clusters that every proxy has. Where listeners are bound there is nothing to pass through to."""
+    mesh = snapshot.mesh
+    special: Iterable[Any] = [black_hole(mesh)]
+    if not scope.binds:
+        special = [*special, passthrough(mesh)]
+    elif scope.allow_any:
+        special = [*special, forward_proxy(mesh)]
+    for cluster in special:
+        found.intern(CLUSTER, cluster.name, serialized(cluster), keys((*mesh.references, *scope.references)))

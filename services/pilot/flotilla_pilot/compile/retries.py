@@ -1,0 +1,54 @@
+"""Retry policies: Istio's default, and what a VirtualService or the mesh asks for."""
+
+from typing import Any
+
+from envoy.config.route.v3.route_components_pb2 import RetryPolicy
+from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRetry
+
+from flotilla_pilot.compile.packing import typed
+
+RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
+_ATTEMPTS = 2
+_HOST_ATTEMPTS = 5
+
+
+def retry_policy(own: HTTPRetry | None, mesh: HTTPRetry | None) -> Any | None:
+    """The policy that a route states, else the mesh's, else Istio's two attempts; None for no retries."""
+    stated = own if own is not None else mesh
+    if stated is None:
+        return _policy(_ATTEMPTS, RETRY_ON, [], ignores_previous=True)
+    if stated.attempts <= 0:
+        return None
+    conditions, codes = _conditions(stated.retry_on)
+    ignores = not stated.HasField("retry_ignore_previous_hosts") or stated.retry_ignore_previous_hosts.value
+    policy = _policy(stated.attempts, conditions, codes, ignores_previous=ignores)
+    if stated.HasField("per_try_timeout"):
+        policy.per_try_timeout.CopyFrom(stated.per_try_timeout)
+    if stated.HasField("backoff"):
+        policy.retry_back_off.base_interval.CopyFrom(stated.backoff)
+    return policy
+
+
+def _policy(attempts: int, conditions: str, codes: list[int], *, ignores_previous: bool) -> Any:
+    policy = RetryPolicy(
+        retry_on=conditions, retriable_status_codes=codes, host_selection_retry_max_attempts=_HOST_ATTEMPTS
+    )
+    policy.num_retries.value = attempts
+    if ignores_previous:
+        name = "envoy.retry_host_predicates.previous_hosts"
+        predicate = typed(RetryPolicy.RetryHostPredicate, name, PreviousHostsPredicate())
+        policy.retry_host_predicate.append(predicate)
+    return policy
+
+
+def _conditions(text: str) -> tuple[str, list[int]]:
+    """Numbers among the conditions are status codes to retry on."""
+    if not text:
+        return RETRY_ON, []
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    codes = [int(part) for part in parts if part.isdigit() and 100 <= int(part) < 600]
+    names = [part for part in parts if not part.isdigit()]
+    if codes and "retriable-status-codes" not in names:
+        names.append("retriable-status-codes")
+    return ",".join(names), codes

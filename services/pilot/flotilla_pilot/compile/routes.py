@@ -1,0 +1,187 @@
+"""From the HTTP rules of a VirtualService to Envoy's routes."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.config.core.v3.base_pb2 import DataSource, Metadata
+from envoy.config.route.v3.route_components_pb2 import DirectResponseAction, RedirectAction, Route, RouteMatch
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRedirect, HTTPRoute
+from google.protobuf.struct_pb2 import Struct
+
+from flotilla_pilot.compile import filters, names
+from flotilla_pilot.compile.header_operations import apply_headers
+from flotilla_pilot.compile.matching import (
+    Client,
+    MatchRefused,
+    any_request,
+    applies,
+    is_catch_all,
+    route_match,
+)
+from flotilla_pilot.compile.packing import pack
+from flotilla_pilot.compile.route_action import RouteTargets, default_action, route_action
+from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.model.problems import ProblemLog
+from flotilla_pilot.model.route_rules import RouteRules
+
+UNAVAILABLE = 503
+_CODES = {
+    0: RedirectAction.MOVED_PERMANENTLY,
+    301: RedirectAction.MOVED_PERMANENTLY,
+    302: RedirectAction.FOUND,
+    303: RedirectAction.SEE_OTHER,
+    307: RedirectAction.TEMPORARY_REDIRECT,
+    308: RedirectAction.PERMANENT_REDIRECT,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Translation:
+    """What the routes of one virtual host are made in: whose traffic, which rules, where they lead."""
+
+    rules: RouteRules
+    client: Client
+    targets: RouteTargets
+    mesh: MeshOptions
+    log: ProblemLog
+    label: str
+    """`host:port` for the decorator of routes that lead to several places."""
+
+    def refuse(self, field: str, code: str, text: str) -> None:
+        self.log.error(self.rules.item.key, code, field, text)
+
+
+def translate(given: Translation) -> list[Any]:
+    """The routes for the client, in order; nothing follows a rule that takes everything."""
+    routes: list[Any] = []
+    for index, http in enumerate(given.rules.spec.http):
+        for match, name, takes_all in _matches(given, index, http):
+            route = _route(given, index, http, match, name)
+            if route is not None:
+                routes.append(route)
+                if takes_all:
+                    return routes
+    return routes
+
+
+def default_route(targets: Any, label: str, mesh: MeshOptions) -> Any:
+    """The route of a service that no VirtualService routes."""
+    return Route(
+        name="default",
+        match=any_request(),
+        decorator={"operation": f"{label}/*"},
+        route=default_action(targets, mesh),
+    )
+
+
+def _matches(given: Translation, index: int, http: HTTPRoute) -> Iterator[tuple[RouteMatch, str, bool]]:
+    """One for each match that is for this client: its matcher, its name, whether it takes everything."""
+    if not http.match:
+        yield any_request(), http.name, True
+    for number, match in enumerate(http.match):
+        if not applies(match, given.rules, given.client):
+            continue
+        try:
+            matcher = route_match(match)
+        except MatchRefused as refused:
+            field = f"spec.http[{index}].match[{number}].{refused.field}"
+            given.refuse(field, "match-refused", f"{refused}; requests go on to the next rule")
+            continue
+        yield matcher, ".".join(each for each in (http.name, match.name) if each), is_catch_all(match)
+
+
+def _route(given: Translation, index: int, http: HTTPRoute, match: RouteMatch, name: str) -> Any | None:
+    route = Route(name=name, match=match, metadata=_metadata(given.rules))
+    field = f"spec.http[{index}]"
+    if http.HasField("redirect"):
+        if http.redirect.redirect_code not in _CODES:
+            text = f"{http.redirect.redirect_code} is no redirect Envoy knows (301, 302, 303, 307, 308)"
+            given.refuse(f"{field}.redirect.redirectCode", "redirect-refused", text)
+            return None
+        route.redirect.CopyFrom(_redirect(http.redirect))
+    elif http.HasField("direct_response"):
+        route.direct_response.CopyFrom(_direct_response(given, field, http))
+    elif http.route:
+        route_action(route, http, index, given.targets, given.mesh)
+    else:
+        if http.HasField("delegate"):
+            given.refuse(
+                f"{field}.delegate", "not-offered", "delegation is not offered yet; calls are answered 503"
+            )
+        route.direct_response.status = UNAVAILABLE
+    route.decorator.operation = _operation(given, index, http, match)
+    _extras(given, field, http, route)
+    return route
+
+
+def _extras(given: Translation, field: str, http: HTTPRoute, route: Any) -> None:
+    """Headers and filters of the rule itself."""
+    for refused in apply_headers(route, http.headers):
+        text = "host and names that begin with ':' can only be set on requests; this operation is left out"
+        given.refuse(f"{field}.headers.{refused}", "header-refused", text)
+    fault = filters.fault(http.fault) if http.HasField("fault") else None
+    if fault is not None:
+        route.typed_per_filter_config[filters.FAULT].CopyFrom(pack(fault))
+    if http.HasField("cors_policy"):
+        route.typed_per_filter_config[filters.CORS].CopyFrom(pack(filters.cors(http.cors_policy)))
+
+
+def _redirect(settings: HTTPRedirect) -> RedirectAction:
+    action = RedirectAction(
+        host_redirect=settings.authority,
+        response_code=_CODES[settings.redirect_code],
+        port_redirect=settings.port,
+    )
+    if settings.prefix_rewrite:
+        action.prefix_rewrite = settings.prefix_rewrite
+    elif settings.uri:
+        action.path_redirect = settings.uri
+    if settings.scheme:
+        action.scheme_redirect = settings.scheme
+    return action
+
+
+def _direct_response(given: Translation, field: str, http: HTTPRoute) -> DirectResponseAction:
+    status = http.direct_response.status
+    if not 200 <= status < 600:
+        given.refuse(
+            f"{field}.directResponse.status",
+            "status-refused",
+            f"{status} is no status from 200 to 599; 503 is sent",
+        )
+        return DirectResponseAction(status=UNAVAILABLE)
+    action = DirectResponseAction(status=status)
+    kind = http.direct_response.body.WhichOneof("specifier")
+    if kind == "string":
+        action.body.CopyFrom(DataSource(inline_string=http.direct_response.body.string))
+    elif kind == "bytes":
+        action.body.CopyFrom(DataSource(inline_bytes=http.direct_response.body.bytes))
+    return action
+
+
+def _operation(given: Translation, index: int, http: HTTPRoute, match: Any) -> str:
+    """`host:port` and the path, as traces name the operation; the host is the only destination's."""
+    kind = match.WhichOneof("path_specifier")
+    path = f"{match.prefix}*" if kind == "prefix" else match.path or match.safe_regex.regex
+    target = given.targets.single(index, http)
+    return f"{target.host}:{target.port}{path}" if target is not None and target.host else given.label + path
+
+
+def _metadata(rules: RouteRules) -> Metadata:
+    struct = Struct()
+    key = rules.item.key
+    struct.update({"config": names.config_path(key.namespace, "virtual-service", key.name)})
+    return Metadata(filter_metadata={"istio": struct})
+
+
+def catch_alls_last(routes: Iterable[Any]) -> list[Any]:
+    """Routes of several VirtualServices in one virtual host: what takes everything must not hide the rest."""
+    ordered = list(routes)
+    return sorted(ordered, key=_takes_everything)
+
+
+def _takes_everything(route: Any) -> bool:
+    match = route.match
+    asks = match.headers or match.query_parameters
+    return not asks and match.WhichOneof("path_specifier") == "prefix" and match.prefix == "/"

@@ -1,0 +1,34 @@
+"""Where a proxy fetches what a resource only names: ADS for resources, the agent's SDS for secrets."""
+
+from envoy.config.core.v3.config_source_pb2 import (
+    AggregatedConfigSource,
+    ApiConfigSource,
+    ApiVersion,
+    ConfigSource,
+)
+from envoy.config.core.v3.grpc_service_pb2 import GrpcService
+from google.protobuf.duration_pb2 import Duration
+
+SDS_CLUSTER = "sds-grpc"
+"""The cluster of the agent's SDS socket, static in every bootstrap."""
+
+
+def ads() -> ConfigSource:
+    """Without a time limit: Pilot always sends what it names."""
+    return ConfigSource(
+        ads=AggregatedConfigSource(), resource_api_version=ApiVersion.V3, initial_fetch_timeout=Duration()
+    )
+
+
+def sds(wait_seconds: int = 0) -> ConfigSource:
+    """The agent's socket. `wait_seconds` limits how long the resource warms for its secret; 0 is no limit."""
+    return ConfigSource(
+        api_config_source=ApiConfigSource(
+            api_type=ApiConfigSource.GRPC,
+            transport_api_version=ApiVersion.V3,
+            set_node_on_first_message_only=True,
+            grpc_services=[GrpcService(envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=SDS_CLUSTER))],
+        ),
+        resource_api_version=ApiVersion.V3,
+        initial_fetch_timeout=Duration(seconds=wait_seconds),
+    )

@@ -1,0 +1,83 @@
+"""The mesh configuration, with the defaults of today's Istio filled in."""
+
+from dataclasses import dataclass
+
+from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRetry
+from flotilla_shared.model.objects import ConfigObject
+from google.protobuf.duration_pb2 import Duration
+
+from flotilla_pilot.model.references import Reference, reference
+
+_EVERYWHERE = ("*",)
+
+
+@dataclass(frozen=True, slots=True)
+class MeshSettings:
+    """What Pilot's own settings say of the mesh; the mesh configuration overrides the first two."""
+
+    trust_domain: str = "cluster.local"
+    root_namespace: str = "istio-system"
+    domain: str = "cluster.local"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeshOptions:
+    """What the mesh configuration asks for, as far as Pilot compiles it.
+
+    `trust_domains` holds the mesh's own first, then its aliases. `references` is empty without a mesh
+    configuration, when everything is at its default.
+    """
+
+    trust_domains: tuple[str, ...]
+    root_namespace: str
+    domain: str
+    allow_any: bool
+    auto_mtls: bool
+    connect_timeout: Duration
+    access_log_file: str
+    access_log_format: str
+    access_log_json: bool
+    default_retry: HTTPRetry | None
+    h2_upgrade: bool
+    service_export: tuple[str, ...]
+    virtual_service_export: tuple[str, ...]
+    destination_rule_export: tuple[str, ...]
+    references: tuple[Reference, ...]
+
+    @property
+    def trust_domain(self) -> str:
+        return self.trust_domains[0]
+
+
+def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptions:
+    config = item.spec if item is not None and isinstance(item.spec, MeshConfig) else MeshConfig()
+    own = config.trust_domain or settings.trust_domain
+    return MeshOptions(
+        trust_domains=(own, *(alias for alias in config.trust_domain_aliases if alias != own)),
+        root_namespace=config.root_namespace or settings.root_namespace,
+        domain=settings.domain,
+        allow_any=_allow_any(config),
+        auto_mtls=not config.HasField("enable_auto_mtls") or config.enable_auto_mtls.value,
+        connect_timeout=config.connect_timeout
+        if config.HasField("connect_timeout")
+        else Duration(seconds=10),
+        access_log_file=config.access_log_file,
+        access_log_format=config.access_log_format,
+        access_log_json=config.access_log_encoding == MeshConfig.JSON,
+        default_retry=config.default_http_retry_policy
+        if config.HasField("default_http_retry_policy")
+        else None,
+        h2_upgrade=config.h2_upgrade_policy == MeshConfig.UPGRADE,
+        service_export=tuple(config.default_service_export_to) or _EVERYWHERE,
+        virtual_service_export=tuple(config.default_virtual_service_export_to) or _EVERYWHERE,
+        destination_rule_export=tuple(config.default_destination_rule_export_to) or _EVERYWHERE,
+        references=(reference(item),) if item is not None else (),
+    )
+
+
+def _allow_any(config: MeshConfig) -> bool:
+    """Unset means ALLOW_ANY, though REGISTRY_ONLY is the enum's zero."""
+    if not config.HasField("outbound_traffic_policy"):
+        return True
+    return config.outbound_traffic_policy.mode != MeshConfig.OutboundTrafficPolicy.REGISTRY_ONLY

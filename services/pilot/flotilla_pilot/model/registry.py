@@ -1,0 +1,144 @@
+"""From ServiceEntry and WorkloadEntry objects to services."""
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+
+from flotilla_protos.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
+from flotilla_protos.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
+from flotilla_shared.model.labels import selects
+from flotilla_shared.model.objects import ConfigObject
+from flotilla_shared.model.protocols import parse_protocol
+
+from flotilla_pilot.model.frozen import FrozenMap
+from flotilla_pilot.model.problems import ProblemLog
+from flotilla_pilot.model.references import oldest_first, reference
+from flotilla_pilot.model.services import (
+    TLS_DISABLED,
+    TLS_ISTIO,
+    Endpoint,
+    Resolution,
+    Service,
+    ServicePort,
+)
+
+TLS_MODE_LABEL = "security.istio.io/tlsMode"
+
+
+class WorkloadIndex:
+    """WorkloadEntries by namespace and label, so that a selector need not look at all of them."""
+
+    def __init__(self, entries: Iterable[ConfigObject]) -> None:
+        self._by_label: dict[tuple[str, str, str], list[Endpoint]] = {}
+        for item in oldest_first(entries):
+            endpoint = workload_endpoint(item)
+            for name, value in endpoint.labels.items():
+                self._by_label.setdefault((endpoint.namespace, name, value), []).append(endpoint)
+
+    def select(self, namespace: str, selector: Mapping[str, str]) -> tuple[Endpoint, ...]:
+        """The endpoints of `namespace` with all labels of `selector`, oldest first; none for no selector."""
+        if not selector:
+            return ()
+        first = min(selector.items())
+        found = self._by_label.get((namespace, *first), [])
+        return tuple(endpoint for endpoint in found if selects(selector, endpoint.labels))
+
+
+def workload_endpoint(item: ConfigObject) -> Endpoint:
+    """The endpoint of a WorkloadEntry; labels of its metadata beat those of its spec."""
+    spec: WorkloadEntry = item.spec
+    return _endpoint(spec, {**spec.labels, **item.labels}, item.key.name, item)
+
+
+def _endpoint(spec: WorkloadEntry, labels: Mapping[str, str], name: str, item: ConfigObject) -> Endpoint:
+    return Endpoint(
+        address=spec.address,
+        name=name,
+        namespace=item.key.namespace,
+        ports=tuple(sorted(spec.ports.items())),
+        labels=FrozenMap(labels),
+        service_account=spec.service_account,
+        tls_mode=labels.get(TLS_MODE_LABEL) or (TLS_ISTIO if spec.service_account else TLS_DISABLED),
+        network=spec.network,
+        locality=spec.locality,
+        weight=spec.weight or 1,
+        references=(reference(item),),
+    )
+
+
+def build_services(
+    entries: Iterable[ConfigObject], workloads: WorkloadIndex, problems: ProblemLog
+) -> tuple[Service, ...]:
+    """Every host of every ServiceEntry, oldest first (by host among equals), as istiod orders them."""
+    services = [service for item in entries for service in _services(item, workloads, problems)]
+    return tuple(sorted(services, key=lambda service: service.age))
+
+
+def _services(item: ConfigObject, workloads: WorkloadIndex, problems: ProblemLog) -> Iterable[Service]:
+    spec: ServiceEntry = item.spec
+    resolution = Resolution(spec.resolution)
+    ports = tuple(
+        ServicePort(port.number, port.name, parse_protocol(port.protocol), port.target_port)
+        for port in spec.ports
+    )
+    endpoints = _endpoints(item, resolution, workloads, problems)
+    for host in dict.fromkeys(host.lower() for host in spec.hosts):
+        yield Service(
+            host=host,
+            namespace=item.key.namespace,
+            ports=ports,
+            resolution=resolution,
+            external=spec.location == ServiceEntry.MESH_EXTERNAL,
+            addresses=tuple(_plain_address(address) for address in spec.addresses),
+            export_to=tuple(spec.export_to),
+            subject_alt_names=tuple(spec.subject_alt_names),
+            endpoints=endpoints or _host_itself(host, resolution, item),
+            source=item,
+        )
+
+
+def _endpoints(
+    item: ConfigObject, resolution: Resolution, workloads: WorkloadIndex, problems: ProblemLog
+) -> tuple[Endpoint, ...]:
+    spec: ServiceEntry = item.spec
+    inline = tuple(_endpoint(each, each.labels, "", item) for each in spec.endpoints)
+    selected = workloads.select(item.key.namespace, spec.workload_selector.labels)
+    found = inline or selected
+    if resolution is not Resolution.STATIC:
+        return found
+    return tuple(endpoint for endpoint in found if _has_address(endpoint, item, problems))
+
+
+def _has_address(endpoint: Endpoint, item: ConfigObject, problems: ProblemLog) -> bool:
+    """Envoy refuses a whole assignment for one host name in it, so a STATIC service leaves such ones out."""
+    if endpoint.address.startswith("unix://") or is_ip(endpoint.address):
+        return True
+    key = endpoint.references[0][0]
+    problems.error(
+        key,
+        "endpoint-not-an-address",
+        "spec.address" if key != item.key else "spec.endpoints",
+        f"{endpoint.address!r} is no IP address, which an endpoint of {item.key.full_name} must have as "
+        "its resolution is STATIC; use resolution DNS for host names",
+    )
+    return False
+
+
+def _host_itself(host: str, resolution: Resolution, item: ConfigObject) -> tuple[Endpoint, ...]:
+    """A DNS service without endpoints is found under its own name, which a wildcard is not."""
+    if resolution not in (Resolution.DNS, Resolution.DNS_ROUND_ROBIN) or host.startswith("*"):
+        return ()
+    return (Endpoint(address=host, namespace=item.key.namespace, references=(reference(item),)),)
+
+
+def is_ip(address: str) -> bool:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain_address(address: str) -> str:
+    """A single host written as a network (`/32`, `/128`) is that host."""
+    host, slash, length = address.partition("/")
+    return host if slash and length == ("128" if ":" in host else "32") else address

@@ -1,0 +1,201 @@
+"""The Sidecar that speaks for a proxy, and what it lets the proxy see."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import (
+    CaptureMode,
+    IstioEgressListener,
+    IstioIngressListener,
+    OutboundTrafficPolicy,
+    Sidecar,
+)
+from flotilla_shared.model.labels import selects
+from flotilla_shared.model.objects import ConfigObject
+from flotilla_shared.model.protocols import Protocol, parse_protocol
+
+from flotilla_pilot.model.frozen import FrozenMap
+from flotilla_pilot.model.proxy import Proxy
+from flotilla_pilot.model.references import Reference, reference
+from flotilla_pilot.model.route_rules import MESH_GATEWAY, RouteRules
+from flotilla_pilot.model.services import Service
+from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_pilot.model.visibility import visible
+from flotilla_pilot.scope.imports import Import, lets_in, parse_imports
+
+_EVERYTHING = (Import("*", "*"),)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Egress:
+    """One way out: its port (0: every service port that no other way out has) and what it lets through.
+
+    `bind` is empty where the configuration leaves the address open. `protocol` is None without a port.
+    """
+
+    port: int
+    protocol: Protocol | None
+    bind: str
+    captured: bool
+    services: tuple[Service, ...]
+    rules: tuple[RouteRules, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SidecarScope:
+    """What one class of sidecars sees. Proxies with an equal `outbound_key` may share it.
+
+    `services` is by host, and holds what routes lead to besides what the ways out name.
+    """
+
+    namespace: str
+    domain: str
+    labels: FrozenMap
+    binds: bool
+    allow_any: bool
+    egress: tuple[Egress, ...]
+    services: Mapping[str, Service]
+    references: tuple[Reference, ...]
+
+
+def find_sidecar(snapshot: MeshSnapshot, proxy: Proxy) -> ConfigObject | None:
+    """By workload selector (oldest), else the namespace's default, else the root namespace's."""
+    own = snapshot.sidecars.get(proxy.namespace, ())
+    for item in own:
+        selector = item.spec.workload_selector.labels
+        if selector and selects(selector, proxy.labels):
+            return item
+    for namespace in dict.fromkeys((proxy.namespace, snapshot.mesh.root_namespace)):
+        for item in snapshot.sidecars.get(namespace, ()):
+            if not item.spec.workload_selector.labels:
+                return item
+    return None
+
+
+def asked_labels(snapshot: MeshSnapshot, proxy: Proxy) -> FrozenMap:
+    """The labels of the proxy that some rule asks for: the only ones its outbound side depends on."""
+    return FrozenMap({key: value for key, value in proxy.labels.items() if key in snapshot.label_keys})
+
+
+def outbound_key(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None) -> tuple[object, ...]:
+    """What the outbound side of a proxy depends on within one snapshot."""
+    key = sidecar.key if sidecar is not None else None
+    return proxy.namespace, proxy.domain, proxy.interception_mode, key, asked_labels(snapshot, proxy)
+
+
+def sidecar_scope(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None) -> SidecarScope:
+    """What `proxy` sees through `sidecar`; without one, everything that is exported to its namespace."""
+    namespace = proxy.namespace
+    everything = [each for each in snapshot.services if _exported(snapshot, each, namespace)]
+    rules = [each for each in snapshot.route_rules if mesh_rules_visible(snapshot, each, namespace)]
+    listeners = _listeners(sidecar)
+    imports = [parse_imports(each.hosts) if each is not None else _EVERYTHING for each in listeners]
+    wanted = [each for one in imports for each in one]
+    chosen = _one_a_host(_let_in(wanted, everything, namespace), namespace)
+    binds = proxy.interception_mode == "NONE"
+    egress = tuple(
+        _egress(listener, imported, chosen, rules, namespace, binds)
+        for listener, imported in zip(listeners, imports, strict=True)
+    )
+    return SidecarScope(
+        namespace=namespace,
+        domain=snapshot.mesh.domain,
+        labels=asked_labels(snapshot, proxy),
+        binds=binds,
+        allow_any=_allow_any(snapshot, sidecar),
+        egress=egress,
+        services=_with_destinations(chosen, egress, _one_a_host(everything, namespace)),
+        references=(reference(sidecar),) if sidecar is not None else (),
+    )
+
+
+def mesh_rules_visible(snapshot: MeshSnapshot, rules: RouteRules, namespace: str) -> bool:
+    return MESH_GATEWAY in rules.gateways and visible(
+        rules.spec.export_to, rules.namespace, namespace, snapshot.mesh.virtual_service_export
+    )
+
+
+def ingress_listeners(sidecar: ConfigObject | None) -> Iterable[IstioIngressListener]:
+    return sidecar.spec.ingress if sidecar is not None else ()
+
+
+def exported_services(snapshot: MeshSnapshot, namespace: str) -> dict[str, Service]:
+    """Every service that `namespace` sees, by host, oldest first."""
+    seen = (each for each in snapshot.services if _exported(snapshot, each, namespace))
+    return _one_a_host(seen, namespace)
+
+
+def _exported(snapshot: MeshSnapshot, service: Service, namespace: str) -> bool:
+    return visible(service.export_to, service.namespace, namespace, snapshot.mesh.service_export)
+
+
+def _listeners(sidecar: ConfigObject | None) -> Iterable[IstioEgressListener | None]:
+    spec: Sidecar | None = sidecar.spec if sidecar is not None else None
+    return list(spec.egress) if spec is not None and spec.egress else [None]
+
+
+def _let_in(imports: Iterable[Import], services: Iterable[Service], namespace: str) -> list[Service]:
+    return [each for each in services if lets_in(imports, each.namespace, each.host, namespace)]
+
+
+def _egress(
+    listener: IstioEgressListener | None,
+    imports: tuple[Import, ...],
+    services: Mapping[str, Service],
+    rules: Iterable[RouteRules],
+    namespace: str,
+    binds: bool,
+) -> Egress:
+    port = listener.port.number if listener is not None else 0
+    return Egress(
+        port=port,
+        protocol=parse_protocol(listener.port.protocol) if listener is not None and port else None,
+        bind=listener.bind if listener is not None else "",
+        captured=not binds and (listener is None or listener.capture_mode != CaptureMode.NONE),
+        services=tuple(_let_in(imports, services.values(), namespace)),
+        rules=tuple(
+            each
+            for each in rules
+            if any(lets_in(imports, each.namespace, host, namespace) for host in each.hosts)
+        ),
+    )
+
+
+def _one_a_host(services: Iterable[Service], namespace: str) -> dict[str, Service]:
+    """A host declared in several namespaces is the own namespace's, else the oldest's; oldest first."""
+    chosen: dict[str, Service] = {}
+    for service in services:
+        first = chosen.setdefault(service.host, service)
+        if first.namespace != namespace and service.namespace == namespace:
+            chosen[service.host] = service
+    return chosen
+
+
+def _with_destinations(
+    chosen: Mapping[str, Service], egress: Iterable[Egress], everything: Mapping[str, Service]
+) -> dict[str, Service]:
+    """The services let in, and those that routes lead to: a destination is imported by being named."""
+    named = dict(chosen)
+    for each in egress:
+        for rules in each.rules:
+            for host in _destination_hosts(rules):
+                if host in everything:
+                    named.setdefault(host, everything[host])
+    return dict(sorted(named.items(), key=lambda pair: pair[1].age))
+
+
+def _destination_hosts(rules: RouteRules) -> Iterable[str]:
+    for route in (*rules.spec.http, *rules.spec.tls, *rules.spec.tcp):
+        for target in route.route:
+            yield rules.full_host(target.destination.host)
+    for http in rules.spec.http:
+        yield rules.full_host(http.mirror.host)
+        for mirror in http.mirrors:
+            yield rules.full_host(mirror.destination.host)
+
+
+def _allow_any(snapshot: MeshSnapshot, sidecar: ConfigObject | None) -> bool:
+    if sidecar is None or not sidecar.spec.HasField("outbound_traffic_policy"):
+        return snapshot.mesh.allow_any
+    mode: OutboundTrafficPolicy.Mode = sidecar.spec.outbound_traffic_policy.mode
+    return mode == OutboundTrafficPolicy.ALLOW_ANY
