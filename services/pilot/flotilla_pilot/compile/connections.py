@@ -7,7 +7,7 @@ from envoy.config.listener.v3.listener_components_pb2 import FilterChain, Filter
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import RouteDestination
 from flotilla_shared.model.hosts import is_wildcard
 
-from flotilla_pilot.compile import names
+from flotilla_pilot.compile.names import outbound_cluster
 from flotilla_pilot.compile.destinations import Destinations, Target
 from flotilla_pilot.compile.matching import Client, applies
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
@@ -76,7 +76,7 @@ def service_chains(
     own = _untaken((service.host,), taken)
     if own:
         target = destinations.of(service, port.number)
-        stat = names.outbound_cluster(port.number, "", service.host)
+        stat = outbound_cluster(port.number, "", service.host)
         yield SniChain(own, stat, [(target, 1)], (*service.references, *target.references))
 
 
@@ -113,9 +113,7 @@ def rule_shares(
 
 def _untaken(sni: tuple[str, ...], taken: set[str]) -> tuple[str, ...]:
     """The names not yet taken, as Envoy takes them: `*` alone and stars inside a label are refused."""
-    free = []
-    for name in dict.fromkeys(each.lower() for each in sni):
-        if name not in taken and (not is_wildcard(name) or name.startswith("*.")):
-            free.append(name)
+    names = dict.fromkeys(each.lower() for each in sni)
+    free = [each for each in names if each not in taken and (not is_wildcard(each) or each.startswith("*."))]
     taken.update(free)
     return tuple(free)

@@ -23,7 +23,12 @@ from flotilla_pilot.compile.regex import regex_fault
 FAULT = "envoy.filters.http.fault"
 CORS = "envoy.filters.http.cors"
 
-_GRPC_CODES = ["OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"]
+_GRPC_NAMES = (
+    "OK, CANCELLED, UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, "
+    "RESOURCE_EXHAUSTED, FAILED_PRECONDITION, ABORTED, OUT_OF_RANGE, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, "
+    "DATA_LOSS, UNAUTHENTICATED"
+)
+_GRPC_CODES = {name: number for number, name in enumerate(_GRPC_NAMES.split(", "))}
 
 
 def percent(stated: Percent | None, default: float) -> FractionalPercent:
@@ -61,7 +66,7 @@ def _abort_code(abort: HTTPFaultInjection.Abort) -> dict[str, int]:
     if kind == "http_status" and 200 <= abort.http_status < 600:
         return {"http_status": abort.http_status}
     if kind == "grpc_status" and abort.grpc_status in _GRPC_CODES:
-        return {"grpc_status": _GRPC_CODES.index(abort.grpc_status)}
+        return {"grpc_status": _GRPC_CODES[abort.grpc_status]}
     return {}
 
 

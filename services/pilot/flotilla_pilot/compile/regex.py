@@ -17,6 +17,7 @@ _UNKNOWN_TO_RE2 = {
     "POSSESSIVE_REPEAT": "a possessive repeat",
 }
 _MAX_REPEAT = 1000
+_ENDLESS = int(re._constants.MAXREPEAT)  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=4096)
@@ -33,12 +34,15 @@ def regex_fault(pattern: str) -> str:
 
 def _fault(node: Any) -> str:
     """Walk the parser's tree, which nests sequences of (operation, argument)."""
-    if isinstance(node, tuple) and len(node) == 2 and str(node[0]) in _UNKNOWN_TO_RE2:
-        return f"uses {_UNKNOWN_TO_RE2[str(node[0])]}, which Envoy's RE2 has not"
-    if isinstance(node, tuple) and len(node) == 2 and str(node[0]) in ("MAX_REPEAT", "MIN_REPEAT"):
-        if any(isinstance(n, int) and _MAX_REPEAT < n < 2**31 and str(n) != "MAXREPEAT" for n in node[1][:2]):
+    if isinstance(node, tuple) and len(node) == 2:
+        operation = str(node[0])
+        if operation in _UNKNOWN_TO_RE2:
+            return f"uses {_UNKNOWN_TO_RE2[operation]}, which Envoy's RE2 has not"
+        if operation.endswith("_REPEAT") and any(
+            _MAX_REPEAT < int(count) < _ENDLESS for count in node[1][:2]
+        ):
             return f"repeats more than {_MAX_REPEAT} times, which Envoy's RE2 refuses"
-    if isinstance(node, tuple | list) or hasattr(node, "data"):
-        children = node.data if hasattr(node, "data") else node
-        return next((fault for child in children if (fault := _fault(child))), "")
-    return ""
+    children = getattr(node, "data", node)
+    if not isinstance(children, tuple | list):
+        return ""
+    return next((fault for child in children if (fault := _fault(child))), "")

@@ -53,7 +53,7 @@ def _check_hosts(hosts: Hosts, log: ProblemLog) -> None:
                     service.source.key,
                     "host-taken",
                     "spec.hosts",
-                    f"{host} is already declared by ServiceEntry {first.source.key.full_name}, which is older; "
+                    f"{host} is already declared by the older ServiceEntry {first.source.key.full_name}; "
                     "declare a host once in a namespace",
                 )
 

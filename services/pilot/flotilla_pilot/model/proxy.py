@@ -99,7 +99,7 @@ def _interception_mode(node_id: str, metadata: dict[str, Any]) -> str:
     mode = str(metadata.get("INTERCEPTION_MODE") or "REDIRECT")
     if mode not in INTERCEPTION_MODES:
         raise NodeRefused(
-            f"node {node_id!r} has INTERCEPTION_MODE {mode!r}; known modes are {', '.join(INTERCEPTION_MODES)}"
+            f"node {node_id!r} has INTERCEPTION_MODE {mode!r}; known are {', '.join(INTERCEPTION_MODES)}"
         )
     return mode
 
