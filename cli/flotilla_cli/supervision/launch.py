@@ -70,7 +70,7 @@ async def run(
     supervisor = Supervisor(plan, folder, settings, Commands(folder, os.environ), say)
     ending = asyncio.Event()
     _obey_signals(supervisor, ending, say)
-    server = HttpServer(control_app(supervisor, ending.set), uds=str(folder.control_socket))
+    server = HttpServer(control_app(supervisor, ending.set), uds=folder.control_socket)
     await server.start()
     try:
         await _unless(ending, supervisor.up())
@@ -80,7 +80,6 @@ async def run(
     finally:
         await supervisor.down()
         await server.stop()
-        folder.control_socket.unlink(missing_ok=True)
     return 0
 
 

@@ -90,12 +90,10 @@ def reasons(body: object) -> Sequence[str]:
     """The unmet conditions in a /readyz body, as sentences."""
     if not isinstance(body, dict):
         return ("is not ready",)
-    found = body.get("unmet") or body.get("conditions") or body.get("reasons")
-    if isinstance(found, dict):
-        return [
-            f"{name}: {reason}" for name, reason in found.items() if reason not in (True, "", "met", None)
-        ]
-    return [str(reason) for reason in found] if isinstance(found, list) else ("is not ready",)
+    conditions = body.get("conditions")
+    if not isinstance(conditions, dict):
+        return ("is not ready",)
+    return [f"{name}: {reason}" for name, reason in conditions.items() if reason != "met"]
 
 
 def _json(response: httpx.Response) -> Any:

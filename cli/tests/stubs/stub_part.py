@@ -70,7 +70,11 @@ class Part:
             return 200, [self.workload(name) for name in self.workloads]
         if path == "/readyz":
             reason = self.flaw(f"{self.name}.unready")
-            return (503, {"unmet": {"galley": reason}}) if reason else (200, {})
+            return (
+                (503, {"ready": False, "conditions": {"galley": reason, "certificate": "met"}})
+                if reason
+                else (200, {})
+            )
         if path == "/debug/syncz":
             return 200, []
         return 200, {"objects": [], "documents": []}
