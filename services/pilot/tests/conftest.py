@@ -77,10 +77,10 @@ class Mesh:
     """A snapshot of some YAML, and what is compiled of it."""
 
     def __init__(
-        self, text: str, settings: MeshSettings = MeshSettings(), compiler: Compiler | None = None
+        self, text: str, settings: MeshSettings | None = None, compiler: Compiler | None = None
     ) -> None:
         self.objects = read_objects(text)
-        self.snapshot: MeshSnapshot = build_snapshot(self.objects, settings)
+        self.snapshot: MeshSnapshot = build_snapshot(self.objects, settings or MeshSettings())
         self.compiler = compiler or Compiler()
 
     def compile(self, proxy: Proxy) -> "Compiled":
@@ -150,7 +150,7 @@ def as_dict(message: Any) -> dict[str, Any]:
 
 
 def static_bootstrap(compiled: Compiled, node: Node) -> Bootstrap:
-    """All resources of a proxy in one file: tables inside their listeners, assignments inside their clusters."""
+    """All resources of a proxy in one file: tables in their listeners, assignments in their clusters."""
     bootstrap = Bootstrap(node=node)
     bootstrap.static_resources.clusters.add(name="sds-grpc", type=Cluster.STATIC).connect_timeout.seconds = 1
     assignments = compiled.endpoints

@@ -169,7 +169,7 @@ def _ordered(given: OutboundCluster, settings: ClientTLSSettings, http2: bool) -
 
 def _mesh_socket(given: OutboundCluster, sni: str, identities: Sequence[str], http2: bool) -> Any:
     port = given.port
-    alpn = tls.CLIENT_ALPN_TCP
+    alpn: tuple[str, ...] = tls.CLIENT_ALPN_TCP
     if port.protocol.is_http:
         alpn = tls.CLIENT_ALPN_HTTP2 if http2 else tls.CLIENT_ALPN_HTTP1
     return tls.mesh_client(

@@ -7,9 +7,9 @@ from envoy.config.listener.v3.listener_components_pb2 import FilterChain, Filter
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import RouteDestination
 from flotilla_shared.model.hosts import is_wildcard
 
-from flotilla_pilot.compile.names import outbound_cluster
 from flotilla_pilot.compile.destinations import Destinations, Target
 from flotilla_pilot.compile.matching import Client, applies
+from flotilla_pilot.compile.names import outbound_cluster
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference
@@ -29,7 +29,8 @@ class SniChain:
     references: tuple[Reference, ...]
 
     def message(self, mesh: MeshOptions) -> FilterChain:
-        match = FilterChainMatch(transport_protocol="tls", server_names=self.sni)
+        names = [] if "*" in self.sni else self.sni
+        match = FilterChainMatch(transport_protocol="tls", server_names=names)
         return FilterChain(
             filter_chain_match=match, filters=[tcp_proxy(self.stat_prefix, self.targets, mesh)]
         )
@@ -112,8 +113,13 @@ def rule_shares(
 
 
 def _untaken(sni: tuple[str, ...], taken: set[str]) -> tuple[str, ...]:
-    """The names not yet taken, as Envoy takes them: `*` alone and stars inside a label are refused."""
+    """The names that are not taken yet and that Envoy can match; they are taken then."""
     names = dict.fromkeys(each.lower() for each in sni)
-    free = [each for each in names if each not in taken and (not is_wildcard(each) or each.startswith("*."))]
+    free = [each for each in names if each not in taken and is_server_name(each)]
     taken.update(free)
     return tuple(free)
+
+
+def is_server_name(host: str) -> bool:
+    """Whether a chain can match `host` (`*` by matching all): Envoy refuses stars inside a label."""
+    return host == "*" or not is_wildcard(host) or host.startswith("*.")

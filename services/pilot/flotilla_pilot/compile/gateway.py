@@ -1,6 +1,7 @@
 """A router: listeners, route tables, and the clusters that its routes lead to."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection
 from envoy.config.listener.v3.listener_components_pb2 import FilterChain, FilterChainMatch
@@ -14,6 +15,7 @@ from flotilla_pilot.compile.access_log import unmatched_logs
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import OutboundCluster, black_hole
 from flotilla_pilot.compile.collection import Collected
+from flotilla_pilot.compile.connections import is_server_name
 from flotilla_pilot.compile.destinations import Destinations
 from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.gateway_hosts import gateway_parts
@@ -21,7 +23,7 @@ from flotilla_pilot.compile.gateway_tcp import passthrough_chains, plain_chain
 from flotilla_pilot.compile.http_manager import GATEWAY, http_manager
 from flotilla_pilot.compile.outbound import tls_inspector
 from flotilla_pilot.compile.packing import serialized
-from flotilla_pilot.compile.resource import CLUSTER, LISTENER
+from flotilla_pilot.compile.resource import CLUSTER, LISTENER, ROUTES
 from flotilla_pilot.compile.route_table import route_table
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.references import Reference, keys
@@ -88,7 +90,7 @@ class GatewayCompilation:
     def _compatible(self, place: Place, servers: tuple[BoundServer, ...]) -> list[BoundServer]:
         """The servers that fit beside the first: plaintext HTTP, plain TCP and TLS do not mix on a port."""
         kind = _kind(servers[0])
-        fitting = []
+        fitting: list[BoundServer] = []
         for each in servers:
             if _kind(each) != kind or (kind == "TCP" and fitting):
                 text = (
@@ -128,30 +130,34 @@ class GatewayCompilation:
         return list(passthrough_chains(bound, port, self._destinations, self._mesh, taken))
 
     def _terminating(self, bound: BoundServer, place: Place, taken: set[str]) -> list[FilterChain]:
-        """A server that ends TLS itself, for HTTP: a chain and a table of its own."""
-        server = bound.server
-        hosts = [text.lower().rpartition("/")[2] for text in server.hosts]
-        free = [host for host in dict.fromkeys(hosts) if host not in taken]
-        if len(free) < len(set(hosts)):
-            text = f"{', '.join(sorted(set(hosts) - set(free)))} is served by an older server of this port"
+        """A server that ends TLS itself: a chain for those of its hosts that no older server has."""
+        hosts = list(dict.fromkeys(text.lower().rpartition("/")[2] for text in bound.server.hosts))
+        free = [host for host in hosts if host not in taken and is_server_name(host)]
+        if len(free) < len(hosts):
+            lost = ", ".join(host for host in hosts if host not in free)
+            text = f"{lost} is served by an older server of this port, or is no name that TLS can ask for"
             self.found.log.error(bound.gateway.key, "host-taken", f"{bound.field}.hosts", text)
-        if not free:
-            return []
         taken.update(free)
-        key = bound.gateway.key
-        routes = names.https_gateway_routes(place[1], server.port.name, key.name, key.namespace, server.bind)
-        self._add_table(routes, place[1], [bound])
-        manager = http_manager(f"outbound_{names.listener(*place)};", GATEWAY, self._mesh, routes)
-        sni = (
-            []
-            if "*" in free
-            else [host for host in free if not host.startswith("*") or host.startswith("*.")]
-        )
-        chain = FilterChain(
-            filter_chain_match=FilterChainMatch(transport_protocol="tls", server_names=sni), filters=[manager]
-        )
-        chain.transport_socket.CopyFrom(tls.gateway_server(server.tls, self._mesh.trust_domains))
+        inner = self._inside_tls(bound, place) if free else None
+        if inner is None:
+            return []
+        match = FilterChainMatch(transport_protocol="tls", server_names=[] if "*" in free else free)
+        chain = FilterChain(filter_chain_match=match, filters=[inner])
+        chain.transport_socket.CopyFrom(tls.gateway_server(bound.server.tls, self._mesh.trust_domains))
         return [chain]
+
+    def _inside_tls(self, bound: BoundServer, place: Place) -> Any | None:
+        """What a server speaks behind its certificate: HTTP with a table of its own, or TCP by TCP routes."""
+        server, key, port = bound.server, bound.gateway.key, place[1]
+        protocol = parse_protocol(server.port.protocol)
+        if not (protocol is Protocol.HTTPS or protocol.is_http):
+            chain = plain_chain(bound, port, self._destinations, self._mesh)
+            return chain.filters[0] if chain is not None else None
+        name = names.https_gateway_routes(port, server.port.name, key.name, key.namespace, server.bind)
+        if name in self.found.resources[ROUTES]:
+            name = f"{name}.{bound.index}"
+        self._add_table(name, port, [bound])
+        return http_manager(f"outbound_{names.listener(*place)};", GATEWAY, self._mesh, name)
 
     def _add_table(self, name: str, port: int, servers: list[BoundServer]) -> None:
         parts = gateway_parts(servers, port, self._destinations, self._cache, self._scope.namespace)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
@@ -106,9 +107,8 @@ def _by_namespace(items: Iterable[ConfigObject]) -> dict[str, tuple[ConfigObject
 def _label_keys(rules: Iterable[RouteRules], policies: Iterable[ConfigObject]) -> frozenset[str]:
     asked: set[str] = set()
     for each in rules:
-        for route in (*each.spec.http, *each.spec.tls, *each.spec.tcp):
-            for match in route.match:
-                asked.update(match.source_labels)
+        routes: tuple[Any, ...] = (*each.spec.http, *each.spec.tls, *each.spec.tcp)
+        asked.update(label for route in routes for match in route.match for label in match.source_labels)
     for item in policies:
         asked.update(item.spec.workload_selector.match_labels)
     return frozenset(asked)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import (
     CaptureMode,
@@ -185,7 +186,8 @@ def _with_destinations(
 
 
 def _destination_hosts(rules: RouteRules) -> Iterable[str]:
-    for route in (*rules.spec.http, *rules.spec.tls, *rules.spec.tcp):
+    routes: tuple[Any, ...] = (*rules.spec.http, *rules.spec.tls, *rules.spec.tcp)
+    for route in routes:
         for target in route.route:
             yield rules.full_host(target.destination.host)
     for http in rules.spec.http:
