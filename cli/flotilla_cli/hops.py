@@ -38,6 +38,4 @@ def collection(kind: str) -> str:
     for known in KINDS:
         if known.kind.lower() == kind.lower():
             return known.collection
-    raise Refused(
-        f"There is no kind {kind}.", "Such as VirtualService, DestinationRule, Gateway, ServiceEntry."
-    )
+    raise Refused(f"There is no kind {kind}.", "Such as VirtualService, DestinationRule, Gateway, ServiceEntry.")

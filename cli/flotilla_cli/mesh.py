@@ -178,9 +178,7 @@ class Mesh:
         try:
             part = self.wait_part(workload, joined, seconds=seconds)
         except MeshTimeout as error:
-            raise StartError(
-                f"{workload} could not join the mesh: {told or 'no reason is known'}."
-            ) from error
+            raise StartError(f"{workload} could not join the mesh: {told or 'no reason is known'}.") from error
         if not part.ready:
             raise StartError(f"{workload} {part.reason}.", f"`flotilla logs {workload}` shows more.")
         return part
@@ -199,9 +197,7 @@ class Mesh:
         """What Galley says of an object (`/debug/status`), or None if it does not know it."""
         wanted = (kind, namespace, name)
         found = as_list(self.galley("status"), "objects")
-        return next(
-            (item for item in found if (item["kind"], item["namespace"], item["name"]) == wanted), None
-        )
+        return next((item for item in found if (item["kind"], item["namespace"], item["name"]) == wanted), None)
 
     def wait_object(
         self,

@@ -17,18 +17,14 @@ def build_parser() -> argparse.ArgumentParser:
     """A parser whose result has `module`, the name of a module under `commands`, and the command's
     arguments.
     """
-    parser = argparse.ArgumentParser(
-        prog="flotilla", description="Istio's four-service control plane on one machine."
-    )
+    parser = argparse.ArgumentParser(prog="flotilla", description="Istio's four-service control plane on one machine.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (_up, _down, _status, _logs, _stop, _start, _run, _trace_change, _demo, _version):
         add(commands)
     return parser
 
 
-def _command(
-    commands: Commands, name: str, module: str, text: str, *, run_dir: bool = True
-) -> argparse.ArgumentParser:
+def _command(commands: Commands, name: str, module: str, text: str, *, run_dir: bool = True) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(module=module, command=name)
     if run_dir:

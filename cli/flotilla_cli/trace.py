@@ -97,9 +97,7 @@ def parse_name(text: str) -> tuple[str, str, str]:
     """KIND/NAMESPACE/NAME; raises Refused for another form."""
     parts = text.split("/")
     if len(parts) != 3 or not all(parts):
-        raise Refused(
-            f"{text} names no object.", "Write KIND/NAMESPACE/NAME, such as VirtualService/default/reviews."
-        )
+        raise Refused(f"{text} names no object.", "Write KIND/NAMESPACE/NAME, such as VirtualService/default/reviews.")
     return parts[0], parts[1], parts[2]
 
 
@@ -113,11 +111,7 @@ def join(name: str, recorded: Iterable[Mapping[str, Any]], version: str | None =
     versions = list(dict.fromkeys(hop.version for hop in hops))
     if not hops or (version is not None and version not in versions):
         what = f"Version {version} of {name}" if version else name
-        known = (
-            f"Known versions: {', '.join(versions)}."
-            if versions
-            else "Galley and Pilot remember 4096 hops each."
-        )
+        known = f"Known versions: {', '.join(versions)}." if versions else "Galley and Pilot remember 4096 hops each."
         raise Refused(f"{what} has not passed through the mesh since it was started.", known)
     chosen = version or _newest(hops)
     return Trace(name, chosen, tuple(hop for hop in hops if hop.version == chosen), tuple(versions))

@@ -141,9 +141,7 @@ def test_the_run_folder_is_private_and_emptied(tmp_path):
     again = prepare(path)
     assert stat.S_IMODE(again.path.stat().st_mode) == 0o700
     assert sorted(entry.name for entry in path.iterdir()) == [".flotilla", "citadel", "last-good", "tokens"]
-    assert all(
-        stat.S_IMODE((path / name).stat().st_mode) == 0o700 for name in ("tokens", "citadel", "last-good")
-    )
+    assert all(stat.S_IMODE((path / name).stat().st_mode) == 0o700 for name in ("tokens", "citadel", "last-good"))
     assert tmp_path.is_dir()
 
 

@@ -77,9 +77,7 @@ async def test_it_runs_with_its_environment_and_log(fleet, tmp_path):
 async def test_one_that_ends_by_itself_has_died_and_stays_so(tmp_path):
     dead = []
     fleet = Fleet(dead.append)
-    child = fleet.start(
-        "a", python("print('last words'); import os; os.kill(os.getpid(), 9)", tmp_path / "log")
-    )
+    child = fleet.start("a", python("print('last words'); import os; os.kill(os.getpid(), 9)", tmp_path / "log"))
     await child.ended()
     assert dead == [child]
     assert child.state is State.DIED

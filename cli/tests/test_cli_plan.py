@@ -110,9 +110,7 @@ def test_the_configuration_must_be_a_directory(directory):
 
 def test_broken_configuration_is_galleys_to_judge(directory):
     (directory / "config" / "broken.yaml").write_text("kind: [\n")
-    (directory / "config" / "odd.yaml").write_text(
-        "- 1\n---\n7\n---\nkind: Sidecar\nmetadata: {}\nspec: []\n"
-    )
+    (directory / "config" / "odd.yaml").write_text("- 1\n---\n7\n---\nkind: Sidecar\nmetadata: {}\nspec: []\n")
     assert read_plan(directory).workload("web-v1").service_account == "web"
 
 

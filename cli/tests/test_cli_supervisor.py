@@ -36,9 +36,7 @@ async def supervisor(directory: Path, edit, folder: RunFolder) -> AsyncIterator[
     plan = read_plan(directory)
     settings = SettingsFiles(plan, folder, UpOptions(), Path("/bin/true"))
     said: list[str] = []
-    owned = Supervisor(
-        plan, folder, settings, Commands(folder, {**os.environ, "PYTHONPATH": STUBS}), said.append
-    )
+    owned = Supervisor(plan, folder, settings, Commands(folder, {**os.environ, "PYTHONPATH": STUBS}), said.append)
     owned.said = said  # type: ignore[attr-defined]
     yield owned
     await owned.down()
@@ -136,9 +134,7 @@ async def test_an_application_that_cannot_be_started_is_named(supervisor, edit, 
         "command: [no-such-program]\n  environment",
     )
     supervisor.plan = read_plan(directory)
-    with pytest.raises(
-        StartError, match="application of web-v1 cannot be started: no-such-program: No such file"
-    ):
+    with pytest.raises(StartError, match="application of web-v1 cannot be started: no-such-program: No such file"):
         await supervisor.up()
 
 
@@ -196,9 +192,7 @@ async def test_a_new_agent_gets_the_workloads_that_had_joined(supervisor, folder
 
 async def test_a_name_that_the_mesh_does_not_have(supervisor):
     for change in (supervisor.start, supervisor.stop):
-        with pytest.raises(
-            PlanError, match=r"no part named mixer.*citadel, galley, pilot, agent, gate, web-v1"
-        ):
+        with pytest.raises(PlanError, match=r"no part named mixer.*citadel, galley, pilot, agent, gate, web-v1"):
             await change("mixer")
 
 
@@ -210,9 +204,7 @@ async def test_a_silent_mesh_still_has_a_status(supervisor):
 
 def test_an_applications_environment_is_its_own_and_not_the_users_proxies(supervisor, directory, edit):
     edit("processes.yaml", "VERSION: v1", "VERSION: v1, http_proxy: http://127.0.3.1:15002")
-    commands = Commands(
-        RunFolder(directory), {"HTTPS_PROXY": "http://corp", "no_proxy": "corp", "HOME": "/h"}
-    )
+    commands = Commands(RunFolder(directory), {"HTTPS_PROXY": "http://corp", "no_proxy": "corp", "HOME": "/h"})
     application = commands.application(read_plan(directory).workload("web-v1"))
     environment = {k: v for k, v in application.environment.items() if k != "PATH"}
     assert environment == {

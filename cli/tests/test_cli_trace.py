@@ -113,9 +113,7 @@ def test_an_object_that_never_passed_is_refused():
         join(NAME, BEFORE + WAY, "ccc")
 
 
-@pytest.mark.parametrize(
-    "name", ["reviews", "VirtualService/reviews", "VirtualService//reviews", "a/b/c/d", ""]
-)
+@pytest.mark.parametrize("name", ["reviews", "VirtualService/reviews", "VirtualService//reviews", "a/b/c/d", ""])
 def test_a_name_has_three_parts(name):
     with pytest.raises(Refused, match="VirtualService/default/reviews"):
         parse_name(name)

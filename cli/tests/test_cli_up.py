@@ -21,9 +21,7 @@ STUBS = str(Path(__file__).parent / "stubs")
 
 
 @pytest.fixture(autouse=True)
-def stand_ins(
-    monkeypatch: pytest.MonkeyPatch, directory: Path, edit: Callable[[str, str, str], None]
-) -> None:
+def stand_ins(monkeypatch: pytest.MonkeyPatch, directory: Path, edit: Callable[[str, str, str], None]) -> None:
     """The services are stand-ins, for the supervisor's children and in no other way."""
     monkeypatch.setenv("PYTHONPATH", STUBS)
     monkeypatch.setenv("FLOTILLA_ENVOY", "/bin/true")

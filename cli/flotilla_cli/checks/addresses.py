@@ -86,9 +86,7 @@ def find_holders(listeners: Iterable[Listener]) -> dict[tuple[str, int], Holder]
         if found:
             matched[address, port] = found
     pids = _pids({inode for _, inode in matched.values()})
-    return {
-        key: Holder(pids.get(inode), uid, _command(pids.get(inode))) for key, (uid, inode) in matched.items()
-    }
+    return {key: Holder(pids.get(inode), uid, _command(pids.get(inode))) for key, (uid, inode) in matched.items()}
 
 
 def _listening_sockets() -> Iterator[tuple[str, int, int, int]]:

@@ -24,9 +24,7 @@ def show(trace: Trace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        title=f"{trace.object} version {trace.version}", title_justify="left", box=None, pad_edge=False
-    )
+    table = Table(title=f"{trace.object} version {trace.version}", title_justify="left", box=None, pad_edge=False)
     for column in ("after ms", "hop", "proxy", "detail"):
         table.add_column(column, justify="right" if column == "after ms" else "left")
     began = trace.hops[0].at_ns

@@ -17,9 +17,7 @@ INDENT = "   "
 class Stage:
     """Prints steps and their checks; counts those that did not hold."""
 
-    def __init__(
-        self, write: Callable[[str], object] = sys.stdout.write, *, color: bool | None = None
-    ) -> None:
+    def __init__(self, write: Callable[[str], object] = sys.stdout.write, *, color: bool | None = None) -> None:
         self._write = write
         self._color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") if color is None else color
         self._steps = 0

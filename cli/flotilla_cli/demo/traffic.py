@@ -55,8 +55,8 @@ class Traffic:
         try:
             response = client.get(self._url)
             # The page is 200 whatever its neighbours do, and says in its text what it misses.
-            good = response.status_code == 200 and "Error fetching" not in response.text
-            what = f"{response.status_code}{'' if good else ' with parts missing'}"
+            missing = " with parts missing" if "Error fetching" in response.text else ""
+            good, what = response.status_code == 200 and not missing, f"{response.status_code}{missing}"
         except httpx.HTTPError as error:
             good, what = False, f"{type(error).__name__}: {error}"
         if good:

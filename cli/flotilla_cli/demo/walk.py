@@ -45,9 +45,7 @@ def walk(options: UpOptions, stage: Stage, *, once: bool) -> bool:
 def stay(mesh: Mesh, stage: Stage, directory: Path) -> None:
     """Until Ctrl-C, or until somebody else stops the mesh."""
     stage.say(f"\nThe mesh stays up until Ctrl-C: {mesh.gateway}/productpage")
-    stage.say(
-        f"Its configuration: {directory}/config. See `flotilla status`, `flotilla logs`, `flotilla --help`."
-    )
+    stage.say(f"Its configuration: {directory}/config. See `flotilla status`, `flotilla logs`, `flotilla --help`.")
     try:
         while mesh.client.state() is not None:
             threading.Event().wait(1.0)

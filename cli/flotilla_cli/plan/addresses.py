@@ -62,11 +62,7 @@ def application_listeners(documents: ConfigDocuments, workloads: Mapping[str, An
 
 
 def _service_ports(documents: ConfigDocuments) -> set[int]:
-    ports = (
-        _number(port)
-        for entry in documents.of_kind("ServiceEntry")
-        for port in _items(entry.spec.get("ports"))
-    )
+    ports = (_number(port) for entry in documents.of_kind("ServiceEntry") for port in _items(entry.spec.get("ports")))
     return {port for port in ports if port}
 
 

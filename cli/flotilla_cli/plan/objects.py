@@ -43,9 +43,7 @@ class ConfigDocuments:
 def read_documents(directory: Path) -> ConfigDocuments:
     """Every YAML document below the directory; raises PlanError if there is no such directory."""
     if not directory.is_dir():
-        raise PlanError(
-            f"{directory} is no directory.", "The mesh's Istio objects are expected there, as YAML files."
-        )
+        raise PlanError(f"{directory} is no directory.", "The mesh's Istio objects are expected there, as YAML files.")
     result = ConfigDocuments()
     for file in sorted(path for path in directory.rglob("*") if path.suffix in SUFFIXES and path.is_file()):
         try:

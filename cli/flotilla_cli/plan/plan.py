@@ -74,8 +74,7 @@ def read_plan(directory: Path) -> Plan:
         if not (directory / name).is_file():
             raise PlanError(
                 f"{directory} holds no {name}.",
-                "A mesh's directory holds mesh.yaml, processes.yaml and config/ "
-                "(see examples/bookinfo/local).",
+                "A mesh's directory holds mesh.yaml, processes.yaml and config/ (see examples/bookinfo/local).",
             )
     processes = read_processes(directory / NAME)
     documents = read_documents(directory / CONFIG)

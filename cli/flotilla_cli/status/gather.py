@@ -45,8 +45,7 @@ async def gather(supervisor: Supervisor) -> dict[str, Any]:
         },
         "services": [*services, _agent(supervisor.fleet.child(AGENT), agent is not None)],
         "workloads": [
-            _workload(supervisor, workload, known.get(workload.name))
-            for workload in supervisor.plan.workloads.values()
+            _workload(supervisor, workload, known.get(workload.name)) for workload in supervisor.plan.workloads.values()
         ],
         "proxies": proxies,
         "objects": galley,

@@ -112,9 +112,7 @@ def _taken(report: Mapping[str, Any]) -> tuple[str, str]:
         return "", ""
     rejected = report.get("proxies_rejected") or 0
     counts = f"{report.get('proxies_acknowledged', 0)} of {report.get('proxies_concerned', 0)}"
-    return "accepted" if report.get("accepted") else "refused", counts + (
-        f", {rejected} refused" if rejected else ""
-    )
+    return "accepted" if report.get("accepted") else "refused", counts + (f", {rejected} refused" if rejected else "")
 
 
 def _problem(name: str, problem: Mapping[str, Any]) -> str:

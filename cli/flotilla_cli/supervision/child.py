@@ -66,9 +66,7 @@ class Child:
         if self._process is not None:
             raise RuntimeError(f"{self.name} is running already")
         if threading.current_thread() is not threading.main_thread():
-            raise RuntimeError(
-                "children are started from the main thread, or they would die with another one"
-            )
+            raise RuntimeError("children are started from the main thread, or they would die with another one")
         self._command, self._asked, self.exit_code = command, False, None
         self._ended.clear()
         self._process = _spawn(command)

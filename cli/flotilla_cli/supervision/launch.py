@@ -24,9 +24,7 @@ from flotilla_cli.supervision.supervisor import Supervisor
 Say = Callable[[str], None]
 
 
-def check(
-    directory: Path, options: UpOptions, environment: Mapping[str, str]
-) -> tuple[Plan, Path, RunFolder]:
+def check(directory: Path, options: UpOptions, environment: Mapping[str, str]) -> tuple[Plan, Path, RunFolder]:
     """Everything that can be known to go wrong, before anything is started: PlanError or CheckError.
 
     Gives the plan, Envoy's path, and the run folder, empty.

@@ -75,9 +75,7 @@ class Probe:
         """Drains and stops it; one that the agent does not have is no error. Raises Refused."""
         await self._agent_call("DELETE", f"/workloads/{name}", None, seconds)
 
-    async def _agent_call(
-        self, method: str, path: str, body: dict[str, Any] | None, seconds: float = SECONDS
-    ) -> None:
+    async def _agent_call(self, method: str, path: str, body: dict[str, Any] | None, seconds: float = SECONDS) -> None:
         try:
             response = await self._agent.request(method, path, json=body, timeout=seconds)
         except httpx.HTTPError as error:

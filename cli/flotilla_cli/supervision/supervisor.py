@@ -182,9 +182,7 @@ class Supervisor:
                 return
             reasons = readiness.reasons
             await asyncio.sleep(POLL_SECONDS)
-        raise StartError(
-            f"{name} is not ready after {START_SECONDS:.0f} s: {'; '.join(reasons)}.", self._see(name)
-        )
+        raise StartError(f"{name} is not ready after {START_SECONDS:.0f} s: {'; '.join(reasons)}.", self._see(name))
 
     async def _until_joined(self, names: Iterable[str]) -> None:
         waiting, began = set(names), time.monotonic()
@@ -199,9 +197,7 @@ class Supervisor:
             if time.monotonic() - began > START_SECONDS:
                 name = min(waiting)
                 reason = known.get(name, {}).get("reason") or "the agent does not know it"
-                raise StartError(
-                    f"{name} has not joined after {START_SECONDS:.0f} s: {reason}.", self._see(AGENT)
-                )
+                raise StartError(f"{name} has not joined after {START_SECONDS:.0f} s: {reason}.", self._see(AGENT))
             await asyncio.sleep(POLL_SECONDS if waiting else 0)
 
     def _raise_if_ended(self, names: Iterable[str]) -> None:

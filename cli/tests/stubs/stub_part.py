@@ -71,9 +71,7 @@ class Part:
         if path == "/readyz":
             reason = self.flaw(f"{self.name}.unready")
             return (
-                (503, {"ready": False, "conditions": {"galley": reason, "certificate": "met"}})
-                if reason
-                else (200, {})
+                (503, {"ready": False, "conditions": {"galley": reason, "certificate": "met"}}) if reason else (200, {})
             )
         if path == "/debug/syncz":
             return 200, []
