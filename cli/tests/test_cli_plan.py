@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from flotilla_cli.errors import PlanError
-from flotilla_cli.example import example_directory
+from flotilla_cli.example import copy_mesh, example_directory
 from flotilla_cli.plan.plan import read_plan
 
 
@@ -132,4 +130,14 @@ def test_the_example_is_a_plan():
     assert len(started) == 7
     assert {workload.namespace for workload in started} == {"default"}
     assert ("127.0.0.1", 8080) in {(found.address, found.port) for found in plan.listeners}
-    assert Path(plan.mesh_file).is_file()
+    assert plan.mesh_file.is_file()
+
+
+def test_a_copy_on_other_addresses_is_the_same_mesh(tmp_path):
+    plan = read_plan(example_directory())
+    copy = read_plan(copy_mesh(example_directory(), tmp_path / "copy", block=77))
+    assert {found.address.split(".")[1] for found in copy.listeners} == {"77"}
+    moved = {(found.address.replace("127.0.", "127.77."), found.port) for found in plan.listeners}
+    assert {(found.address, found.port) for found in copy.listeners} == moved
+    assert copy.workload("reviews-v2").environment["http_proxy"] == "http://127.77.3.4:15002"
+    assert "127.77.1.4" in copy.workload("reviews-v2").command

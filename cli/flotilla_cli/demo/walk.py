@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import tempfile
 import threading
@@ -13,7 +12,7 @@ from pathlib import Path
 from flotilla_cli.demo.stage import Stage
 from flotilla_cli.demo.steps import STEPS
 from flotilla_cli.demo.traffic import Traffic
-from flotilla_cli.example import example_directory
+from flotilla_cli.example import copy_mesh, example_directory
 from flotilla_cli.mesh import Mesh
 from flotilla_cli.options import UpOptions
 
@@ -57,4 +56,4 @@ def stay(mesh: Mesh, stage: Stage, directory: Path) -> None:
 def example_copy() -> Iterator[Path]:
     """The example's directory in a temporary folder, where it can be edited."""
     with tempfile.TemporaryDirectory(prefix="flotilla-demo-") as folder:
-        yield Path(shutil.copytree(example_directory(), Path(folder) / "bookinfo"))
+        yield copy_mesh(example_directory(), Path(folder) / "bookinfo")
