@@ -106,13 +106,13 @@ def test_services_say_why_they_are_not_ready():
         status(
             services=[
                 service("citadel"),
-                service("pilot", reasons=("galley: not connected",)),
+                service("pilot", reasons=("galley: not [connected]",)),
                 service("galley", "died", ("ended with code 1: no more disk",)),
             ]
         )
     )
     assert row(text, "citadel") == ["citadel", "running", "100", "yes"]
-    assert row(text, "pilot") == ["pilot", "running", "100", "no", "galley:", "not", "connected"]
+    assert row(text, "pilot") == ["pilot", "running", "100", "no", "galley:", "not", "[connected]"]
     assert row(text, "galley") == [
         "galley",
         "died",

@@ -21,18 +21,20 @@ def run(arguments: Namespace) -> None:
 
 def show(trace: Trace) -> None:
     """The table, and one sentence on what is still missing."""
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
+
+    from flotilla_cli.status.table import terminal
 
     table = Table(title=f"{trace.object} version {trace.version}", title_justify="left", box=None, pad_edge=False)
     for column in ("after ms", "hop", "proxy", "detail"):
         table.add_column(column, justify="right" if column == "after ms" else "left")
     began = trace.hops[0].at_ns
     for hop in trace.hops:
-        table.add_row(f"{(hop.at_ns - began) / 1e6:.1f}", hop.hop, hop.proxy, hop.detail)
-    console = Console(highlight=False, markup=False)
+        table.add_row(f"{(hop.at_ns - began) / 1e6:.1f}", hop.hop, hop.proxy, escape(hop.detail))
+    console = terminal()
     console.print(table)
-    console.print(verdict(trace))
+    console.print(verdict(trace), markup=False)
 
 
 def verdict(trace: Trace) -> str:

@@ -8,17 +8,20 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flotilla_cli.status.proxies import acknowledged
 from flotilla_cli.status.view import MeshStatus
 
+WHY = "why not"
+PIPE_WIDTH = 200  # of lines that no terminal breaks
 STYLES = {"running": "green", "ready": "green", "died": "red", "failed": "red", "stopped": "yellow"}
 
 
 def show(status: MeshStatus, console: Console | None = None) -> None:
     """Prints the tables. Standing next to each state that is not good: why."""
-    console = console or Console(highlight=False)
+    console = console or terminal()
     about = status.raw["supervisor"]
     console.print(f"Mesh from {about['directory']}, {about['phase']}, supervisor pid {about['pid']}")
     console.print()
@@ -34,6 +37,14 @@ def show(status: MeshStatus, console: Console | None = None) -> None:
         console.print(line, style="red", markup=False)
 
 
+def terminal() -> Console:
+    """Standard output; as wide as it is, or wide enough for a table where it is no terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
+
+
 def services_table(status: MeshStatus) -> Table:
     rows = [
         (
@@ -41,11 +52,11 @@ def services_table(status: MeshStatus) -> Table:
             _state(service.state),
             str(service.pid or ""),
             "yes" if service.ready else "no",
-            service.reason,
+            escape(service.reason),
         )
         for service in status.services.values()
     ]
-    return _table(("service", "state", "pid", "ready", "why not"), rows)
+    return _table(("service", "state", "pid", "ready", WHY), rows)
 
 
 def workloads_table(status: MeshStatus, now: float) -> Table:
@@ -63,10 +74,10 @@ def workloads_table(status: MeshStatus, now: float) -> Table:
                 str(part.pid or ""),
                 remaining(certificate.get("not_after"), now),
                 by_proxy.get(f"{name}.{workload['namespace']}", ""),
-                part.reason or str(certificate.get("last_error") or ""),
+                escape(part.reason or str(certificate.get("last_error") or "")),
             )
         )
-    return _table(("workload", "address", "state", "pid", "certificate", "acknowledged", "why not"), rows)
+    return _table(("workload", "address", "state", "pid", "certificate", "acknowledged", WHY), rows)
 
 
 def objects_table(objects: Iterable[Mapping[str, Any]]) -> Table:
@@ -129,7 +140,8 @@ def _state(state: str) -> str:
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        # Only reasons may be broken over lines: names are copied from here.
+        table.add_column(column, overflow="fold", no_wrap=column != WHY)
     for row in rows:
         table.add_row(*row)
     return table
