@@ -148,10 +148,10 @@ class TlsRelay:
                 with contextlib.suppress(OSError, TimeoutError):
                     await asyncio.wait_for(writer.drain(), 1.0)
         finally:
+            inner_writer.transport.abort()  # first: a stop may cancel the wait below
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            inner_writer.transport.abort()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
