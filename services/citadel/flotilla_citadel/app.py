@@ -13,11 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flotilla_shared.model.spiffe import spiffe_id
+from flotilla_shared.runtime.http import HttpServer
 from flotilla_shared.runtime.identity import WorkloadIdentity
+from flotilla_shared.runtime.introspection import introspection_app
+from flotilla_shared.runtime.lifecycle import Lifecycle
 from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.metrics import ServiceMetrics
+from flotilla_shared.runtime.monitoring import monitoring_app, version_info
 from flotilla_shared.runtime.readiness import Condition, Readiness
 from flotilla_shared.runtime.serving import GrpcServer
+from flotilla_shared.runtime.settings import describe
 
 from flotilla_citadel.ca.grants import control_plane_grants
 from flotilla_citadel.ca.lifetime import Lifetimes
@@ -31,7 +36,7 @@ from flotilla_citadel.config import CitadelSettings
 from flotilla_citadel.errors import StartRefused
 from flotilla_citadel.publish.root_file import publish_root
 from flotilla_citadel.servers.authority import Authority
-from flotilla_citadel.servers.certificate_service import METHOD, CertificateService
+from flotilla_citadel.servers.certificate_service import MAX_REQUEST_BYTES, METHOD, CertificateService
 from flotilla_citadel.servers.issued import IssuedLog
 from flotilla_citadel.servers.metrics import CitadelMetrics
 from flotilla_citadel.servers.own_certificate import OwnSigner
@@ -39,7 +44,7 @@ from flotilla_citadel.store.establish import establish_root
 from flotilla_citadel.store.file import FileStore
 
 SERVICE = "citadel"
-LOOPBACK = "127.0.0.1"
+ACCOUNT = "istio-citadel-service-account"
 
 _log = get_logger(__name__)
 
@@ -121,6 +126,7 @@ class Citadel:
     def __init__(self, settings: CitadelSettings) -> None:
         self.settings = settings
         self.metrics = ServiceMetrics(SERVICE)
+        self._counted = CitadelMetrics(self.metrics)
         self.readiness = Readiness()
         self.issued = IssuedLog()
         self.authority = build_authority(settings, load_root(settings))
@@ -130,21 +136,22 @@ class Citadel:
         self._watch_expiry()
 
     def _own_identity(self) -> WorkloadIdentity:
-        identity = spiffe_id(
-            self.settings.trust_domain, self.settings.root_namespace, "istio-citadel-service-account"
-        )
+        settings = self.settings
+        account = settings.service_account or ACCOUNT
+        identity = spiffe_id(settings.trust_domain, settings.root_namespace, account)
         signer = OwnSigner(self.authority, identity, self.issued)
-        return WorkloadIdentity(signer, identity, int(self.settings.own_ttl.total_seconds()))
+        return WorkloadIdentity(signer, identity, settings.certificate_ttl_seconds)
 
     def _certificate_server(self) -> GrpcServer:
-        service = CertificateService(self.authority, CitadelMetrics(self.metrics), self.issued)
+        service = CertificateService(self.authority, self._counted, self.issued)
         return GrpcServer(
             self.settings.address,
             self.settings.port,
             identity=self.identity,
             client_certificate="optional",
-            generic_handlers=(),
             batch={METHOD: service},
+            # What is a little too long gets our sentence; what is far too long is not read at all.
+            max_receive_bytes=4 * MAX_REQUEST_BYTES,
         )
 
     def _lifecycle(self) -> Lifecycle:
@@ -159,13 +166,22 @@ class Citadel:
         self.readiness.condition("signer loaded").met()
         lifecycle = Lifecycle()
         lifecycle.add(HttpServer(monitoring, settings.address, settings.monitoring_port), "monitoring")
-        lifecycle.add(HttpServer(introspection, LOOPBACK, settings.introspection_port), "introspection")
+        lifecycle.add(
+            HttpServer(introspection, settings.loopback_address, settings.introspection_port), "introspection"
+        )
         lifecycle.add(self.identity, "own certificate")
         lifecycle.add(self.server, "certificate service")
         lifecycle.add(published, "root publisher")
         return lifecycle
 
     def _watch_expiry(self) -> None:
-        """The gauges of what can end: the root, the signing chain (the root alone, for now), our certificate."""
+        """The gauges of what can end: the root, the signing chain (the root alone), our own certificate."""
         root_end = self.authority.signer.root.certificate.not_valid_after_utc
-        metrics = CitadelMetrics(self.metrics)
+        watch = self._counted.expires
+        watch("citadel_server_root_cert", "the root certificate", lambda: root_end)
+        watch("citadel_server_cert_chain", "the signing certificate", lambda: root_end)
+        watch("citadel_server_serving_cert", "Citadel's own serving certificate", self._own_end)
+
+    def _own_end(self) -> datetime | None:
+        current = self.identity.current
+        return None if current is None else current.not_after

@@ -62,7 +62,6 @@ class CitadelSettings(ServiceSettings):
         timedelta(hours=24), description="life of a certificate when none is asked for"
     )
     max_ttl: Duration = Field(timedelta(days=90), description="longest life that may be asked for")
-    own_ttl: Duration = Field(timedelta(hours=24), description="life of Citadel's own serving certificate")
     domain: str = Field("cluster.local", description="DNS domain of the granted names")
     granted_services: dict[str, list[str]] = Field(
         default_factory=_control_plane,
@@ -78,8 +77,8 @@ class CitadelSettings(ServiceSettings):
     def _lives_fit(self) -> Self:
         if not timedelta(0) < self.default_ttl <= self.max_ttl:
             raise ValueError("default_ttl must be above zero and not above max_ttl")
-        if not timedelta(0) < self.own_ttl <= self.max_ttl:
-            raise ValueError("own_ttl must be above zero and not above max_ttl")
+        if self.certificate_ttl_seconds > self.max_ttl.total_seconds():
+            raise ValueError("certificate_ttl_seconds must not be above max_ttl")
         return self
 
     @model_validator(mode="after")

@@ -52,21 +52,23 @@ class CertificateAuthenticator:
         return Caller(identity, "certificate", certificate.not_valid_after_utc.timestamp())
 
     def _identity(self, certificate: x509.Certificate) -> str:
+        uri = _only_uri(certificate)
         try:
-            found = parse_spiffe(_only_uri(certificate))
+            found = parse_spiffe(uri)
         except ValueError as error:
             raise CallerRefused(
                 "certificate-identity",
                 "the client certificate's URI is not spiffe://<domain>/ns/<ns>/sa/<sa>",
             ) from error
-        if found.trust_domain != self._trust_domain:
+        identity = workload_identity(
+            self._trust_domain, found.namespace, found.service_account, "certificate-identity"
+        )
+        if identity != uri:  # compared as written in certificates, where `@` is a dot
             raise CallerRefused(
                 "foreign-trust-domain",
                 f"the client certificate is not of the trust domain {self._trust_domain}",
             )
-        return workload_identity(
-            self._trust_domain, found.namespace, found.service_account, "certificate-identity"
-        )
+        return identity
 
 
 def _check_life(certificate: x509.Certificate, now: float) -> None:

@@ -28,6 +28,7 @@ from flotilla_citadel.errors import (
 from flotilla_citadel.servers.authority import Authority, Order
 from flotilla_citadel.servers.issued import IssuedLog
 from flotilla_citadel.servers.metrics import CitadelMetrics
+from flotilla_citadel.servers.refusal_log import RefusalLog
 
 METHOD = "/istio.v1.auth.IstioCertificateService/CreateCertificate"
 MAX_REQUEST_BYTES = 64 * 1024  # a CSR of the greatest length and room for its metadata
@@ -52,6 +53,7 @@ class CertificateService:
         self._authority = authority
         self._metrics = metrics
         self._issued = issued
+        self._refusals = RefusalLog()
 
     def __call__(self, calls: Sequence[Call]) -> None:
         """Answer every call; none of them can keep another from its answer."""
@@ -79,14 +81,7 @@ class CertificateService:
 
     def _refuse(self, call: Call, refused: RequestRefused) -> None:
         self._metrics.refused(refused)
-        _log.warning(
-            "certificate request refused",
-            reason=refused.reason,
-            text=refused.text,
-            detail=refused.detail,
-            peer=call.peer.address,
-            peer_identity=call.peer.identity,
-        )
+        self._refusals.refused(refused, call.peer.address, call.peer.identity)
         code, words = _ANSWERS[type(refused)]
         call.fail(code, words.format(refused.text))
 

@@ -6,9 +6,10 @@ in every other service (docs/adr/0023), and nothing is generated in a handshake.
 
 from __future__ import annotations
 
-from flotilla_shared.runtime.identity import Certificate
+from flotilla_shared.runtime.identity import Certificate, SigningRefused
 
 from flotilla_citadel.callers.caller import Caller
+from flotilla_citadel.errors import RequestRefused
 from flotilla_citadel.servers.authority import Authority, Order
 from flotilla_citadel.servers.issued import IssuedLog
 
@@ -22,7 +23,10 @@ class OwnSigner:
         self._issued = issued
 
     async def sign(self, csr_pem: str, ttl_seconds: int, current: Certificate | None) -> list[str]:
-        """The chain for a CSR; raises what Authority.issue raises."""
-        issued = self._authority.issue(Order(csr_pem, ttl_seconds), self._caller)
+        """The chain for a CSR; raises SigningRefused."""
+        try:
+            issued = self._authority.issue(Order(csr_pem, ttl_seconds), self._caller)
+        except RequestRefused as refused:
+            raise SigningRefused(refused.text) from refused
         self._issued.add(issued, self._caller, "")
         return list(issued.chain)
