@@ -17,7 +17,9 @@ def parse_duration(value: object) -> object:
     """`24h`, `90d`, `1h30m` or a number of seconds, as a timedelta; anything else is left for pydantic to
     refuse.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        raise ValueError("a duration is needed, such as 24h or 90d")  # noqa: TRY004  # pydantic wants ValueError
+    if isinstance(value, int | float):
         return timedelta(seconds=value)
     if isinstance(value, str) and re.fullmatch(r"(\d+[smhd])+|\d+", value):
         parts = re.findall(r"(\d+)([smhd]?)", value)
@@ -45,9 +47,7 @@ class CitadelSettings(ServiceSettings):
     """What Citadel can be told, beside what every service can."""
 
     port: int = Field(8060, ge=0, le=65535, description="port of the certificate service (0: any free one)")
-    store_dir: Path = Field(
-        Path("citadel"), description="folder with the root's certificate and private key (0600)"
-    )
+    store_dir: Path = Field(Path("citadel"), description="folder with the root's certificate and private key (0600)")
     publish_root_file: Path | None = Field(
         None, description="file to write the root certificate to; default root-cert.pem in store_dir"
     )
@@ -58,9 +58,7 @@ class CitadelSettings(ServiceSettings):
     oidc_audiences: tuple[str, ...] = Field(
         ("istio-ca",), min_length=1, description="a token must be for one of these audiences (aud)"
     )
-    default_ttl: Duration = Field(
-        timedelta(hours=24), description="life of a certificate when none is asked for"
-    )
+    default_ttl: Duration = Field(timedelta(hours=24), description="life of a certificate when none is asked for")
     max_ttl: Duration = Field(timedelta(days=90), description="longest life that may be asked for")
     domain: str = Field("cluster.local", description="DNS domain of the granted names")
     granted_services: dict[str, list[str]] = Field(
@@ -84,7 +82,5 @@ class CitadelSettings(ServiceSettings):
     @model_validator(mode="after")
     def _tokens_fit(self) -> Self:
         if bool(self.oidc_issuer) != bool(self.oidc_jwks_file):
-            raise ValueError(
-                "oidc_issuer and oidc_jwks_file belong together: give both, or neither for no tokens"
-            )
+            raise ValueError("oidc_issuer and oidc_jwks_file belong together: give both, or neither for no tokens")
         return self

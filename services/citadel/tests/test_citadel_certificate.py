@@ -96,9 +96,7 @@ def test_another_meshs_certificate(certificates: CertificateAuthenticator, leaf:
         ("https://cluster.local/ns/default/sa/reviews", "certificate-identity"),
     ],
 )
-def test_other_identities(
-    identity: str, reason: str, certificates: CertificateAuthenticator, leaf: MakeLeaf
-) -> None:
+def test_other_identities(identity: str, reason: str, certificates: CertificateAuthenticator, leaf: MakeLeaf) -> None:
     assert reason_of(certificates, leaf(identity)) == reason
 
 
@@ -120,10 +118,7 @@ def test_certificates_that_are_no_workloads(
 
 
 def test_the_root_itself_is_no_caller(certificates: CertificateAuthenticator, root: Root) -> None:
-    assert (
-        reason_of(certificates, root.certificate.public_bytes(serialization.Encoding.DER))
-        == "certificate-profile"
-    )
+    assert reason_of(certificates, root.certificate.public_bytes(serialization.Encoding.DER)) == "certificate-profile"
 
 
 def test_any_bytes_are_refused_cleanly(certificates: CertificateAuthenticator, leaf: MakeLeaf) -> None:

@@ -24,9 +24,7 @@ def test_what_is_granted(asked: int, granted: int) -> None:
 
 @pytest.mark.parametrize("asked", [MAXIMUM + 1, 91 * 86400, 2**63 - 1])
 def test_more_than_the_maximum_is_an_error(asked: int) -> None:
-    with pytest.raises(
-        LifetimeRefused, match=f"requested TTL {asked}s is greater than the max allowed TTL 7776000s"
-    ):
+    with pytest.raises(LifetimeRefused, match=f"requested TTL {asked}s is greater than the max allowed TTL 7776000s"):
         RULE.granted(asked)
 
 

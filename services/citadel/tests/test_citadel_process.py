@@ -150,6 +150,16 @@ def test_a_bad_store_is_one_clear_sentence(
     assert "Traceback" not in text
 
 
+def test_a_taken_port_is_one_clear_sentence(start: Callable[..., Process]) -> None:
+    first = start("one")
+    first.wait_until_ready()
+    second = start("two", monitoring_port=first.monitoring)
+    assert second.popen
+    assert second.popen.wait(20) == 1
+    assert f"cannot listen on 127.0.0.1:{first.monitoring}" in second.log.read_text()
+    assert not second.root_file.exists()
+
+
 @contextmanager
 def environment(**values: str) -> Iterator[dict[str, str]]:
     yield {**os.environ, **{f"FLOTILLA_CITADEL_{name.upper()}": value for name, value in values.items()}}
@@ -167,9 +177,7 @@ def environment(**values: str) -> Iterator[dict[str, str]]:
 def test_settings_that_do_not_fit(values: dict[str, str], said: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "flotilla_citadel", "print-config"]
     with environment(**values) as variables:
-        done = subprocess.run(
-            command, env=variables, capture_output=True, text=True, cwd=tmp_path, timeout=30
-        )
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, cwd=tmp_path, timeout=30)
     assert done.returncode != 0
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -178,9 +186,7 @@ def test_settings_that_do_not_fit(values: dict[str, str], said: str, tmp_path: P
 def test_the_settings_in_force_are_shown(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "flotilla_citadel", "print-config"]
     with environment(default_ttl="1h30m", trust_domain="mesh.example") as variables:
-        done = subprocess.run(
-            command, env=variables, capture_output=True, text=True, cwd=tmp_path, timeout=30
-        )
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, cwd=tmp_path, timeout=30)
     assert done.returncode == 0, done.stderr
     assert "default_ttl: 5400s" in done.stdout
     assert "mesh.example" in done.stdout

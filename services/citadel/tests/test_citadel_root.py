@@ -46,9 +46,7 @@ OTHER = ec.generate_private_key(ec.SECP256R1())
 def test_a_new_root_field_by_field() -> None:
     root = read_root(GOOD, NOW).certificate
     assert (
-        root.subject
-        == root.issuer
-        == x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "mesh.example")])
+        root.subject == root.issuer == x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "mesh.example")])
     )
     assert isinstance(root.public_key(), ec.EllipticCurvePublicKey)
     assert root.not_valid_after_utc == NOW + timedelta(days=3650)

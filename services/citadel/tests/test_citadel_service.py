@@ -1,5 +1,4 @@
-"""Citadel whole, in this process, asked over TLS by real gRPC clients with and without a client certificate.
-"""
+"""Citadel whole, in this process, asked over TLS by real gRPC clients with and without a client certificate."""
 
 from __future__ import annotations
 
@@ -95,9 +94,7 @@ async def client(citadel: Citadel) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def reviews(
-    citadel: Citadel, client: Client, make_csr: Callable[..., str], issuer: Any
-) -> AsyncIterator[Client]:
+async def reviews(citadel: Citadel, client: Client, make_csr: Callable[..., str], issuer: Any) -> AsyncIterator[Client]:
     """A client that has a certificate of this mesh, for IDENTITY."""
     key = ec.generate_private_key(ec.SECP256R1())
     chain = await client.sign(make_csr(key=key), issuer.token())
@@ -132,9 +129,7 @@ async def test_a_token_buys_a_certificate(
     assert leaf.not_valid_after_utc - leaf.not_valid_before_utc == timedelta(hours=24, minutes=2)
 
 
-async def test_a_certificate_buys_the_next_one(
-    reviews: Client, make_csr: Callable[..., str], issuer: Any
-) -> None:
+async def test_a_certificate_buys_the_next_one(reviews: Client, make_csr: Callable[..., str], issuer: Any) -> None:
     """Renewal without a token, and with one that has ended meanwhile."""
     assert names((await reviews.sign(make_csr([IDENTITY])))[0]) == [IDENTITY]
     assert names((await reviews.sign(make_csr(), issuer.token(exp=1)))[0]) == [IDENTITY]
@@ -146,22 +141,20 @@ async def test_a_life_may_be_asked_for(client: Client, make_csr: Callable[..., s
     assert timedelta(0) < left <= timedelta(seconds=60)
 
 
-@pytest.mark.parametrize(
-    ("account", "services"),
-    [
-        ("istio-galley-service-account", ["istio-galley"]),
-        ("istio-mixer-service-account", ["istio-mixer", "istio-policy", "istio-telemetry"]),
-        ("default", []),
-    ],
-)
-async def test_dns_names_come_from_the_settings(
-    account: str, services: list[str], client: Client, make_csr: Callable[..., str], issuer: Any
-) -> None:
-    token = issuer.token(sub=f"system:serviceaccount:istio-system:{account}")
-    found = names((await client.sign(make_csr(), token))[0])
+GRANTED: dict[str, list[str]] = {
+    "istio-galley-service-account": ["istio-galley"],
+    "istio-mixer-service-account": ["istio-mixer", "istio-policy", "istio-telemetry"],
+    "default": [],
+}
+
+
+async def test_dns_names_come_from_the_settings(client: Client, make_csr: Callable[..., str], issuer: Any) -> None:
     ends = ("", ".istio-system", ".istio-system.svc", ".istio-system.svc.cluster.local")
-    assert found[0] == f"spiffe://cluster.local/ns/istio-system/sa/{account}"
-    assert found[1:] == [service + end for service in services for end in ends]
+    for account, services in GRANTED.items():
+        token = issuer.token(sub=f"system:serviceaccount:istio-system:{account}")
+        found = names((await client.sign(make_csr(), token))[0])
+        assert found[0] == f"spiffe://cluster.local/ns/istio-system/sa/{account}"
+        assert found[1:] == [service + end for service in services for end in ends]
 
 
 REFUSED: list[tuple[Callable[[Any, Any], str | None], str]] = [
@@ -178,45 +171,32 @@ REFUSED: list[tuple[Callable[[Any, Any], str | None], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("token", "said"), REFUSED)
 async def test_callers_that_are_refused(
-    token: Callable[[Any, Any], str | None],
-    said: str,
-    client: Client,
-    citadel: Citadel,
-    make_csr: Callable[..., str],
-    issuer: Any,
-    stranger: Any,
+    client: Client, citadel: Citadel, make_csr: Callable[..., str], issuer: Any, stranger: Any
 ) -> None:
-    code, text = await client.refused(make_csr(), token(issuer, stranger))
-    assert (code, text.startswith("request authenticate failure: ")) == (
-        grpc.StatusCode.UNAUTHENTICATED,
-        True,
-    )
-    assert said in text
-    assert await metric(citadel, "citadel_server_authentication_failure_count") == 1
+    for token, said in REFUSED:
+        code, text = await client.refused(make_csr(), token(issuer, stranger))
+        assert code is grpc.StatusCode.UNAUTHENTICATED
+        assert text.startswith("request authenticate failure: ")
+        assert said in text
+    assert await metric(citadel, "citadel_server_authentication_failure_count") == len(REFUSED)
 
 
-@pytest.mark.parametrize(
-    ("wanted", "said"),
-    [
-        ({"uris": [OTHER]}, f"the CSR asks for '{OTHER}', and the caller is {IDENTITY}: leave the"),
-        ({"uris": [IDENTITY, OTHER]}, f"the CSR asks for '{OTHER}'"),
-        ({"dns": ["istio-pilot.istio-system.svc"]}, "the CSR asks for 'istio-pilot.istio-system.svc'"),
-    ],
-)
+OTHERS_NAMES: list[tuple[dict[str, Any], str]] = [
+    ({"uris": [OTHER]}, f"the CSR asks for '{OTHER}', and the caller is {IDENTITY}: leave the"),
+    ({"uris": [IDENTITY, OTHER]}, f"the CSR asks for '{OTHER}'"),
+    ({"dns": ["istio-pilot.istio-system.svc"]}, "the CSR asks for 'istio-pilot.istio-system.svc'"),
+]
+
+
 async def test_a_csr_for_somebody_elses_identity(
-    wanted: dict[str, Any],
-    said: str,
-    client: Client,
-    citadel: Citadel,
-    make_csr: Callable[..., str],
-    issuer: Any,
+    client: Client, citadel: Citadel, make_csr: Callable[..., str], issuer: Any
 ) -> None:
-    code, text = await client.refused(make_csr(**wanted), issuer.token())
-    assert code is grpc.StatusCode.INVALID_ARGUMENT
-    assert text.startswith(f"CSR signing error ({said}")
-    assert await metric(citadel, "citadel_server_id_extraction_err_count") == 1
+    for wanted, said in OTHERS_NAMES:
+        code, text = await client.refused(make_csr(**wanted), issuer.token())
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert text.startswith(f"CSR signing error ({said}")
+    assert await metric(citadel, "citadel_server_id_extraction_err_count") == len(OTHERS_NAMES)
 
 
 async def test_nobody_may_impersonate(client: Client, make_csr: Callable[..., str], issuer: Any) -> None:
@@ -292,9 +272,7 @@ async def test_any_bytes_are_answered(client: Client, make_csr: Callable[..., st
     seen: list[bytes] = []
 
     @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-    @given(
-        st.binary(max_size=300) | st.integers(0, len(good)).map(lambda at: good[:at] + b"\xff" + good[at:])
-    )
+    @given(st.binary(max_size=300) | st.integers(0, len(good)).map(lambda at: good[:at] + b"\xff" + good[at:]))
     def collect(message: bytes) -> None:
         seen.append(message)
 
@@ -311,17 +289,13 @@ async def test_any_bytes_are_answered(client: Client, make_csr: Callable[..., st
     assert await client.sign(make_csr(), token)
 
 
-async def test_what_it_shows(
-    citadel: Citadel, client: Client, make_csr: Callable[..., str], issuer: Any
-) -> None:
+async def test_what_it_shows(citadel: Citadel, client: Client, make_csr: Callable[..., str], issuer: Any) -> None:
     chain = await client.sign(make_csr(), issuer.token())
     serial = x509.load_pem_x509_certificate(chain[0].encode()).serial_number
     base = f"http://127.0.0.1:{citadel.settings.introspection_port}"
     async with httpx.AsyncClient() as http:
         listed = (await http.get(f"{base}/debug/certificates")).json()["certificates"]
-        some = (await http.get(f"{base}/debug/certificates", params={"identity": "reviews"})).json()[
-            "certificates"
-        ]
+        some = (await http.get(f"{base}/debug/certificates", params={"identity": "reviews"})).json()["certificates"]
         page = (await http.get(base)).text
         ready = await http.get(f"http://127.0.0.1:{citadel.settings.monitoring_port}/readyz")
     assert [entry["identity"] for entry in listed] == [
@@ -332,22 +306,51 @@ async def test_what_it_shows(
     assert "PRIVATE KEY" not in page
     assert ready.status_code == 200
     for name in ("root_cert", "cert_chain", "serving_cert"):
-        assert (
-            await metric(citadel, f"citadel_server_{name}_expiry_timestamp") > datetime.now(UTC).timestamp()
-        )
+        assert await metric(citadel, f"citadel_server_{name}_expiry_timestamp") > datetime.now(UTC).timestamp()
         assert await metric(citadel, f"citadel_server_{name}_expiry_seconds") > 0
 
 
-async def test_its_own_certificate_has_its_names(citadel: Citadel) -> None:
-    """Seen from outside, by Python's TLS, and the minimum is TLS 1.2."""
+async def serving_certificate(citadel: Citadel) -> x509.Certificate:
+    """What a TLS client that is not gRPC sees, after it has verified path and name."""
     context = ssl.create_default_context(cafile=str(citadel.settings.root_file))
     context.set_alpn_protocols(["h2"])
     _, writer = await asyncio.open_connection(
         "127.0.0.1", citadel.server.bound_port, ssl=context, server_hostname=SERVER_NAME
     )
-    der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    secured = writer.get_extra_info("ssl_object")
+    assert secured.selected_alpn_protocol() == "h2"
     writer.close()
     await writer.wait_closed()
-    found = names(x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM).decode())
-    assert found[0] == "spiffe://cluster.local/ns/istio-system/sa/istio-citadel-service-account"
-    assert SERVER_NAME in found
+    return x509.load_der_x509_certificate(secured.getpeercert(binary_form=True))
+
+
+async def test_its_own_certificate_is_renewed_and_has_its_names(citadel: Citadel) -> None:
+    first = await serving_certificate(citadel)
+    renewed = await citadel.identity.renew()
+    second = await serving_certificate(citadel)
+    assert first.serial_number != second.serial_number == renewed.serial
+    for certificate in (first, second):
+        found = names(certificate.public_bytes(serialization.Encoding.PEM).decode())
+        assert found[0] == "spiffe://cluster.local/ns/istio-system/sa/istio-citadel-service-account"
+        assert SERVER_NAME in found
+
+
+async def test_a_fault_of_ours_is_one_failed_call(
+    client: Client, citadel: Citadel, make_csr: Callable[..., str], issuer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a secret of the inside")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(citadel.authority, "issue", broken)
+        code, text = await client.refused(make_csr(), issuer.token())
+    assert code is grpc.StatusCode.INTERNAL
+    assert "secret" not in text
+    assert await metric(citadel, 'citadel_server_csr_sign_err_count{error="internal"}') == 1
+    assert await client.sign(make_csr(), issuer.token())
+
+
+async def test_what_is_far_too_long_is_not_read(client: Client, make_csr: Callable[..., str], issuer: Any) -> None:
+    code, _ = await client.refused("x" * 1_000_000, issuer.token())
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert await client.sign(make_csr(), issuer.token())

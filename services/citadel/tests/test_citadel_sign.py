@@ -48,9 +48,7 @@ def leaf_of(issued: IssuedCertificate) -> x509.Certificate:
 def test_the_leaf_field_by_field(issue: Callable[..., IssuedCertificate], root: Root, now: datetime) -> None:
     issued = issue(names=NAMES)
     leaf = leaf_of(issued)
-    found = {
-        extension.oid.dotted_string: (extension.critical, extension.value) for extension in leaf.extensions
-    }
+    found = {extension.oid.dotted_string: (extension.critical, extension.value) for extension in leaf.extensions}
     key_id = root.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     assert found == {
         "2.5.29.15": (True, profile.key_usage("digital_signature", "key_encipherment")),
@@ -120,9 +118,7 @@ def test_dates_beyond_2049(make_csr: Callable[..., str]) -> None:
     """From 2050 on, X.509 writes times in another form."""
     later = datetime(2049, 12, 31, 23, 0, tzinfo=UTC)
     signer = Signer(read_root(make_root("cluster.local", later), later))
-    assert (
-        leaf_of(signer.sign(read_csr(make_csr()), IDENTITY, (), DAY, later)).not_valid_after_utc.year == 2050
-    )
+    assert leaf_of(signer.sign(read_csr(make_csr()), IDENTITY, (), DAY, later)).not_valid_after_utc.year == 2050
 
 
 def other_signers(now: datetime) -> dict[str, Signer]:
@@ -156,9 +152,7 @@ def test_other_kinds_of_root(issue: Callable[..., IssuedCertificate], now: datet
 
 
 @pytest.mark.parametrize("kind", ["P-256", "RSA"])
-def test_openssl_verifies_the_path(
-    kind: str, issue: Callable[..., IssuedCertificate], tmp_path: Path
-) -> None:
+def test_openssl_verifies_the_path(kind: str, issue: Callable[..., IssuedCertificate], tmp_path: Path) -> None:
     key = rsa.generate_private_key(65537, 2048) if kind == "RSA" else None
     chain = issue(key=key).chain
     (tmp_path / "leaf.pem").write_text(chain[0])
@@ -178,9 +172,7 @@ def test_openssl_verifies_the_path(
         assert done.stdout.strip() == "leaf.pem: OK", done.stderr
 
 
-def test_cryptography_verifies_the_path(
-    issue: Callable[..., IssuedCertificate], root: Root, now: datetime
-) -> None:
+def test_cryptography_verifies_the_path(issue: Callable[..., IssuedCertificate], root: Root, now: datetime) -> None:
     issued = issue(names=NAMES)
     policy = PolicyBuilder().store(Store([root.certificate])).time(now)
     verified = policy.build_client_verifier().verify(leaf_of(issued), [])
@@ -188,9 +180,7 @@ def test_cryptography_verifies_the_path(
     policy.build_server_verifier(x509.DNSName(NAMES[1])).verify(leaf_of(issued), [])
 
 
-def test_a_peer_whose_clock_is_slow_accepts_leaf_and_root(
-    signer: Signer, make_csr: Callable[..., str]
-) -> None:
+def test_a_peer_whose_clock_is_slow_accepts_leaf_and_root(signer: Signer, make_csr: Callable[..., str]) -> None:
     made = datetime.now(UTC)
     fresh = Signer(read_root(make_root("cluster.local", made), made))
     issued = fresh.sign(read_csr(make_csr()), IDENTITY, (), DAY, made)

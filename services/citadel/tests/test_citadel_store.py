@@ -74,9 +74,7 @@ def test_a_key_that_others_can_use_is_refused(stored: Path, wide: int) -> None:
 
 def test_a_key_of_another_root_is_refused(stored: Path) -> None:
     (stored / KEY).write_bytes(new_root().key)
-    with pytest.raises(
-        StartRefused, match=f"{stored}: the private key does not belong to the certificate.*never repl"
-    ):
+    with pytest.raises(StartRefused, match=f"{stored}: the private key does not belong to the certificate.*never repl"):
         establish_root(FileStore(stored.parent), new_root, NOW)
 
 
@@ -88,9 +86,7 @@ def test_half_a_pair_is_refused_and_left_alone(stored: Path, missing: str) -> No
     assert len(os.listdir(stored)) == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "data"), [(KEY, b""), (KEY, b"\x00\xff"), (CERTIFICATE, b""), (CERTIFICATE, b"x")]
-)
+@pytest.mark.parametrize(("name", "data"), [(KEY, b""), (KEY, b"\x00\xff"), (CERTIFICATE, b""), (CERTIFICATE, b"x")])
 def test_damaged_files_are_refused_and_left_alone(stored: Path, name: str, data: bytes) -> None:
     (stored / name).write_bytes(data)
     with pytest.raises(StartRefused, match=str(stored)):
@@ -143,9 +139,7 @@ print(created, root.certificate.serial_number)
 
 def test_instances_that_race_on_an_empty_store_end_with_one_root(tmp_path: Path) -> None:
     command = [sys.executable, "-c", RACER, str(tmp_path / "store")]
-    racers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)
-    ]
+    racers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     assert [racer.stdout.readline() for racer in racers if racer.stdout] == ["made\n"] * 4
     for racer in racers:
         assert racer.stdin

@@ -103,10 +103,7 @@ def test_refused_claims(
 def unsigned(**header: Any) -> str:
     """A token with no signature, as in the best known attack on JWT libraries."""
     parts = [header, {"iss": "https://tokens.example", "aud": "istio-ca", "exp": now() + HOUR, "sub": "x"}]
-    return (
-        ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
-        + "."
-    )
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."
 
 
 def signed_with_the_public_key(issuer: Any) -> str:
@@ -188,9 +185,7 @@ def test_a_verified_token_is_remembered_until_it_ends(tokens: TokenAuthenticator
     assert tokens.caller(token, end) is not first
 
 
-def test_a_withdrawn_key_ends_what_it_verified(
-    tokens: TokenAuthenticator, issuer: Any, stranger: Any
-) -> None:
+def test_a_withdrawn_key_ends_what_it_verified(tokens: TokenAuthenticator, issuer: Any, stranger: Any) -> None:
     token = issuer.token()
     tokens.caller(token, now())
     stranger.path = issuer.path

@@ -89,14 +89,11 @@ def fields(pem: str) -> dict[str, Any]:
     oids = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
     common = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return {
-        "extensions": sorted(
-            e.oid.dotted_string + (" critical" if e.critical else "") for e in leaf.extensions
-        ),
+        "extensions": sorted(e.oid.dotted_string + (" critical" if e.critical else "") for e in leaf.extensions),
         "extended_key_usage": [oids[oid] for oid in purposes],
         "is_ca": leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca,
         "issuer_organization": [attribute.value for attribute in leaf.issuer],
-        "key_usage": ["digitalSignature"] * usage.digital_signature
-        + ["keyEncipherment"] * usage.key_encipherment,
+        "key_usage": ["digitalSignature"] * usage.digital_signature + ["keyEncipherment"] * usage.key_encipherment,
         "san_uris": names.value.get_values_for_type(x509.UniformResourceIdentifier),
         "san_dns": names.value.get_values_for_type(x509.DNSName) or None,
         "san_critical": names.critical,

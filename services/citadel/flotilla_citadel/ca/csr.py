@@ -49,9 +49,7 @@ def read_csr(pem: str) -> SigningRequest:
     except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise CsrRefused(f"the CSR cannot be read: {_first_line(error)}", parsed=False) from error
     if not signed:
-        raise CsrRefused(
-            "the CSR's signature does not fit its key: whoever sent it does not hold the private key"
-        )
+        raise CsrRefused("the CSR's signature does not fit its key: whoever sent it does not hold the private key")
     return request
 
 
@@ -59,9 +57,7 @@ def _key(csr: x509.CertificateSigningRequest) -> PublicKey:
     key = csr.public_key()
     if isinstance(key, rsa.RSAPublicKey):
         if not RSA_BITS[0] <= key.key_size <= RSA_BITS[1]:
-            raise CsrRefused(
-                f"the CSR's RSA key has {key.key_size} bits; {RSA_BITS[0]} to {RSA_BITS[1]} are accepted"
-            )
+            raise CsrRefused(f"the CSR's RSA key has {key.key_size} bits; {RSA_BITS[0]} to {RSA_BITS[1]} are accepted")
         return key
     if isinstance(key, ec.EllipticCurvePublicKey):
         if key.curve.name not in CURVES:

@@ -76,9 +76,7 @@ def read_root(pem: RootPem, now: datetime) -> Root:
         raise StartRefused("the certificate is not a CA's (basicConstraints CA:TRUE, keyUsage keyCertSign)")
     _check_self_signed(certificate)
     if certificate.not_valid_after_utc <= now:
-        raise StartRefused(
-            f"the certificate expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC"
-        )
+        raise StartRefused(f"the certificate expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC")
     return Root(key, certificate)
 
 

@@ -60,9 +60,7 @@ class CertificateAuthenticator:
                 "certificate-identity",
                 "the client certificate's URI is not spiffe://<domain>/ns/<ns>/sa/<sa>",
             ) from error
-        identity = workload_identity(
-            self._trust_domain, found.namespace, found.service_account, "certificate-identity"
-        )
+        identity = workload_identity(self._trust_domain, found.namespace, found.service_account, "certificate-identity")
         if identity != uri:  # compared as written in certificates, where `@` is a dot
             raise CallerRefused(
                 "foreign-trust-domain",
@@ -79,9 +77,7 @@ def _check_life(certificate: x509.Certificate, now: float) -> None:
             f"the client certificate expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC",
         )
     if moment < certificate.not_valid_before_utc:
-        raise CallerRefused(
-            "early-certificate", "the client certificate is not valid yet: compare the clocks"
-        )
+        raise CallerRefused("early-certificate", "the client certificate is not valid yet: compare the clocks")
 
 
 def _only_uri(certificate: x509.Certificate) -> str:

@@ -15,9 +15,7 @@ from flotilla_citadel.errors import KeysUnavailable
 MAX_JWKS_BYTES = 1024 * 1024
 MAX_KEYS = 64
 # Public-key algorithms only: with a shared secret whoever verifies could also sign.
-ALGORITHMS = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
-)
+ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,7 @@ class KeySource(Protocol):
 class TokenAuthenticator:
     """Verifies tokens of one issuer. Not thread-safe: it belongs to one loop."""
 
-    def __init__(
-        self, *, issuer: str, audiences: tuple[str, ...], keys: KeySource, trust_domain: str
-    ) -> None:
+    def __init__(self, *, issuer: str, audiences: tuple[str, ...], keys: KeySource, trust_domain: str) -> None:
         self._issuer = issuer
         self._audiences = audiences
         self._keys = keys
@@ -64,9 +62,7 @@ class TokenAuthenticator:
 
     def _claims(self, token: str, keys: KeySet) -> dict[str, Any]:
         """The claims of a token that one of `keys` has signed and that is for us, now."""
-        refused = CallerRefused(
-            "foreign-token", "the token is not signed by the issuer that this mesh trusts"
-        )
+        refused = CallerRefused("foreign-token", "the token is not signed by the issuer that this mesh trusts")
         for key in keys:
             try:
                 return jwt.decode(

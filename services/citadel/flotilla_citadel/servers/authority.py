@@ -54,9 +54,7 @@ class Authority:
         Raises ImpersonationRefused, CsrRefused, LifetimeRefused or SignerUnusable.
         """
         if order.impersonated and order.impersonated != caller.identity:
-            raise ImpersonationRefused(
-                "request impersonation authentication failure: nobody may be impersonated here"
-            )
+            raise ImpersonationRefused("request impersonation authentication failure: nobody may be impersonated here")
         life = self._lifetimes.granted(order.seconds)
         request = read_csr(order.csr_pem)
         dns_names = self._grants.get(caller.identity, ())

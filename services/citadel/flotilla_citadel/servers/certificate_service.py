@@ -66,9 +66,7 @@ class CertificateService:
             except Exception:  # noqa: BLE001  # one call's failure is not the batch's
                 _log.exception("certificate request failed", peer=call.peer.address)
                 self._metrics.failed("internal")
-                call.fail(
-                    StatusCode.INTERNAL, "CSR signing error (an internal error; Citadel's log has more)"
-                )
+                call.fail(StatusCode.INTERNAL, "CSR signing error (an internal error; Citadel's log has more)")
             else:
                 call.answer(answer)
 
@@ -104,14 +102,10 @@ def bearer_token(metadata: Iterable[tuple[str, str | bytes]]) -> str | None:
 def read_order(message: bytes) -> Order:
     """What a request's bytes ask for. Raises CsrRefused for bytes that are too many or no request."""
     if len(message) > MAX_REQUEST_BYTES:
-        raise CsrRefused(
-            f"the request has {len(message)} bytes, at most {MAX_REQUEST_BYTES} are taken", parsed=False
-        )
+        raise CsrRefused(f"the request has {len(message)} bytes, at most {MAX_REQUEST_BYTES} are taken", parsed=False)
     try:
         request = IstioCertificateRequest.FromString(message)
     except DecodeError as error:
         raise CsrRefused("the request is not an IstioCertificateRequest", parsed=False) from error
-    impersonated = (
-        request.metadata.fields["ImpersonatedIdentity"].string_value if request.HasField("metadata") else ""
-    )
+    impersonated = request.metadata.fields["ImpersonatedIdentity"].string_value if request.HasField("metadata") else ""
     return Order(request.csr, request.validity_duration, impersonated)

@@ -42,6 +42,4 @@ class IssuedLog:
     def view(self, query: dict[str, str] | None = None) -> dict[str, object]:
         """The topic `certificates`; `query` may hold `identity`, a part of the identities wanted."""
         wanted = (query or {}).get("identity", "")
-        return {
-            "certificates": [e.view() for e in reversed(self._entries) if wanted in e.certificate.identity]
-        }
+        return {"certificates": [e.view() for e in reversed(self._entries) if wanted in e.certificate.identity]}

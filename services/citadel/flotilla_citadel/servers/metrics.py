@@ -34,16 +34,12 @@ class CitadelMetrics:
         self._unauthenticated = counter(
             "citadel_server_authentication_failure_count", "Requests whose caller could not be authenticated"
         )
-        self._unparsed = counter(
-            "citadel_server_csr_parsing_err_count", "Requests whose CSR could not be read"
-        )
+        self._unparsed = counter("citadel_server_csr_parsing_err_count", "Requests whose CSR could not be read")
         self._unidentified = counter(
             "citadel_server_id_extraction_err_count",
             "Requests whose CSR asks for names that are not the caller's",
         )
-        self._unsigned = counter(
-            "citadel_server_csr_sign_err_count", "Requests that were not signed", ["error"]
-        )
+        self._unsigned = counter("citadel_server_csr_sign_err_count", "Requests that were not signed", ["error"])
         self._issued = counter("citadel_server_success_cert_issuance_count", "Certificates issued")
 
     def requested(self) -> None:
@@ -80,7 +76,5 @@ class CitadelMetrics:
             return -1.0 if moment is None else moment.timestamp() - time.time()
 
         gauge = self._metrics.gauge
-        gauge(f"{prefix}_expiry_timestamp", f"When {what} ends, in seconds since 1970").set_function(
-            timestamp
-        )
+        gauge(f"{prefix}_expiry_timestamp", f"When {what} ends, in seconds since 1970").set_function(timestamp)
         gauge(f"{prefix}_expiry_seconds", f"How long {what} is still valid, in seconds").set_function(seconds)

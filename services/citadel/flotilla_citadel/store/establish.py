@@ -35,9 +35,7 @@ def establish_root(store: RootStore, make: Callable[[], RootPem], now: datetime)
         created = store.create(make())
         pem = store.load()
     if pem is None:
-        raise StartRefused(
-            f"{store.place}: the root vanished right after it was stored: is something removing it?"
-        )
+        raise StartRefused(f"{store.place}: the root vanished right after it was stored: is something removing it?")
     try:
         return read_root(pem, now), created
     except StartRefused as error:

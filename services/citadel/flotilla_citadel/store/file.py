@@ -63,8 +63,7 @@ class FileStore:
                 shutil.rmtree(fresh, ignore_errors=True)
         except OSError as error:
             raise StartRefused(
-                f"{self._directory}: the root cannot be stored: {error.strerror}: "
-                "name another folder with store_dir"
+                f"{self._directory}: the root cannot be stored: {error.strerror}: name another folder with store_dir"
             ) from error
 
     def _place(self, fresh: Path) -> bool:
