@@ -37,9 +37,7 @@ class ResourceCache:
             self._current[key] = found
         return found
 
-    def intern(
-        self, type_url: str, name: str, body: bytes, depends_on: Iterable[ObjectKey]
-    ) -> CompiledResource:
+    def intern(self, type_url: str, name: str, body: bytes, depends_on: Iterable[ObjectKey]) -> CompiledResource:
         dependencies = frozenset(depends_on)
         key = (type_url, name, body, dependencies)
         found = self._alive.get(key)

@@ -21,7 +21,7 @@ from flotilla_pilot.compile import names, tls
 from flotilla_pilot.compile.endpoints import load_assignment, socket_address
 from flotilla_pilot.compile.packing import pack
 from flotilla_pilot.compile.sources import ads
-from flotilla_pilot.compile.traffic_policy import PortPolicy, apply_policy, port_policy, speaks_http2
+from flotilla_pilot.compile.traffic_policy import FORWARDING, PortPolicy, apply_policy, port_policy, speaks_http2
 from flotilla_pilot.model.destination_rules import DestinationPolicy
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference
@@ -233,7 +233,7 @@ def dns_cache() -> DnsCacheConfig:
 
 def _forward(cluster: Any) -> None:
     cluster.lb_policy = Cluster.CLUSTER_PROVIDED
-    cluster.cluster_type.name = "envoy.clusters.dynamic_forward_proxy"
+    cluster.cluster_type.name = FORWARDING
     cluster.cluster_type.typed_config.CopyFrom(pack(ClusterConfig(dns_cache_config=dns_cache())))
 
 

@@ -31,9 +31,7 @@ class SniChain:
     def message(self, mesh: MeshOptions) -> FilterChain:
         names = [] if "*" in self.sni else self.sni
         match = FilterChainMatch(transport_protocol="tls", server_names=names)
-        return FilterChain(
-            filter_chain_match=match, filters=[tcp_proxy(self.stat_prefix, self.targets, mesh)]
-        )
+        return FilterChain(filter_chain_match=match, filters=[tcp_proxy(self.stat_prefix, self.targets, mesh)])
 
 
 def tcp_targets(

@@ -30,9 +30,7 @@ def socket_address(address: str, port: int) -> Address:
     return Address(socket_address=SocketAddress(address=address, port_value=port))
 
 
-def load_assignment(
-    name: str, endpoints: Sequence[tuple[Endpoint, bool]], port: ServicePort
-) -> ClusterLoadAssignment:
+def load_assignment(name: str, endpoints: Sequence[tuple[Endpoint, bool]], port: ServicePort) -> ClusterLoadAssignment:
     """The assignment `name`: endpoints (with whether they take the mesh's TLS) grouped by locality."""
     groups: dict[str, list[tuple[Endpoint, bool]]] = {}
     for endpoint, mutual in endpoints:
@@ -94,9 +92,7 @@ def _metadata(endpoint: Endpoint, mutual: bool) -> Metadata:
 def workload_name(endpoint: Endpoint) -> str:
     """`name;namespace;canonical name;canonical revision;cluster`, as Istio's telemetry reads it."""
     labels = endpoint.labels
-    canonical = (
-        _first(labels, "service.istio.io/canonical-name", "app.kubernetes.io/name", "app") or endpoint.name
-    )
+    canonical = _first(labels, "service.istio.io/canonical-name", "app.kubernetes.io/name", "app") or endpoint.name
     names = ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
     revision = _first(labels, *names) or "latest"
     return f"{endpoint.name};{endpoint.namespace};{canonical};{revision};{CLUSTER_ID}"

@@ -34,9 +34,7 @@ _GRPC_CODES = {name: number for number, name in enumerate(_GRPC_NAMES.split(", "
 def percent(stated: Percent | None, default: float) -> FractionalPercent:
     """In millionths; `default` where no percentage is stated. Never above the whole."""
     value = default if stated is None else stated.value
-    return FractionalPercent(
-        numerator=round(min(max(value, 0), 100) * 10_000), denominator=FractionalPercent.MILLION
-    )
+    return FractionalPercent(numerator=round(min(max(value, 0), 100) * 10_000), denominator=FractionalPercent.MILLION)
 
 
 def fraction(stated: Percent | None, default: float) -> RuntimeFractionalPercent:
@@ -99,7 +97,5 @@ def cors(settings: CorsPolicy) -> EnvoyCors:
 def _origin(origin: StringMatch) -> StringMatcher | None:
     kind = origin.WhichOneof("match_type")
     if kind == "regex":
-        return (
-            None if regex_fault(origin.regex) else StringMatcher(safe_regex=RegexMatcher(regex=origin.regex))
-        )
+        return None if regex_fault(origin.regex) else StringMatcher(safe_regex=RegexMatcher(regex=origin.regex))
     return StringMatcher(prefix=origin.prefix) if kind == "prefix" else StringMatcher(exact=origin.exact)

@@ -37,9 +37,7 @@ Place = tuple[str, int]
 class GatewayCompilation:
     """The compilation of one class of routers."""
 
-    def __init__(
-        self, snapshot: MeshSnapshot, scope: GatewayScope, proxy: Proxy, cache: ResourceCache
-    ) -> None:
+    def __init__(self, snapshot: MeshSnapshot, scope: GatewayScope, proxy: Proxy, cache: ResourceCache) -> None:
         self.found = Collected(cache)
         self._snapshot = snapshot
         self._mesh = snapshot.mesh
@@ -181,8 +179,6 @@ def _is_plain_http(bound: BoundServer) -> bool:
     return protocol.is_http or (protocol is Protocol.UNSUPPORTED and not bound.server.HasField("tls"))
 
 
-def compile_gateway(
-    snapshot: MeshSnapshot, scope: GatewayScope, proxy: Proxy, cache: ResourceCache
-) -> Collected:
+def compile_gateway(snapshot: MeshSnapshot, scope: GatewayScope, proxy: Proxy, cache: ResourceCache) -> Collected:
     """Everything of the routers that share `scope`."""
     return GatewayCompilation(snapshot, scope, proxy, cache).compile()

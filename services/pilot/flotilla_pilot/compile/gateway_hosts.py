@@ -60,15 +60,9 @@ def _claim(hosts: dict[str, GatewayHost], host: str, bound: BoundServer, redirec
     return found
 
 
-def _part(
-    host: GatewayHost, port: int, destinations: Destinations, cache: ResourceCache, namespace: str
-) -> HostPart:
-    found = [
-        (rules, frozenset(names), _targets(rules, destinations, port)) for rules, names in host.rules.items()
-    ]
-    found.sort(
-        key=lambda each: (each[0].item.create_time_ns, each[0].item.key.name, each[0].item.key.namespace)
-    )
+def _part(host: GatewayHost, port: int, destinations: Destinations, cache: ResourceCache, namespace: str) -> HostPart:
+    found = [(rules, frozenset(names), _targets(rules, destinations, port)) for rules, names in host.rules.items()]
+    found.sort(key=lambda each: (each[0].item.create_time_ns, each[0].item.key.name, each[0].item.key.namespace))
     references = dict.fromkeys((*host.references, *destinations.snapshot.mesh.references))
     for rules, _, targets in found:
         references[rules.reference] = None

@@ -12,9 +12,7 @@ from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.scope.gateway import BoundServer
 
 
-def plain_chain(
-    bound: BoundServer, port: int, destinations: Destinations, mesh: MeshOptions
-) -> FilterChain | None:
+def plain_chain(bound: BoundServer, port: int, destinations: Destinations, mesh: MeshOptions) -> FilterChain | None:
     """The first TCP route of the VirtualServices bound here; None if there is none."""
     client = _client(bound, port, destinations)
     for rules in bound.rules:

@@ -65,9 +65,7 @@ def compile_inbound(
     for index, ingress in enumerate(ingress_listeners(sidecar)):
         entrance = _entrance(ingress, proxy)
         if (entrance.address, entrance.port) in taken and sidecar is not None:
-            text = (
-                f"{entrance.address}:{entrance.port} has a listener already; give this one a bind of its own"
-            )
+            text = f"{entrance.address}:{entrance.port} has a listener already; give this one a bind of its own"
             found.log.error(sidecar.key, "listener-taken", f"spec.ingress[{index}]", text)
             continue
         taken.add((entrance.address, entrance.port))
@@ -101,9 +99,7 @@ def _add(
 ) -> None:
     mesh = snapshot.mesh
     asked = snapshot.authentication.mode(proxy.namespace, proxy.labels, entrance.port)
-    cluster = inbound(
-        entrance.port, entrance.target, entrance.target_port, mesh, http2=entrance.protocol.is_http2
-    )
+    cluster = inbound(entrance.port, entrance.target, entrance.target_port, mesh, http2=entrance.protocol.is_http2)
     stated = (*((reference(sidecar),) if sidecar is not None else ()), *mesh.references)
     found.intern(CLUSTER, cluster.name, serialized(cluster), keys(stated))
     listener = _listener(entrance, asked, mesh)
@@ -137,9 +133,7 @@ def _inspectors(found: Iterable[Chain]) -> Iterable[Any]:
 def _chain(chain: Chain, name: str, entrance: Entrance, mesh: MeshOptions) -> Any:
     match = FilterChainMatch(transport_protocol=chain.transport, application_protocols=chain.alpn)
     match.destination_port.value = entrance.port
-    answer = FilterChain(
-        name=chain.name, filter_chain_match=match, filters=[_filter(chain, name, entrance, mesh)]
-    )
+    answer = FilterChain(name=chain.name, filter_chain_match=match, filters=[_filter(chain, name, entrance, mesh)])
     if chain.mutual:
         alpn = tls.SERVER_ALPN_HTTP if chain.kind is Kind.HTTP else tls.SERVER_ALPN_TCP
         answer.transport_socket.CopyFrom(tls.mesh_server(mesh.trust_domains, alpn))

@@ -118,9 +118,7 @@ def _first(plan: ListenerPlan) -> str:
     return held[0][0].host
 
 
-def _conflict(
-    log: ProblemLog, service: Service, port: ServicePort, place: tuple[str, int], winner: str
-) -> None:
+def _conflict(log: ProblemLog, service: Service, port: ServicePort, place: tuple[str, int], winner: str) -> None:
     log.error(
         service.source.key,
         "listener-taken",

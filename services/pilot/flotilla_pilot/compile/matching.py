@@ -64,9 +64,7 @@ def is_catch_all(match: HTTPMatchRequest) -> bool:
     if any(asked) or any(match.HasField(name) for name in ("scheme", "method", "authority")):
         return False
     kind = match.uri.WhichOneof("match_type")
-    return (
-        kind is None or (kind == "prefix" and match.uri.prefix in ("", "/")) or match.uri.regex in _ANYTHING
-    )
+    return kind is None or (kind == "prefix" and match.uri.prefix in ("", "/")) or match.uri.regex in _ANYTHING
 
 
 def _set_path(answer: Any, match: HTTPMatchRequest) -> None:

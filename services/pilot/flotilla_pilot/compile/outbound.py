@@ -53,9 +53,7 @@ def _table(
     found: Collected,
 ) -> Any:
     ports = [(service, port.number) for service, port in plan.http]
-    hosts = plan_hosts(
-        plan.egress, ports, port_in_domain=plan.proxy, namespace=scope.namespace, domain=scope.domain
-    )
+    hosts = plan_hosts(plan.egress, ports, port_in_domain=plan.proxy, namespace=scope.namespace, domain=scope.domain)
     parts = [host_part(host, destinations, cache, scope.namespace) for host in hosts]
     for part in parts:
         found.merge_problems(part.problems)
@@ -65,9 +63,7 @@ def _table(
     return route_table(plan.routes, parts, cache, ignore_port=not plan.proxy)
 
 
-def _listener(
-    plan: ListenerPlan, scope: SidecarScope, destinations: Destinations, cache: ResourceCache
-) -> Any:
+def _listener(plan: ListenerPlan, scope: SidecarScope, destinations: Destinations, cache: ResourceCache) -> Any:
     mesh = destinations.snapshot.mesh
     references: dict[Reference, None] = dict.fromkeys((*scope.references, *mesh.references))
     listener = Listener(

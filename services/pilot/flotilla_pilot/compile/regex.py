@@ -38,9 +38,7 @@ def _fault(node: Any) -> str:
         operation = str(node[0])
         if operation in _UNKNOWN_TO_RE2:
             return f"uses {_UNKNOWN_TO_RE2[operation]}, which Envoy's RE2 has not"
-        if operation.endswith("_REPEAT") and any(
-            _MAX_REPEAT < int(count) < _ENDLESS for count in node[1][:2]
-        ):
+        if operation.endswith("_REPEAT") and any(_MAX_REPEAT < int(count) < _ENDLESS for count in node[1][:2]):
             return f"repeats more than {_MAX_REPEAT} times, which Envoy's RE2 refuses"
     children = getattr(node, "data", node)
     if not isinstance(children, tuple | list):

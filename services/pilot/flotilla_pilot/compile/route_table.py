@@ -13,9 +13,7 @@ from flotilla_pilot.compile.virtual_hosts import HostPart
 _MAX_BODY = 1 << 20
 
 
-def route_table(
-    name: str, parts: Iterable[HostPart], cache: ResourceCache, *, ignore_port: bool
-) -> CompiledResource:
+def route_table(name: str, parts: Iterable[HostPart], cache: ResourceCache, *, ignore_port: bool) -> CompiledResource:
     """The table of `parts`, in their order. It never asks Envoy to check that clusters are there already."""
     table = RouteConfiguration(
         name=name,

@@ -106,9 +106,7 @@ def _route(given: Translation, index: int, http: HTTPRoute, match: RouteMatch, n
         route_action(route, http, index, given.targets, given.mesh)
     else:
         if http.HasField("delegate"):
-            given.refuse(
-                f"{field}.delegate", "not-offered", "delegation is not offered yet; calls are answered 503"
-            )
+            given.refuse(f"{field}.delegate", "not-offered", "delegation is not offered yet; calls are answered 503")
         route.direct_response.status = UNAVAILABLE
     route.decorator.operation = _operation(given, index, http, match)
     _extras(given, field, http, route)

@@ -28,7 +28,5 @@ def tcp_proxy(stat_prefix: str, targets: Sequence[tuple[Target, int]], mesh: Mes
 
 
 def _weighted(used: Iterable[tuple[Target, int]]) -> Any:
-    shares = [
-        TcpProxy.WeightedCluster.ClusterWeight(name=target.cluster, weight=weight) for target, weight in used
-    ]
+    shares = [TcpProxy.WeightedCluster.ClusterWeight(name=target.cluster, weight=weight) for target, weight in used]
     return TcpProxy.WeightedCluster(clusters=shares)

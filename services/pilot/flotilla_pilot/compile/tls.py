@@ -52,14 +52,10 @@ def raw_buffer() -> TransportSocket:
     return typed(TransportSocket, "envoy.transport_sockets.raw_buffer", RawBuffer())
 
 
-def mesh_client(
-    sni: str, identities: Sequence[str], trust_domains: Iterable[str], alpn: Iterable[str]
-) -> Any:
+def mesh_client(sni: str, identities: Sequence[str], trust_domains: Iterable[str], alpn: Iterable[str]) -> Any:
     """A caller's side: the server must be one of `identities`, or where none is known, of a trust domain."""
     matchers = [_san(exact=each) for each in identities] or _trust_domain_sans(trust_domains)
-    return typed(
-        TransportSocket, TLS_SOCKET, UpstreamTlsContext(sni=sni, common_tls_context=_mesh(matchers, alpn))
-    )
+    return typed(TransportSocket, TLS_SOCKET, UpstreamTlsContext(sni=sni, common_tls_context=_mesh(matchers, alpn)))
 
 
 def mesh_server(trust_domains: Iterable[str], alpn: Iterable[str]) -> Any:
@@ -96,9 +92,7 @@ def gateway_server(settings: ServerTLSSettings, trust_domains: Iterable[str]) ->
     if settings.mode == ServerTLSSettings.ISTIO_MUTUAL:
         return mesh_server(trust_domains, SERVER_ALPN_HTTP)
     common = CommonTlsContext(alpn_protocols=SERVER_ALPN_HTTP, tls_params=_parameters(settings))
-    common.tls_certificate_sds_secret_configs.append(
-        _secret(_certificate_name(settings), _FOREIGN_SECRET_WAIT)
-    )
+    common.tls_certificate_sds_secret_configs.append(_secret(_certificate_name(settings), _FOREIGN_SECRET_WAIT))
     mutual = settings.mode in (ServerTLSSettings.MUTUAL, ServerTLSSettings.OPTIONAL_MUTUAL)
     if mutual:
         matchers = [_san(exact=each, kind=SubjectAltNameMatcher.DNS) for each in settings.subject_alt_names]
@@ -131,9 +125,7 @@ def _mesh(matchers: Iterable[Any], alpn: Iterable[str]) -> CommonTlsContext:
 
 def _validate(common: CommonTlsContext, roots: str, matchers: Iterable[Any], wait_seconds: int = 0) -> None:
     combined = common.combined_validation_context
-    combined.default_validation_context.CopyFrom(
-        CertificateValidationContext(match_typed_subject_alt_names=matchers)
-    )
+    combined.default_validation_context.CopyFrom(CertificateValidationContext(match_typed_subject_alt_names=matchers))
     combined.validation_context_sds_secret_config.CopyFrom(_secret(roots, wait_seconds))
 
 

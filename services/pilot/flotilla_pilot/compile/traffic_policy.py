@@ -25,6 +25,7 @@ from flotilla_pilot.compile.packing import pack
 
 UNLIMITED = 2**32 - 1
 MAX_RING_SIZE = 8388608
+FORWARDING = "envoy.clusters.dynamic_forward_proxy"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 _LB = LoadBalancerSettings
@@ -187,6 +188,10 @@ def _apply_http(cluster: Any, pool: ConnectionPoolSettings | None, http2: bool) 
         options.common_http_protocol_options.max_requests_per_connection.CopyFrom(limit)
     if http.HasField("idle_timeout"):
         options.common_http_protocol_options.idle_timeout.CopyFrom(http.idle_timeout)
+    if cluster.cluster_type.name == FORWARDING:
+        # Envoy refuses such a cluster with options that do not bind its TLS to the name asked for.
+        options.upstream_http_protocol_options.auto_sni = True
+        options.upstream_http_protocol_options.auto_san_validation = True
     _state_protocol(options, http, http2)
     cluster.typed_extension_protocol_options[HTTP_OPTIONS].CopyFrom(pack(options))
 

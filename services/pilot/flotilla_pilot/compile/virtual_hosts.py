@@ -71,9 +71,7 @@ def plan_hosts(
         free = tuple(each for each in claimed if each.lower() not in taken)
         taken.update(each.lower() for each in free)
         if free:
-            plans.append(
-                HostPlan(service.host, number, free, best_rules(egress.rules, service.host), service)
-            )
+            plans.append(HostPlan(service.host, number, free, best_rules(egress.rules, service.host), service))
     serves_web = port_in_domain or any(number == _HTTP_PORT for _, number in pairs)
     if serves_web or egress.port == _HTTP_PORT:
         plans += _rule_hosts(egress, taken, port_in_domain)
@@ -84,9 +82,7 @@ def _rule_hosts(egress: Egress, taken: set[str], port_in_domain: bool) -> Iterab
     """Hosts of VirtualServices that no service has: reached on port 80, as in Istio."""
     for rules in egress.rules:
         for host in rules.hosts:
-            known = any(
-                covers(host, service.host) or covers(service.host, host) for service in egress.services
-            )
+            known = any(covers(host, service.host) or covers(service.host, host) for service in egress.services)
             claimed = (host, f"{host}:{_HTTP_PORT}") if port_in_domain else (host,)
             if known or taken & set(claimed):
                 continue
@@ -181,9 +177,7 @@ def catch_all(allow_any: bool, binds: bool) -> Any:
 
 
 def _forwarding() -> list[Any]:
-    tunnel = RouteAction.UpgradeConfig(
-        upgrade_type="CONNECT", connect_config=RouteAction.UpgradeConfig.ConnectConfig()
-    )
+    tunnel = RouteAction.UpgradeConfig(upgrade_type="CONNECT", connect_config=RouteAction.UpgradeConfig.ConnectConfig())
     through = RouteAction(cluster=names.FORWARD_PROXY, timeout=Duration())
     connect = RouteAction(cluster=names.FORWARD_PROXY, timeout=Duration(), upgrade_configs=[tunnel])
     matcher = RouteMatch(connect_matcher=RouteMatch.ConnectMatcher())

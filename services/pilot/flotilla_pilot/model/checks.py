@@ -121,9 +121,7 @@ def _check_destination(
     services = hosts.get(host)
     key = rules.item.key
     if services is None:
-        log.error(
-            key, "unknown-host", f"{field}.host", f"no ServiceEntry declares {host}; calls are answered 503"
-        )
+        log.error(key, "unknown-host", f"{field}.host", f"no ServiceEntry declares {host}; calls are answered 503")
         return
     ports = {port.number for service in services for port in service.ports}
     if destination.port.number and destination.port.number not in ports:
@@ -167,9 +165,7 @@ def _check_claims(rules: Iterable[RouteRules], log: ProblemLog) -> None:
                 )
 
 
-def _check_single(
-    items: Iterable[ConfigObject], is_general: Callable[[ConfigObject], bool], log: ProblemLog
-) -> None:
+def _check_single(items: Iterable[ConfigObject], is_general: Callable[[ConfigObject], bool], log: ProblemLog) -> None:
     owners: dict[str, ConfigObject] = {}
     for item in oldest_first(each for each in items if is_general(each)):
         owner = owners.setdefault(item.key.namespace, item)

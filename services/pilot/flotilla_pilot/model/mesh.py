@@ -59,15 +59,11 @@ def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptio
         domain=settings.domain,
         allow_any=_allow_any(config),
         auto_mtls=not config.HasField("enable_auto_mtls") or config.enable_auto_mtls.value,
-        connect_timeout=config.connect_timeout
-        if config.HasField("connect_timeout")
-        else Duration(seconds=10),
+        connect_timeout=config.connect_timeout if config.HasField("connect_timeout") else Duration(seconds=10),
         access_log_file=config.access_log_file,
         access_log_format=config.access_log_format,
         access_log_json=config.access_log_encoding == MeshConfig.JSON,
-        default_retry=config.default_http_retry_policy
-        if config.HasField("default_http_retry_policy")
-        else None,
+        default_retry=config.default_http_retry_policy if config.HasField("default_http_retry_policy") else None,
         h2_upgrade=config.h2_upgrade_policy == MeshConfig.UPGRADE,
         service_export=tuple(config.default_service_export_to) or _EVERYWHERE,
         virtual_service_export=tuple(config.default_virtual_service_export_to) or _EVERYWHERE,

@@ -77,9 +77,7 @@ def _parse_id(node_id: str) -> tuple[str, str, str, str, str]:
         raise NodeRefused(f"node {node_id!r} is of type {kind!r}; known types are {', '.join(KINDS)}")
     name, dot, namespace = workload.rpartition(".")
     if not (dot and name and namespace):
-        raise NodeRefused(
-            f"node id {node_id!r} has {workload!r} as its third part; it must be name.namespace"
-        )
+        raise NodeRefused(f"node id {node_id!r} has {workload!r} as its third part; it must be name.namespace")
     return kind, address, name, namespace, domain
 
 
@@ -98,9 +96,7 @@ def _labels(node_id: str, metadata: dict[str, Any]) -> FrozenMap:
 def _interception_mode(node_id: str, metadata: dict[str, Any]) -> str:
     mode = str(metadata.get("INTERCEPTION_MODE") or "REDIRECT")
     if mode not in INTERCEPTION_MODES:
-        raise NodeRefused(
-            f"node {node_id!r} has INTERCEPTION_MODE {mode!r}; known are {', '.join(INTERCEPTION_MODES)}"
-        )
+        raise NodeRefused(f"node {node_id!r} has INTERCEPTION_MODE {mode!r}; known are {', '.join(INTERCEPTION_MODES)}")
     return mode
 
 

@@ -77,8 +77,7 @@ def _services(item: ConfigObject, workloads: WorkloadIndex, problems: ProblemLog
     spec: ServiceEntry = item.spec
     resolution = Resolution(spec.resolution)
     ports = tuple(
-        ServicePort(port.number, port.name, parse_protocol(port.protocol), port.target_port)
-        for port in spec.ports
+        ServicePort(port.number, port.name, parse_protocol(port.protocol), port.target_port) for port in spec.ports
     )
     endpoints = _endpoints(item, resolution, workloads, problems)
     for host in dict.fromkeys(host.lower() for host in spec.hosts):

@@ -75,9 +75,7 @@ def _bound(snapshot: MeshSnapshot, gateway: ConfigObject) -> Iterable[RouteRules
     name = gateway.key.full_name
     for rules in snapshot.route_rules:
         default = snapshot.mesh.virtual_service_export
-        if name in rules.gateways and visible(
-            rules.spec.export_to, rules.namespace, gateway.key.namespace, default
-        ):
+        if name in rules.gateways and visible(rules.spec.export_to, rules.namespace, gateway.key.namespace, default):
             yield rules
 
 

@@ -155,9 +155,7 @@ def _egress(
         captured=not binds and (listener is None or listener.capture_mode != CaptureMode.NONE),
         services=tuple(_let_in(imports, services.values(), namespace)),
         rules=tuple(
-            each
-            for each in rules
-            if any(lets_in(imports, each.namespace, host, namespace) for host in each.hosts)
+            each for each in rules if any(lets_in(imports, each.namespace, host, namespace) for host in each.hosts)
         ),
     )
 

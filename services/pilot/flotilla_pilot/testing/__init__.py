@@ -1,0 +1,1 @@
+"""Help for tests of what Pilot compiles; not used by Pilot itself."""
