@@ -1,0 +1,102 @@
+"""Gateway (rules GW1-GW7 of Istio's validation, today's set)."""
+
+from __future__ import annotations
+
+from flotilla_galley.validation import checks
+from flotilla_galley.validation.checks import Report
+from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import Gateway, Server, ServerTLSSettings
+from flotilla_shared.model.protocols import Protocol, parse_protocol
+
+UNIX = "unix://"
+
+
+def validate(spec: Gateway, report: Report, namespace: str) -> None:
+    if not spec.servers:
+        report.at("servers").wrong("a gateway needs at least one server")
+    names: set[str] = set()
+    for where, server in report.each("servers", spec.servers):
+        _server(server, where)
+        if server.port.name in names:
+            where.at("port").at("name").wrong(f"port name {server.port.name!r} is used twice", "duplicate")
+        names.add(server.port.name)
+
+
+def _server(server: Server, report: Report) -> None:
+    if not server.hosts:
+        report.at("hosts").wrong("it names no host; use '*' for all")
+    for where, host in report.each("hosts", server.hosts):
+        where.wrong(_host(host))
+    if not server.HasField("port"):
+        report.at("port").wrong("it is missing")
+        return
+    _port(server, report.at("port"))
+    _bind(server, report)
+    _tls(server, report.at("tls"))
+
+
+def _host(host: str) -> str:
+    """P6 and P5"""
+    name = host.rpartition("/")[2]
+    if name.startswith("*") and name != "*" and not name.startswith("*."):
+        return f"{host!r}: a star stands alone or before a dot"
+    return checks.namespaced_host(host, slash=False)
+
+
+def _port(server: Server, report: Report) -> None:
+    port = server.port
+    report.at("protocol").wrong(checks.protocol(port.protocol, empty=False))
+    if not port.name:
+        report.at("name").wrong("it is missing; every port needs a name")
+    if not server.bind.startswith(UNIX):
+        report.at("number").wrong(checks.port(port.number))
+    elif port.number:
+        report.at("number").wrong("a server bound to a Unix socket has port number 0")
+    if port.target_port:
+        report.at("targetPort").wrong("it has no effect in a Gateway; remove it")
+
+
+def _bind(server: Server, report: Report) -> None:
+    if server.bind.startswith(UNIX):
+        report.at("bind").wrong(checks.unix(server.bind.removeprefix(UNIX)))
+    elif server.bind:
+        report.at("bind").wrong(checks.ip(server.bind))
+
+
+def _tls(server: Server, report: Report) -> None:
+    """GW5-GW7"""
+    protocol = parse_protocol(server.port.protocol)
+    if not server.HasField("tls"):
+        if protocol.is_tls:
+            report.wrong(f"protocol {server.port.protocol} needs it")
+        return
+    tls = server.tls
+    if protocol is Protocol.HTTP or protocol.is_http2:
+        if tls.mode not in (ServerTLSSettings.PASSTHROUGH, ServerTLSSettings.AUTO_PASSTHROUGH) or tls.server_certificate:
+            report.wrong("a plain HTTP port can have nothing of tls but httpsRedirect; use protocol HTTPS")
+        return
+    if not protocol.is_tls:
+        report.wrong(f"protocol {server.port.protocol} has no TLS; use HTTPS or TLS")
+        return
+    _certificates(tls, report)
+
+
+def _certificates(tls: ServerTLSSettings, report: Report) -> None:
+    given = tls.credential_name or tls.credential_names or tls.tls_certificates
+    if tls.mode == ServerTLSSettings.ISTIO_MUTUAL:
+        for field, value in (
+            ("serverCertificate", tls.server_certificate),
+            ("privateKey", tls.private_key),
+            ("caCertificates", tls.ca_certificates),
+            ("credentialName", tls.credential_name),
+        ):
+            if value:
+                report.at(field).wrong("mode ISTIO_MUTUAL uses the mesh's own certificate; remove it")
+        return
+    if given or tls.mode not in (ServerTLSSettings.SIMPLE, ServerTLSSettings.MUTUAL, ServerTLSSettings.OPTIONAL_MUTUAL):
+        return
+    needed = [("serverCertificate", tls.server_certificate), ("privateKey", tls.private_key)]
+    if tls.mode != ServerTLSSettings.SIMPLE:
+        needed.append(("caCertificates", tls.ca_certificates))
+    for field, value in needed:
+        if not value:
+            report.at(field).wrong("it is missing; give it, or a credentialName")

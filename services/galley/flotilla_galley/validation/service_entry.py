@@ -1,0 +1,103 @@
+"""ServiceEntry (rules SE1-SE13 of Istio's validation, today's set)."""
+
+from __future__ import annotations
+
+from flotilla_galley.validation import checks
+from flotilla_galley.validation.checks import Report
+from flotilla_galley.validation.workload_entry import check_address, check_ports
+from flotilla_protos.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
+from flotilla_shared.model.protocols import Protocol, parse_protocol
+
+UNIX = "unix://"
+DNS = (ServiceEntry.DNS, ServiceEntry.DNS_ROUND_ROBIN)
+
+
+def validate(spec: ServiceEntry, report: Report, namespace: str) -> None:
+    _hosts(spec, report)
+    _addresses(spec, report)
+    _ports(spec, report)
+    _selection(spec, report)
+    names = {port.name for port in spec.ports}
+    for where, endpoint in report.each("endpoints", spec.endpoints):
+        check_ports(endpoint.ports, where.at("ports"), names)
+        checks.labels(where.at("labels"), endpoint.labels)
+        _endpoint(spec, endpoint.address, endpoint.network, where)
+    _resolution(spec, report)
+    checks.export_to(report, spec.export_to, namespace, nobody=True)
+
+
+def _hosts(spec: ServiceEntry, report: Report) -> None:
+    """SE1"""
+    if not spec.hosts:
+        report.at("hosts").wrong("it names no host")
+    for where, host in report.each("hosts", spec.hosts):
+        where.wrong("'*' is no host of a service" if host == "*" else checks.wildcard_domain(host))
+
+
+def _addresses(spec: ServiceEntry, report: Report) -> None:
+    """SE2"""
+    for where, address in report.each("addresses", spec.addresses):
+        where.wrong(checks.cidr(address))
+        network = "/" in address and address.rpartition("/")[2] not in ("32", "128")
+        if network and spec.resolution not in (ServiceEntry.NONE, ServiceEntry.STATIC):
+            where.wrong(f"{address!r} is a network, which only resolution NONE or STATIC can have")
+
+
+def _ports(spec: ServiceEntry, report: Report) -> None:
+    """SE3"""
+    names: set[str] = set()
+    numbers: set[int] = set()
+    for where, port in report.each("ports", spec.ports):
+        if port.name in names:
+            where.at("name").wrong(f"port name {port.name!r} is used twice", "duplicate")
+        if port.number in numbers:
+            where.at("number").wrong(f"port {port.number} is named twice", "duplicate")
+        names.add(port.name)
+        numbers.add(port.number)
+        where.check(checks.dns_label, "name", port.name)
+        where.check(checks.port, "number", port.number)
+        where.check(checks.protocol, "protocol", port.protocol)
+        if port.target_port:
+            where.check(checks.port, "targetPort", port.target_port)
+
+
+def _selection(spec: ServiceEntry, report: Report) -> None:
+    """SE12"""
+    if spec.HasField("workload_selector"):
+        checks.selector(report.at("workloadSelector").at("labels"), spec.workload_selector.labels)
+        if spec.endpoints:
+            report.at("endpoints").wrong("workloadSelector and endpoints exclude each other; keep one", "conflict")
+
+
+def _endpoint(spec: ServiceEntry, address: str, network: str, report: Report) -> None:
+    """SE6 and SE7"""
+    if spec.resolution == ServiceEntry.STATIC:
+        if address.startswith(UNIX):
+            report.at("address").wrong(checks.unix(address.removeprefix(UNIX)))
+            if len(spec.ports) != 1:
+                report.at("address").wrong("a Unix socket can serve a ServiceEntry of exactly one port")
+        elif address:
+            report.at("address").wrong(checks.ip(address) and f"{address!r} is no IP address, which STATIC needs")
+        elif not network:
+            report.at("address").wrong("it is missing")
+    elif spec.resolution in DNS:
+        check_address(address, report.at("address"))
+
+
+def _resolution(spec: ServiceEntry, report: Report) -> None:
+    """SE4, SE7, SE8, SE10"""
+    if spec.resolution == ServiceEntry.NONE and spec.endpoints:
+        report.at("endpoints").wrong("resolution NONE has no endpoints; use STATIC or DNS")
+    if spec.resolution in DNS and not spec.endpoints:
+        for where, host in report.each("hosts", spec.hosts):
+            where.wrong(checks.fqdn(host) and f"{host!r} cannot be looked up; name endpoints, or a host without star")
+    if spec.resolution == ServiceEntry.DNS_ROUND_ROBIN and len(spec.endpoints) > 1:
+        report.at("endpoints").wrong("resolution DNS_ROUND_ROBIN has one endpoint at most")
+    if spec.resolution != ServiceEntry.NONE and len(spec.hosts) > 1:
+        for where, port in report.each("ports", spec.ports):
+            protocol = parse_protocol(port.protocol)
+            if not (protocol.is_http or protocol.is_tls):
+                where.at("protocol").wrong("with several hosts every port must be HTTP or TLS, or they cannot be told apart")
+    for where, port in report.each("ports", spec.ports):
+        if parse_protocol(port.protocol) in (Protocol.TCP, Protocol.UNSUPPORTED) and not spec.addresses:
+            where.warn("a TCP port without spec.addresses takes its number for itself in every sidecar")

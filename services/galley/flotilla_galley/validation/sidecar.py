@@ -1,0 +1,103 @@
+"""Sidecar (rules SC of Istio's validation, today's set)."""
+
+from __future__ import annotations
+
+from flotilla_galley.validation import checks
+from flotilla_galley.validation.checks import Report
+from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import (
+    CaptureMode,
+    IstioEgressListener,
+    IstioIngressListener,
+    Sidecar,
+)
+from flotilla_shared.model.protocols import Protocol, parse_protocol
+
+UNIX = "unix://"
+LOCAL_ENDPOINTS = ("127.0.0.1", "0.0.0.0", "[::1]", "[::]")  # noqa: S104  # names of endpoints, nothing is bound
+FORM = "127.0.0.1:<port>, 0.0.0.0:<port>, [::1]:<port>, [::]:<port> or unix://<path>"
+
+
+def validate(spec: Sidecar, report: Report, namespace: str) -> None:
+    if spec.HasField("workload_selector"):
+        checks.selector(report.at("workloadSelector").at("labels"), spec.workload_selector.labels)
+    _ingress(spec, report)
+    _egress(spec, report)
+
+
+def _ingress(spec: Sidecar, report: Report) -> None:
+    if spec.ingress and not spec.HasField("workload_selector"):
+        report.at("ingress").wrong("it needs a workloadSelector: a listener belongs to one workload")
+    seen: set[int] = set()
+    for where, listener in report.each("ingress", spec.ingress):
+        _ingress_listener(listener, where)
+        if listener.port.number in seen:
+            where.at("port").at("number").wrong(f"port {listener.port.number} is named twice", "duplicate")
+        seen.add(listener.port.number)
+
+
+def _ingress_listener(listener: IstioIngressListener, report: Report) -> None:
+    if not listener.HasField("port"):
+        report.at("port").wrong("it is missing")
+        return
+    where = report.at("port")
+    where.check(checks.port, "number", listener.port.number)
+    where.check(checks.protocol, "protocol", listener.port.protocol)
+    if listener.bind.startswith(UNIX):
+        report.at("bind").wrong("a Unix socket is not possible here; name an IP address")
+    elif listener.bind:
+        report.check(checks.ip, "bind", listener.bind)
+    report.at("defaultEndpoint").wrong(default_endpoint(listener.default_endpoint))
+
+
+def default_endpoint(endpoint: str) -> str:
+    """Where the application listens, as the proxy of its own pod sees it"""
+    if not endpoint:
+        return ""
+    if endpoint.startswith(UNIX):
+        return checks.unix(endpoint.removeprefix(UNIX))
+    host, _, port = endpoint.rpartition(":")
+    if host not in LOCAL_ENDPOINTS or not port.isdigit():
+        return f"{endpoint!r} must be of form {FORM}"
+    return checks.port(int(port))
+
+
+def _egress(spec: Sidecar, report: Report) -> None:
+    seen: set[tuple[str, int]] = set()
+    last = len(spec.egress) - 1
+    for index, listener in enumerate(spec.egress):
+        where = report.at("egress", index)
+        _egress_listener(listener, where)
+        if not listener.HasField("port"):
+            if index != last:
+                where.wrong("a listener without port takes all that the others leave, so it must be the last")
+            continue
+        place = (listener.bind, listener.port.number)
+        if place in seen:
+            where.at("port").wrong(f"port {listener.port.number} on this bind is named twice", "duplicate")
+        seen.add(place)
+
+
+def _egress_listener(listener: IstioEgressListener, report: Report) -> None:
+    if not listener.hosts:
+        report.at("hosts").wrong("it names no host; '*/*' is everything")
+    for where, host in report.each("hosts", listener.hosts):
+        where.wrong(checks.namespaced_host(host, slash=True))
+    _egress_port(listener, report)
+    if listener.bind.startswith(UNIX):
+        report.at("bind").wrong(checks.unix(listener.bind.removeprefix(UNIX)))
+        if listener.capture_mode not in (CaptureMode.DEFAULT, CaptureMode.NONE):
+            report.at("captureMode").wrong("a Unix socket cannot be captured; use NONE")
+    elif listener.bind:
+        report.check(checks.ip, "bind", listener.bind)
+
+
+def _egress_port(listener: IstioEgressListener, report: Report) -> None:
+    if not listener.HasField("port"):
+        return
+    where = report.at("port")
+    if listener.bind.startswith(UNIX):
+        where.at("number").wrong("a listener on a Unix socket has port number 0" if listener.port.number else "")
+    else:
+        where.check(checks.port, "number", listener.port.number)
+    if parse_protocol(listener.port.protocol) is not Protocol.HTTP_PROXY:
+        where.check(checks.protocol, "protocol", listener.port.protocol)

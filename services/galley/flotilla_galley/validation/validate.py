@@ -1,0 +1,98 @@
+"""One object, from what is written to what may be distributed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from google.protobuf.message import Message
+
+from flotilla_galley.sources.documents import SourceObject
+from flotilla_galley.validation import (
+    checks,
+    destination_rule,
+    gateway,
+    mesh_config,
+    peer_authentication,
+    service_entry,
+    sidecar,
+    virtual_service,
+    workload_entry,
+)
+from flotilla_galley.validation.checks import Report
+from flotilla_galley.validation.decode import Decoder
+from flotilla_shared.model import kinds
+from flotilla_shared.model.objects import ConfigObject, Problem, Severity, content_version
+
+Rules = Callable[[Any, Report, str], None]
+
+RULES: Mapping[str, Rules] = {
+    kinds.VIRTUAL_SERVICES: virtual_service.validate,
+    kinds.DESTINATION_RULES: destination_rule.validate,
+    kinds.GATEWAYS: gateway.validate,
+    kinds.SERVICE_ENTRIES: service_entry.validate,
+    kinds.WORKLOAD_ENTRIES: workload_entry.validate,
+    kinds.SIDECARS: sidecar.validate,
+    kinds.PEER_AUTHENTICATIONS: peer_authentication.validate,
+    kinds.MESH_CONFIG: mesh_config.validate,
+}
+# 1.4 took any field in Pilot's kinds and none that it did not know in Mixer's.
+_STRICT = frozenset({kinds.RULES, kinds.HANDLERS, kinds.INSTANCES, kinds.ATTRIBUTE_MANIFESTS})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`item` is there exactly when no problem is an error."""
+
+    item: ConfigObject | None
+    problems: tuple[Problem, ...]
+
+
+def validate_object(source: SourceObject) -> Verdict:
+    """Decode and check an object; every problem carries its file and line. Never raises."""
+    spec = source.kind.message_class()()
+    problems = decode(spec, source.spec, "warning" if source.key.collection not in _STRICT else "error")
+    problems += check_metadata(source)
+    if not any(problem.severity == "error" for problem in problems):
+        problems += check_spec(source.key.collection, spec, source.key.namespace)
+    placed = tuple(
+        replace(problem, file=source.file, line=source.line_of(problem.field)) for problem in problems
+    )
+    if any(problem.severity == "error" for problem in placed):
+        return Verdict(None, placed)
+    version = content_version(source.key, spec, source.labels, source.annotations, source.create_time_ns)
+    item = ConfigObject(
+        source.key, version, spec, dict(source.labels), dict(source.annotations), source.create_time_ns
+    )
+    return Verdict(item, placed)
+
+
+def decode(spec: Message, written: Mapping[str, Any], unknown: Severity = "warning") -> list[Problem]:
+    """Fill `spec` from plain data; gives what does not fit."""
+    decoder = Decoder(unknown)
+    decoder.message(spec, written, "spec")
+    return decoder.problems
+
+
+def check_spec(collection: str, spec: Message, namespace: str) -> list[Problem]:
+    """The rules of a collection's kind; kinds whose rules are not written yet pass."""
+    report = Report()
+    rules = RULES.get(collection)
+    if rules is not None:
+        rules(spec, report, namespace)
+    return report.problems
+
+
+def check_metadata(source: SourceObject) -> list[Problem]:
+    report = Report("metadata")
+    report.at("name").wrong(_name(source.key.name))
+    if source.key.namespace:
+        report.check(checks.dns_label, "namespace", source.key.namespace)
+    checks.labels(report.at("labels"), source.labels)
+    return report.problems
+
+
+def _name(name: str) -> str:
+    """A DNS subdomain, as Kubernetes takes names."""
+    return checks.fqdn(name) if not name.isdigit() else ""
