@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
-from flotilla_shared.runtime.settings import ServiceSettings, SettingsError, describe, document, env_prefix, load_settings
+from flotilla_shared.runtime.settings import ProcessSettings, SettingsError, describe, document, env_prefix, load_settings
 
-S = TypeVar("S", bound=ServiceSettings)
+S = TypeVar("S", bound=ProcessSettings)
 COMMANDS = ("serve", "print-config", "version")
 BAD_SETTINGS = 2
 
@@ -45,7 +45,7 @@ def _parser(service: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _print_config(service: str, settings: ServiceSettings) -> None:
+def _print_config(service: str, settings: ProcessSettings) -> None:
     """Effective values as YAML, each under what it means."""
     import yaml
 

@@ -18,33 +18,20 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from flotilla_shared.runtime.logs import LogFormat
 
-S = TypeVar("S", bound="ServiceSettings")
+S = TypeVar("S", bound="ProcessSettings")
 
 
 class SettingsError(ValueError):
     """The settings cannot be used; one sentence names the key and what would be right."""
 
 
-class ServiceSettings(BaseSettings):
-    """What every service can be told. A service's own class adds its fields, each with a default and a description."""
+class ProcessSettings(BaseSettings):
+    """What every process can be told: how it logs."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
-    address: str = Field("127.0.0.1", description="address that the service's ports bind to")
-    monitoring_port: int = Field(15014, ge=0, le=65535, description="/metrics /healthz /readyz /version")
-    introspection_port: int = Field(9876, ge=0, le=65535, description="pages about the inside")
-    introspection_address: str = Field(
-        "", description="loopback address of the introspection pages; empty: address if it is loopback, else 127.0.0.1"
-    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
     log_format: LogFormat = Field("json", description="json or console")
-    trust_domain: str = Field("cluster.local", description="trust domain of the mesh's identities")
-    root_namespace: str = Field("istio-system", description="namespace of the control plane")
-    citadel_address: str = Field("127.0.0.13:8060", description="host:port where certificates are signed")
-    root_cert_file: Path = Field(Path("root-cert.pem"), description="the mesh's root certificate, read at every use")
-    token_file: Path = Field(Path("token"), description="JWT that says who this service is, read at every use")
-    service_account: str = Field("", description="service account of this service; empty: the standard one")
-    certificate_ttl_seconds: int = Field(86400, gt=0, description="life asked for the service's own certificate")
 
     @classmethod
     def settings_customise_sources(
@@ -57,6 +44,24 @@ class ServiceSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment beats what the file says (which is given as arguments)."""
         return env_settings, init_settings
+
+
+class ServiceSettings(ProcessSettings):
+    """What every service can be told. A service's own class adds its fields, each with a default and a description."""
+
+    address: str = Field("127.0.0.1", description="address that the service's ports bind to")
+    monitoring_port: int = Field(15014, ge=0, le=65535, description="/metrics /healthz /readyz /version")
+    introspection_port: int = Field(9876, ge=0, le=65535, description="pages about the inside")
+    introspection_address: str = Field(
+        "", description="loopback address of the introspection pages; empty: address if it is loopback, else 127.0.0.1"
+    )
+    trust_domain: str = Field("cluster.local", description="trust domain of the mesh's identities")
+    root_namespace: str = Field("istio-system", description="namespace of the control plane")
+    citadel_address: str = Field("127.0.0.13:8060", description="host:port where certificates are signed")
+    root_cert_file: Path = Field(Path("root-cert.pem"), description="the mesh's root certificate, read at every use")
+    token_file: Path = Field(Path("token"), description="JWT that says who this service is, read at every use")
+    service_account: str = Field("", description="service account of this service; empty: the standard one")
+    certificate_ttl_seconds: int = Field(86400, gt=0, description="life asked for the service's own certificate")
 
     @property
     def loopback_address(self) -> str:
@@ -100,7 +105,7 @@ def read_settings_file(file: Path) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def _refuse_unknown(where: str, keys: Mapping[str, Any], cls: type[ServiceSettings], prefix: str = "") -> None:
+def _refuse_unknown(where: str, keys: Mapping[str, Any], cls: type[ProcessSettings], prefix: str = "") -> None:
     for key in keys:
         if key not in cls.model_fields:
             near = difflib.get_close_matches(key, cls.model_fields, 1)
@@ -119,12 +124,12 @@ def _sentence(where: str, error: ValidationError) -> str:
     return f"{where}: {field}: {message}" if field else f"{where}: {message}"
 
 
-def describe(settings: ServiceSettings) -> dict[str, Any]:
+def describe(settings: ProcessSettings) -> dict[str, Any]:
     """The effective values as plain data; secrets are masked by their type (`SecretStr`)."""
     return settings.model_dump(mode="json")
 
 
-def document(cls: type[ServiceSettings]) -> list[tuple[str, str, str]]:
+def document(cls: type[ProcessSettings]) -> list[tuple[str, str, str]]:
     """(key, default, description) of every setting, for print-config and the READMEs."""
     return [
         (name, "" if field.is_required() else str(field.get_default(call_default_factory=True)), field.description or "")

@@ -1,0 +1,1 @@
+"""One Envoy: `admin` asks it, `process` runs and drains it, `addresses` finds who holds an address."""

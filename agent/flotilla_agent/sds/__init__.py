@@ -1,0 +1,1 @@
+"""Secrets to Envoy: `secrets` makes the messages, `server` streams them on a Unix socket."""

@@ -1,0 +1,216 @@
+"""Galley, wired: settings in, components joined, started and stopped in order.
+
+    monitoring, introspection -> identity -> access list -> publisher -> MCP and status (9901)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from prometheus_client import Gauge
+
+from flotilla_galley.config import GalleySettings
+from flotilla_galley.distribution.access import NOBODY, AccessFileError, AccessList, read_access_file
+from flotilla_galley.distribution.distributor import Distributor
+from flotilla_galley.distribution.mcp import McpService
+from flotilla_galley.distribution.metrics import DistributionMetrics
+from flotilla_galley.publisher import Publisher
+from flotilla_galley.snapshot.last_good import LastGood
+from flotilla_galley.sources.readings import DirectorySource, MeshSource
+from flotilla_galley.sources.watching import changes
+from flotilla_galley.status.board import StatusBoard
+from flotilla_galley.status.service import StatusService, reporting_accounts
+from flotilla_galley.status.view import problems_view, snapshot_view, status_view
+from flotilla_shared.model.spiffe import spiffe_id
+from flotilla_shared.runtime.citadel_client import CitadelClient
+from flotilla_shared.runtime.http import HttpServer
+from flotilla_shared.runtime.identity import WorkloadIdentity
+from flotilla_shared.runtime.introspection import introspection_app
+from flotilla_shared.runtime.lifecycle import Lifecycle, Tasks
+from flotilla_shared.runtime.logs import get_logger
+from flotilla_shared.runtime.metrics import ServiceMetrics
+from flotilla_shared.runtime.monitoring import monitoring_app, version_info
+from flotilla_shared.runtime.readiness import Condition, Readiness
+from flotilla_shared.runtime.serving import GrpcServer
+from flotilla_shared.runtime.settings import describe
+from flotilla_shared.runtime.trace import HopRecorder
+
+SERVICE = "galley"
+ACCOUNT = "istio-galley-service-account"
+MAX_REPORT_BYTES = 16 * 1024 * 1024
+
+_log = get_logger(__name__)
+
+
+async def serve(settings: GalleySettings) -> int:
+    """Run Galley until it is told to stop; gives the process's exit code."""
+    return await Galley(settings).lifecycle.run()
+
+
+class AccessFile:
+    """Component: follows the access file. A file that cannot be used changes nothing, and is said."""
+
+    def __init__(self, settings: GalleySettings, changed: Distributor) -> None:
+        self.current: AccessList = NOBODY
+        self._file = settings.access_file
+        self._changed = changed
+        self._tasks = Tasks("access")
+        self._stop = asyncio.Event()
+        self._error = ""
+
+    async def start(self) -> None:
+        if self._file is None:
+            _log.warning("no access file: nobody may have any configuration")
+            return
+        await self._read()
+        self._tasks.spawn(self._follow(), "follow")
+
+    async def stop(self) -> None:
+        self._stop.set()
+        await self._tasks.stop()
+
+    async def _follow(self) -> None:
+        assert self._file is not None
+        async for _ in changes([self._file], self._stop):
+            await self._read()
+
+    async def _read(self) -> None:
+        assert self._file is not None
+        try:
+            fresh = await asyncio.to_thread(read_access_file, self._file)
+        except AccessFileError as error:
+            if str(error) != self._error:
+                _log.error("access file not usable; the last good one counts", error=str(error))
+            self._error = str(error)
+            return
+        self._error = ""
+        if fresh != self.current:
+            self.current = fresh
+            self._changed.notify()
+
+
+def _set_both(refused: Gauge, now_refused: int, kept: Gauge, now_kept: int) -> None:
+    refused.set(now_refused)
+    kept.set(now_kept)
+
+
+class CertificateReadiness:
+    """Component: the condition `certificate`, from an identity."""
+
+    def __init__(self, identity: WorkloadIdentity, condition: Condition) -> None:
+        self._identity = identity
+        self._condition = condition
+        self._tasks = Tasks("certificate")
+
+    async def start(self) -> None:
+        self._condition.unmet("waiting for Citadel")
+        self._tasks.spawn(self._wait(), "wait")
+
+    async def stop(self) -> None:
+        await self._tasks.stop()
+
+    async def _wait(self) -> None:
+        waiting = asyncio.ensure_future(self._identity.wait())
+        while not waiting.done():
+            await asyncio.wait({waiting}, timeout=0.2)
+            if not waiting.done():
+                self._condition.unmet(self._identity.last_error or "waiting for Citadel")
+        self._condition.met()
+
+
+class Galley:
+    """All parts of one Galley. Made without being started; `lifecycle` starts and stops it.
+
+    `distributor` is a ConfigurationSource and `board` a StatusReceiver for a process that holds several services.
+    """
+
+    def __init__(self, settings: GalleySettings) -> None:
+        self.settings = settings
+        self.metrics = ServiceMetrics(SERVICE)
+        self.readiness = Readiness()
+        self.trace = HopRecorder(SERVICE)
+        self.board = StatusBoard()
+        self.distributor = Distributor(lambda: self.access.current)
+        self.access = AccessFile(settings, self.distributor)
+        self.identity = self._identity()
+        self.publisher = self._publisher()
+        self.server = self._server()
+        self.lifecycle = self._lifecycle()
+
+    def _identity(self) -> WorkloadIdentity:
+        settings = self.settings
+        name = f"istio-citadel.{settings.root_namespace}.svc"
+        client = CitadelClient(settings.citadel_address, name, settings.root_cert_file, settings.token_file)
+        account = settings.service_account or ACCOUNT
+        identity = spiffe_id(settings.trust_domain, settings.root_namespace, account)
+        return WorkloadIdentity(client, identity, settings.certificate_ttl_seconds)
+
+    def _publisher(self) -> Publisher:
+        settings = self.settings
+        directory = DirectorySource(settings.config_dir)
+        refused = self.metrics.gauge("galley_validation_failed", "Objects of which nothing is distributed")
+        kept = self.metrics.gauge("galley_last_good_objects", "Objects that are distributed in an earlier version")
+        watched = [settings.config_dir, *([settings.mesh_config_file] if settings.mesh_config_file else [])]
+        return Publisher(
+            directory=directory,
+            mesh=MeshSource(settings.mesh_config_file, settings.root_namespace),
+            watched=watched,
+            last_good=LastGood(settings.last_good_dir),
+            distributor=self.distributor,
+            trace=self.trace,
+            synced=self.readiness.condition("configuration read"),
+            quiet_seconds=settings.debounce_seconds,
+            longest_seconds=settings.debounce_max_seconds,
+            on_problem=lambda now_refused, now_kept: _set_both(refused, now_refused, kept, now_kept),
+            on_loaded=directory.remember_files,
+        )
+
+    def _server(self) -> GrpcServer:
+        settings = self.settings
+        mcp = McpService(self.distributor, DistributionMetrics(self.metrics), self.trace)
+        accounts = reporting_accounts(settings.trust_domain, settings.root_namespace)
+        return GrpcServer(
+            settings.address,
+            settings.mcp_port,
+            identity=self.identity,
+            client_certificate="required",
+            generic_handlers=(mcp, StatusService(self.board, accounts)),
+            max_receive_bytes=MAX_REPORT_BYTES,
+            grace_seconds=0.2,
+        )
+
+    def _lifecycle(self) -> Lifecycle:
+        settings = self.settings
+        monitoring = monitoring_app(self.metrics, self.readiness, version_info())
+        introspection = introspection_app(SERVICE, describe(settings), self.readiness, self._topics())
+        certificate = CertificateReadiness(self.identity, self.readiness.condition("certificate"))
+        lifecycle = Lifecycle()
+        lifecycle.add(HttpServer(monitoring, settings.address, settings.monitoring_port), "monitoring")
+        lifecycle.add(
+            HttpServer(introspection, settings.loopback_address, settings.introspection_port), "introspection"
+        )
+        lifecycle.add(certificate, "certificate readiness")
+        lifecycle.add(self.identity, "identity")
+        lifecycle.add(self.access, "access list")
+        lifecycle.add(self.publisher, "publisher")
+        lifecycle.add(self.server, "MCP")
+        return lifecycle
+
+    def _topics(self) -> dict[str, partial[object]]:
+        return {
+            "status": partial(self._status),
+            "problems": partial(self._problems),
+            "snapshot": partial(self._snapshot),
+            "subscribers": partial(self.distributor.view),
+            "trace": partial(self.trace.topic),
+        }
+
+    def _status(self, query: dict[str, str]) -> object:
+        return status_view(self.publisher.ledgers, self.distributor.snapshot, self.board, query)
+
+    def _problems(self) -> object:
+        return problems_view(self.publisher.ledgers)
+
+    def _snapshot(self) -> object:
+        return snapshot_view(self.distributor.snapshot)

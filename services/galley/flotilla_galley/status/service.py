@@ -1,0 +1,68 @@
+"""`flotilla.status.v1.ConfigurationStatus/Report` over gRPC: only Pilot's and Mixer's accounts may report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from flotilla_galley.status.board import ReportRefused, StatusBoard
+from flotilla_protos.flotilla.status.v1.status_pb2 import StatusAck, StatusReport
+from flotilla_shared.model.spiffe import spiffe_id
+from flotilla_shared.runtime.logs import get_logger
+from flotilla_shared.runtime.peers import Peer, peer_of
+
+METHOD = "/flotilla.status.v1.ConfigurationStatus/Report"
+REPORTERS = ("pilot", "mixer")
+
+_log = get_logger(__name__)
+
+
+def reporting_accounts(trust_domain: str, namespace: str) -> dict[str, str]:
+    """The identities that may report, and the service that each is."""
+    return {
+        spiffe_id(trust_domain, namespace, f"istio-{service}-service-account"): service for service in REPORTERS
+    }
+
+
+class StatusService(grpc.GenericRpcHandler):  # type: ignore[misc]  # untyped base
+    def __init__(
+        self, board: StatusBoard, accounts: dict[str, str], peer: Callable[[Any], Peer] = peer_of
+    ) -> None:
+        self._board = board
+        self._accounts = accounts
+        self._peer = peer
+        self._handler = grpc.stream_stream_rpc_method_handler(
+            self._serve, StatusReport.FromString, StatusAck.SerializeToString
+        )
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        return self._handler if handler_call_details.method == METHOD else None
+
+    async def _serve(self, _: Any, context: Any) -> None:
+        caller = self._peer(context).identity or ""
+        service = self._accounts.get(caller)
+        if service is None:
+            _log.warning("status of an unauthorized peer", caller=caller)
+            text = f"{caller or 'a caller without identity'} may not report; only Pilot's and Mixer's accounts may"
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, text)
+            return
+        reporters: set[str] = set()
+        try:
+            await self._take(context, service, caller, reporters)
+        finally:
+            for reporter in reporters:
+                self._board.forget(reporter)
+
+    async def _take(self, context: Any, service: str, caller: str, reporters: set[str]) -> None:
+        while (report := await context.read()) is not grpc.aio.EOF:
+            try:
+                if report.reporter.partition("/")[0] != service:
+                    raise ReportRefused(f"{caller} reports as {service}, not as {report.reporter!r}")
+                self._board.receive(report, caller)
+            except ReportRefused as error:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+                return
+            reporters.add(report.reporter)
+            await context.write(StatusAck(sequence=report.sequence))
