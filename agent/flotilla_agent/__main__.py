@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from flotilla_agent.config import AgentSettings
 from flotilla_shared.runtime.command import service_command
+
+from flotilla_agent.config import AgentSettings
 
 
 async def run(settings: AgentSettings) -> int:

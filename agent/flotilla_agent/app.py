@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from flotilla_shared.runtime.http import HttpServer
+from flotilla_shared.runtime.lifecycle import Lifecycle
+
 from flotilla_agent.config import AgentSettings
 from flotilla_agent.fleet import Fleet
 from flotilla_agent.status.control_app import control_app
-from flotilla_shared.runtime.http import HttpServer
-from flotilla_shared.runtime.lifecycle import Lifecycle
 
 SLACK_SECONDS = 15.0
 

@@ -6,9 +6,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-
 from flotilla_shared.runtime.settings import ProcessSettings
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 # The kernel takes paths of Unix sockets up to 107 bytes.
 SOCKET_PATH_BYTES = 107

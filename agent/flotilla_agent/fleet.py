@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from flotilla_agent.config import AgentSettings, WorkloadConfig, check_distinct
-from flotilla_agent.errors import WorkloadRefused
-from flotilla_agent.status.workload_app import STATUS_PORT, workload_app
-from flotilla_agent.workload import Workload
 from flotilla_shared.runtime.citadel_client import CitadelClient
 from flotilla_shared.runtime.http import BindError, HttpServer
 from flotilla_shared.runtime.identity import CertificateSigner
 from flotilla_shared.runtime.logs import get_logger
+
+from flotilla_agent.config import AgentSettings, WorkloadConfig, check_distinct
+from flotilla_agent.errors import WorkloadRefused
+from flotilla_agent.status.workload_app import STATUS_PORT, workload_app
+from flotilla_agent.workload import Workload
 
 _log = get_logger(__name__)
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import orjson
+from flotilla_shared.model.spiffe import spiffe_id
+from flotilla_shared.runtime.backoff import Backoff
+from flotilla_shared.runtime.identity import CertificateSigner, WorkloadIdentity
+from flotilla_shared.runtime.lifecycle import Tasks
+from flotilla_shared.runtime.logs import get_logger
 
 from flotilla_agent.bootstrap.bootstrap import ADMIN_PORT, make_bootstrap
 from flotilla_agent.bootstrap.node import node_id
@@ -17,11 +23,6 @@ from flotilla_agent.envoy.admin import Admin
 from flotilla_agent.envoy.process import EnvoyProcess
 from flotilla_agent.errors import AdminUnavailable, WorkloadRefused
 from flotilla_agent.sds.server import sds_server
-from flotilla_shared.model.spiffe import spiffe_id
-from flotilla_shared.runtime.backoff import Backoff
-from flotilla_shared.runtime.identity import CertificateSigner, WorkloadIdentity
-from flotilla_shared.runtime.lifecycle import Tasks
-from flotilla_shared.runtime.logs import get_logger
 
 STARTING_POLL_SECONDS = 0.05
 READY_POLL_SECONDS = 2.0
@@ -164,7 +165,9 @@ class Workload:
     async def _look_at_start(self) -> None:
         answering = await self.admin.node_id()
         if answering != node_id(self.config):
-            self._set(State.STARTING, f"{self.config.address} answers for {answering or 'nobody'}, not for this workload")
+            self._set(
+                State.STARTING, f"{self.config.address} answers for {answering or 'nobody'}, not for this workload"
+            )
             return
         summary = await self.admin.summary()
         if summary["update_rejected"]:
@@ -202,10 +205,8 @@ class Workload:
     async def _envoy_view(self) -> dict[str, Any]:
         view: dict[str, Any] = {"pid": self.envoy.pid, "connected": False, "update_rejected": 0, "listeners": 0}
         if self.envoy.running:
-            try:
+            with contextlib.suppress(AdminUnavailable, ValueError):
                 view |= await self.admin.summary()
-            except (AdminUnavailable, ValueError):
-                pass
         return view
 
     @property

@@ -12,7 +12,12 @@ ADMIN_PORT = 15000
 PROMETHEUS_PORT = 15090
 _TYPE = "type.googleapis.com/envoy.extensions"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_HTTP2 = {_HTTP_OPTIONS: {"@type": f"type.googleapis.com/{_HTTP_OPTIONS}", "explicit_http_config": {"http2_protocol_options": {}}}}
+_HTTP2 = {
+    _HTTP_OPTIONS: {
+        "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+}
 _RECONNECT_BASE_SECONDS = 0.1
 
 Json = dict[str, Any]
@@ -127,7 +132,9 @@ def _dynamic(settings: AgentSettings) -> Json:
             "transport_api_version": "V3",
             "set_node_on_first_message_only": True,
             # Inside envoy_grpc: beside it the block is taken and has no effect.
-            "grpc_services": [{"envoy_grpc": {"cluster_name": "xds-grpc", "retry_policy": {"retry_back_off": backoff}}}],
+            "grpc_services": [
+                {"envoy_grpc": {"cluster_name": "xds-grpc", "retry_policy": {"retry_back_off": backoff}}}
+            ],
         },
     }
 

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from flotilla_shared.runtime.child import Child, Command, State
+
 from flotilla_agent.envoy.admin import Admin
 from flotilla_agent.errors import AdminUnavailable
-from flotilla_shared.runtime.child import Child, Command, State
 
 DRAIN_POLL_SECONDS = 0.05
 TERMINATE_SECONDS = 5.0
@@ -75,7 +76,7 @@ class EnvoyProcess:
         end = time.monotonic() + seconds
         try:
             await self._admin.post("/drain_listeners?graceful&inboundonly")
-            while time.monotonic() < end and self.running and await self._admin.active_connections():
+            while time.monotonic() < end and self.running and await self._admin.active_connections():  # noqa: ASYNC110
                 await asyncio.sleep(DRAIN_POLL_SECONDS)
         except AdminUnavailable:
             return

@@ -6,7 +6,6 @@ from collections.abc import Collection
 
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from envoy.service.discovery.v3 import discovery_pb2
-
 from flotilla_shared.runtime.identity import Certificate
 
 DEFAULT = "default"

@@ -13,11 +13,11 @@ from typing import Any
 
 import grpc
 from envoy.service.discovery.v3 import discovery_pb2
-
-from flotilla_agent.sds.secrets import NAMES, make_response
 from flotilla_shared.runtime.identity import Certificate, IdentitySource
 from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.serving import GrpcServer
+
+from flotilla_agent.sds.secrets import NAMES, make_response
 
 METHOD = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets"
 
@@ -52,13 +52,13 @@ class _Stream:
         return make_response(certificate, self.names, str(self._nonce))
 
 
-class SdsService(grpc.GenericRpcHandler):  # type: ignore[misc]  # untyped base
+class SdsService(grpc.GenericRpcHandler):
     """The gRPC handler of one workload."""
 
     def __init__(self, workload: str, identity: IdentitySource) -> None:
         self._workload = workload
         self._identity = identity
-        self._handler = grpc.stream_stream_rpc_method_handler(
+        self._handler: Any = grpc.stream_stream_rpc_method_handler(
             self._serve, discovery_pb2.DiscoveryRequest.FromString
         )
 

@@ -1,9 +1,9 @@
 """The control API, on a Unix socket that only the agent's owner can open.
 
-    GET    /workloads          all, with state, certificate and Envoy
-    POST   /workloads          one more, as in agent.yaml; 201, or 409 with a sentence
-    DELETE /workloads/NAME     drained and stopped when answered
-    GET    /healthz/ready      200 when every workload is ready
+GET    /workloads          all, with state, certificate and Envoy
+POST   /workloads          one more, as in agent.yaml; 201, or 409 with a sentence
+DELETE /workloads/NAME     drained and stopped when answered
+GET    /healthz/ready      200 when every workload is ready
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """Galley: reads configuration, validates it, keeps the last good version, distributes it.
 
-    sources -> validation -> snapshot -> distribution        status <- reports of Pilot and Mixer
+sources -> validation -> snapshot -> distribution        status <- reports of Pilot and Mixer
 """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from flotilla_galley.config import GalleySettings
 from flotilla_shared.runtime.command import service_command
+
+from flotilla_galley.config import GalleySettings
 
 
 async def run(settings: GalleySettings) -> int:

@@ -1,13 +1,26 @@
 """Galley, wired: settings in, components joined, started and stopped in order.
 
-    monitoring, introspection -> identity -> access list -> publisher -> MCP and status (9901)
+monitoring, introspection -> identity -> access list -> publisher -> MCP and status (9901)
 """
 
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from collections.abc import Callable
 
+from flotilla_shared.model.spiffe import spiffe_id
+from flotilla_shared.runtime.citadel_client import CitadelClient
+from flotilla_shared.runtime.http import HttpServer
+from flotilla_shared.runtime.identity import WorkloadIdentity
+from flotilla_shared.runtime.introspection import introspection_app
+from flotilla_shared.runtime.lifecycle import Lifecycle, Tasks
+from flotilla_shared.runtime.logs import get_logger
+from flotilla_shared.runtime.metrics import ServiceMetrics
+from flotilla_shared.runtime.monitoring import monitoring_app, version_info
+from flotilla_shared.runtime.readiness import Condition, Readiness
+from flotilla_shared.runtime.serving import GrpcServer
+from flotilla_shared.runtime.settings import describe
+from flotilla_shared.runtime.trace import HopRecorder
 from prometheus_client import Gauge
 
 from flotilla_galley.config import GalleySettings
@@ -22,19 +35,6 @@ from flotilla_galley.sources.watching import changes
 from flotilla_galley.status.board import StatusBoard
 from flotilla_galley.status.service import StatusService, reporting_accounts
 from flotilla_galley.status.view import problems_view, snapshot_view, status_view
-from flotilla_shared.model.spiffe import spiffe_id
-from flotilla_shared.runtime.citadel_client import CitadelClient
-from flotilla_shared.runtime.http import HttpServer
-from flotilla_shared.runtime.identity import WorkloadIdentity
-from flotilla_shared.runtime.introspection import introspection_app
-from flotilla_shared.runtime.lifecycle import Lifecycle, Tasks
-from flotilla_shared.runtime.logs import get_logger
-from flotilla_shared.runtime.metrics import ServiceMetrics
-from flotilla_shared.runtime.monitoring import monitoring_app, version_info
-from flotilla_shared.runtime.readiness import Condition, Readiness
-from flotilla_shared.runtime.serving import GrpcServer
-from flotilla_shared.runtime.settings import describe
-from flotilla_shared.runtime.trace import HopRecorder
 
 SERVICE = "galley"
 ACCOUNT = "istio-galley-service-account"
@@ -197,13 +197,13 @@ class Galley:
         lifecycle.add(self.server, "MCP")
         return lifecycle
 
-    def _topics(self) -> dict[str, partial[object]]:
+    def _topics(self) -> dict[str, Callable[..., object]]:
         return {
-            "status": partial(self._status),
-            "problems": partial(self._problems),
-            "snapshot": partial(self._snapshot),
-            "subscribers": partial(self.distributor.view),
-            "trace": partial(self.trace.topic),
+            "status": self._status,
+            "problems": self._problems,
+            "snapshot": self._snapshot,
+            "subscribers": self.distributor.view,
+            "trace": self.trace.topic,
         }
 
     def _status(self, query: dict[str, str]) -> object:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from flotilla_shared.model.kinds import by_collection
 
 ALL = "*"
@@ -42,7 +41,7 @@ NOBODY = AccessList()
 def read_access_file(file: Path) -> AccessList:
     """Blocking. Raises AccessFileError."""
     try:
-        content = yaml.load(file.read_text(), Loader=yaml.CSafeLoader)  # noqa: S506  # the safe one
+        content = yaml.load(file.read_text(), Loader=yaml.CSafeLoader)  # the safe one
     except OSError as error:
         raise AccessFileError(f"{file} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

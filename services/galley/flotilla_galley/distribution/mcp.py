@@ -11,9 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
-
-from flotilla_galley.distribution.distributor import CollectionSubscription, Distributor
-from flotilla_galley.distribution.metrics import DistributionMetrics
 from flotilla_protos.istio.mcp.v1alpha1.mcp_pb2 import RequestResources
 from flotilla_shared.model.kinds import by_collection
 from flotilla_shared.model.objects import Delta, ObjectKey
@@ -22,6 +19,9 @@ from flotilla_shared.runtime.peers import Peer, peer_of
 from flotilla_shared.runtime.streams.carrier import SubscriptionRefused
 from flotilla_shared.runtime.streams.codec import to_response
 from flotilla_shared.runtime.trace import HopRecorder
+
+from flotilla_galley.distribution.distributor import CollectionSubscription, Distributor
+from flotilla_galley.distribution.metrics import DistributionMetrics
 
 METHOD = "/istio.mcp.v1alpha1.ResourceSource/EstablishResourceStream"
 
@@ -106,7 +106,7 @@ class McpStream:
         return to_response(delta, str(self._nonce)).SerializeToString()
 
 
-class McpService(grpc.GenericRpcHandler):  # type: ignore[misc]  # untyped base
+class McpService(grpc.GenericRpcHandler):
     """The gRPC handler."""
 
     def __init__(
@@ -120,7 +120,7 @@ class McpService(grpc.GenericRpcHandler):  # type: ignore[misc]  # untyped base
         self._metrics = metrics
         self._trace = trace
         self._peer = peer
-        self._handler = grpc.stream_stream_rpc_method_handler(self._serve, RequestResources.FromString)
+        self._handler: Any = grpc.stream_stream_rpc_method_handler(self._serve, RequestResources.FromString)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         return self._handler if handler_call_details.method == METHOD else None

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
+
 from flotilla_galley.sources.documents import SourceObject
 from flotilla_galley.validation.validate import Verdict
-from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
 
 
 class State(StrEnum):
@@ -78,9 +79,7 @@ class Ledger:
                 entries[key] = _kept(entry, reading.problems)
         return Ledger({key: entries[key] for key in sorted(entries)}, (*reading.problems, *duplicates))
 
-    def _own_file_first(
-        self, objects: Iterable[tuple[SourceObject, Verdict]]
-    ) -> list[tuple[SourceObject, Verdict]]:
+    def _own_file_first(self, objects: Iterable[tuple[SourceObject, Verdict]]) -> list[tuple[SourceObject, Verdict]]:
         """In the order of files and lines, but an object's own file before a newcomer: a copy changes nothing."""
 
         def order(pair: tuple[SourceObject, Verdict]) -> tuple[bool, str, int]:

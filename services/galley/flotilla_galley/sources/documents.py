@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
 from flotilla_shared.model.kinds import KINDS, MESH_CONFIG, Kind, kind_of
 from flotilla_shared.model.objects import ObjectKey, Problem
+
+from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
 
 DEFAULT_NAMESPACE = "default"
 _WRITTEN = tuple(kind for kind in KINDS if kind.collection != MESH_CONFIG)
@@ -134,7 +135,9 @@ def _pairs(kind: Kind, name: str, metadata: Mapping[str, Any], field: str) -> Ma
     pairs = metadata.get(field) or {}
     if not isinstance(pairs, dict) or not all(isinstance(value, str) for value in pairs.values()):
         raise Unusable(
-            "bad-metadata", f"metadata.{field}", f"{kind.kind} {name}: metadata.{field} must map names to text (quote it)"
+            "bad-metadata",
+            f"metadata.{field}",
+            f"{kind.kind} {name}: metadata.{field} must map names to text (quote it)",
         )
     return pairs
 

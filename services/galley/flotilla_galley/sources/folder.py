@@ -63,12 +63,11 @@ def read_text(file: Path) -> str:
 def _names(folder: Path) -> list[str]:
     """File names below the folder; raises OSError when the folder cannot be listed."""
     os.scandir(folder).close()
-    found = []
+    found: list[str] = []
     for place, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if len(Path(place).relative_to(folder).parts) > 16:
             folders.clear()  # a link that leads back up
-        for name in files:
-            if name.endswith(SUFFIXES) and not name.startswith("."):
-                found.append(str(Path(place, name).relative_to(folder)))
+        shown = (name for name in files if name.endswith(SUFFIXES) and not name.startswith("."))
+        found.extend(str(Path(place, name).relative_to(folder)) for name in shown)
     return found

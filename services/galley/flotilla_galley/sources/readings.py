@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flotilla_shared.model.kinds import MESH_CONFIG, MESH_CONFIG_NAME, by_collection
+from flotilla_shared.model.objects import ObjectKey, Problem
+
 from flotilla_galley.snapshot.ledger import Reading
 from flotilla_galley.sources.documents import SourceObject, read_objects
 from flotilla_galley.sources.folder import FolderReading, read_folder, read_text
 from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
 from flotilla_galley.validation.validate import Verdict, validate_object
-from flotilla_shared.model.kinds import MESH_CONFIG, MESH_CONFIG_NAME, by_collection
-from flotilla_shared.model.objects import ObjectKey, Problem
 
 # What the mesh configuration says where its file says nothing.
 MESH_DEFAULTS = {"trustDomain": "cluster.local", "rootNamespace": "istio-system", "enableAutoMtls": True}
@@ -96,9 +97,13 @@ class MeshSource:
             return self._lost(name, line, "the mesh configuration has more than one document; the last good one stays")
         only = documents[0]
         if isinstance(only, YamlError):
-            return self._lost(name, only.line, f"the mesh configuration is not YAML: {only.text}; the last good one stays")
+            return self._lost(
+                name, only.line, f"the mesh configuration is not YAML: {only.text}; the last good one stays"
+            )
         if not isinstance(only.value, dict):
-            return self._lost(name, only.line, "the mesh configuration must be a mapping of fields; the last good one stays")
+            return self._lost(
+                name, only.line, "the mesh configuration must be a mapping of fields; the last good one stays"
+            )
         return self._reading(name, only)
 
     def _lost(self, name: str, line: int, text: str) -> Reading:

@@ -66,7 +66,7 @@ class _Loader(yaml.CSafeLoader):
                 return self._mapping(node, path)
             if isinstance(node, yaml.SequenceNode):
                 return [self.build(child, f"{path}[{index}]") for index, child in enumerate(node.value)]
-            return self.construct_object(node)  # type: ignore[no-untyped-call]
+            return self.construct_object(node)
         finally:
             self.depth -= 1
 
@@ -74,7 +74,7 @@ class _Loader(yaml.CSafeLoader):
         self.flatten_mapping(node)
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = self.construct_object(key_node)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node)
             name = key if isinstance(key, str) else _json_key(key)
             if name in found:
                 raise yaml.MarkedYAMLError(problem=f"key {name!r} occurs twice", problem_mark=key_node.start_mark)
@@ -117,7 +117,7 @@ def read_documents(text: str) -> Iterator[YamlDocument | YamlError]:
             continue
         finally:
             if loader is not None:
-                loader.dispose()  # type: ignore[no-untyped-call]
+                loader.dispose()
         if value is not None:
             yield YamlDocument(value, _first_written(loader.lines, first_line), loader.lines)
 
@@ -128,7 +128,7 @@ def _first_written(lines: Mapping[str, int], first_line: int) -> int:
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
     """(line of its first line, text) of each document."""
-    begin, part = 1, []
+    begin, part = 1, list[str]()
     for number, line in enumerate(text.splitlines(keepends=True), 1):
         if _SEPARATOR.match(line.rstrip("\r\n")):
             yield begin, "".join(part)

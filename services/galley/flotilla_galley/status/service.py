@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
-
-from flotilla_galley.status.board import ReportRefused, StatusBoard
 from flotilla_protos.flotilla.status.v1.status_pb2 import StatusAck, StatusReport
 from flotilla_shared.model.spiffe import spiffe_id
 from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.peers import Peer, peer_of
+
+from flotilla_galley.status.board import ReportRefused, StatusBoard
 
 METHOD = "/flotilla.status.v1.ConfigurationStatus/Report"
 REPORTERS = ("pilot", "mixer")
@@ -21,19 +21,15 @@ _log = get_logger(__name__)
 
 def reporting_accounts(trust_domain: str, namespace: str) -> dict[str, str]:
     """The identities that may report, and the service that each is."""
-    return {
-        spiffe_id(trust_domain, namespace, f"istio-{service}-service-account"): service for service in REPORTERS
-    }
+    return {spiffe_id(trust_domain, namespace, f"istio-{service}-service-account"): service for service in REPORTERS}
 
 
-class StatusService(grpc.GenericRpcHandler):  # type: ignore[misc]  # untyped base
-    def __init__(
-        self, board: StatusBoard, accounts: dict[str, str], peer: Callable[[Any], Peer] = peer_of
-    ) -> None:
+class StatusService(grpc.GenericRpcHandler):
+    def __init__(self, board: StatusBoard, accounts: dict[str, str], peer: Callable[[Any], Peer] = peer_of) -> None:
         self._board = board
         self._accounts = accounts
         self._peer = peer
-        self._handler = grpc.stream_stream_rpc_method_handler(
+        self._handler: Any = grpc.stream_stream_rpc_method_handler(
             self._serve, StatusReport.FromString, StatusAck.SerializeToString
         )
 

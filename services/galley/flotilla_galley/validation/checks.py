@@ -10,10 +10,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from google.protobuf.duration_pb2 import Duration
-
 from flotilla_shared.model.objects import Problem, Severity
 from flotilla_shared.model.protocols import Protocol, parse_protocol
+from google.protobuf.duration_pb2 import Duration
 
 _LABEL = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?\Z")
 _STARRED = re.compile(r"\*(?:-?[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)?\Z")
@@ -156,7 +155,11 @@ def namespaced_host(text: str, *, slash: bool) -> str:
     namespace, found, host = text.rpartition("/")
     if slash and not found:
         return f"{text!r} must be of the form namespace/host, such as ./* or */reviews.default.svc.cluster.local"
-    if found and namespace not in ("*", ".", "~") and (wrong := dns_label(namespace.removeprefix("~") if slash else namespace)):
+    if (
+        found
+        and namespace not in ("*", ".", "~")
+        and (wrong := dns_label(namespace.removeprefix("~") if slash else namespace))
+    ):
         return f"{text!r}: the namespace must be *, . or a name: {wrong}"
     if host == "*" or not ip(host):
         return ""

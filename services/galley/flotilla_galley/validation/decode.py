@@ -12,13 +12,12 @@ import difflib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
+from flotilla_shared.model.objects import Problem, Severity
 from google.protobuf import duration_pb2, struct_pb2, timestamp_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
-
-from flotilla_shared.model.objects import Problem, Severity
 
 _RANGES = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
@@ -48,7 +47,7 @@ class Decoder:
             self._attempt(path, special, message, value)
             return
         if message.DESCRIPTOR.full_name.startswith(_WRAPPERS) and "value" in message.DESCRIPTOR.fields_by_name:
-            self._field(message, message.DESCRIPTOR.fields_by_name["value"], value, path)
+            self._field(message, cast(FieldDescriptor, message.DESCRIPTOR.fields_by_name["value"]), value, path)
             return
         if not isinstance(value, dict):
             self._note("wrong-type", path, f"{_shown(value)} stands where a mapping of fields must stand")
@@ -59,9 +58,9 @@ class Decoder:
         chosen: dict[str, str] = {}
         for name, content in value.items():
             where = f"{path}.{name}"
-            found = _field_named(message.DESCRIPTOR, name)
+            found = _field_named(cast(Descriptor, message.DESCRIPTOR), name)
             if found is None:
-                self._unknown(message.DESCRIPTOR, name, where)
+                self._unknown(cast(Descriptor, message.DESCRIPTOR), name, where)
                 continue
             if content is None:
                 continue
@@ -103,6 +102,7 @@ class Decoder:
             self._note("wrong-type", path, f"{_shown(content)} stands where a mapping must stand")
             return
         entries = getattr(message, found.name)
+        assert found.message_type is not None
         key_field = found.message_type.fields_by_name["key"]
         value_field = found.message_type.fields_by_name["value"]
         for name, item in content.items():
@@ -110,7 +110,9 @@ class Decoder:
             if value_field.message_type is not None:
                 self._attempt(where, lambda n=name, i=item, w=where: self.message(entries[_scalar(key_field, n)], i, w))
             else:
-                self._attempt(where, lambda n=name, i=item: _put(entries, _scalar(key_field, n), _scalar(value_field, i)))
+                self._attempt(
+                    where, lambda n=name, i=item: _put(entries, _scalar(key_field, n), _scalar(value_field, i))
+                )
 
     def _attempt(self, path: str, action: Callable[..., None], *arguments: object) -> None:
         try:
@@ -269,7 +271,7 @@ def _struct(message: Message, content: object) -> None:
     message.update(content)
 
 
-def _value(message: Message, content: object) -> None:
+def _value(message: Message, content: Any) -> None:
     assert isinstance(message, struct_pb2.Value)
     holder = struct_pb2.Struct()
     holder.update({"value": content})

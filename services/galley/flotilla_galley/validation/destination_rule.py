@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flotilla_galley.validation import checks
-from flotilla_galley.validation.checks import Report
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import (
     ClientTLSSettings,
     ConnectionPoolSettings,
@@ -14,6 +12,9 @@ from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import (
     OutlierDetection,
     TrafficPolicy,
 )
+
+from flotilla_galley.validation import checks
+from flotilla_galley.validation.checks import Report
 
 POLICY_FIELDS = {
     "loadBalancer": "load_balancer",
@@ -93,7 +94,12 @@ def _pool(pool: ConnectionPoolSettings, report: Report) -> None:
     if not (pool.HasField("http") or pool.HasField("tcp")):
         report.wrong("it has neither http nor tcp")
     http = pool.http
-    numbers = (http.http1_max_pending_requests, http.http2_max_requests, http.max_requests_per_connection, http.max_retries)
+    numbers = (
+        http.http1_max_pending_requests,
+        http.http2_max_requests,
+        http.max_requests_per_connection,
+        http.max_retries,
+    )
     for field, value in zip(HTTP_LIMITS, numbers, strict=True):
         if value < 0:
             report.at("http").at(field).wrong(f"{value} is below 0")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
+
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
 
 
 class _Weighted(Protocol):
@@ -38,4 +39,6 @@ def check_weights(routes: Sequence[_Weighted], report: Report) -> None:
         if route.weight < 0:
             where.at("weight").wrong(f"{route.weight} is below 0", "bad-weight")
     if len(routes) > 1 and sum(route.weight for route in routes) == 0:
-        report.at("route").wrong("the weights of several destinations add up to 0; give at least one a weight", "bad-weight")
+        report.at("route").wrong(
+            "the weights of several destinations add up to 0; give at least one a weight", "bad-weight"
+        )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from flotilla_galley.validation import checks
-from flotilla_galley.validation.checks import Report
 from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import Gateway, Server, ServerTLSSettings
 from flotilla_shared.model.protocols import Protocol, parse_protocol
+
+from flotilla_galley.validation import checks
+from flotilla_galley.validation.checks import Report
 
 UNIX = "unix://"
 
@@ -71,7 +72,10 @@ def _tls(server: Server, report: Report) -> None:
         return
     tls = server.tls
     if protocol is Protocol.HTTP or protocol.is_http2:
-        if tls.mode not in (ServerTLSSettings.PASSTHROUGH, ServerTLSSettings.AUTO_PASSTHROUGH) or tls.server_certificate:
+        if (
+            tls.mode not in (ServerTLSSettings.PASSTHROUGH, ServerTLSSettings.AUTO_PASSTHROUGH)
+            or tls.server_certificate
+        ):
             report.wrong("a plain HTTP port can have nothing of tls but httpsRedirect; use protocol HTTPS")
         return
     if not protocol.is_tls:

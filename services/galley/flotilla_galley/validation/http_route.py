@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flotilla_galley.validation import checks
-from flotilla_galley.validation.checks import Report
-from flotilla_galley.validation.destinations import check_destination, check_weights
-from flotilla_galley.validation.http_match import check_match
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     CorsPolicy,
     Headers,
@@ -18,13 +14,33 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     HTTPRoute,
 )
 
+from flotilla_galley.validation import checks
+from flotilla_galley.validation.checks import Report
+from flotilla_galley.validation.destinations import check_destination, check_weights
+from flotilla_galley.validation.http_match import check_match
+
 ACTIONS = {"route": "route", "redirect": "redirect", "direct_response": "directResponse", "delegate": "delegate"}
 RETRY_ON = frozenset(
-    "5xx gateway-error reset connect-failure retriable-4xx refused-stream retriable-status-codes cancelled "
-    "deadline-exceeded internal resource-exhausted unavailable reset-before-request retriable-headers "
-    "envoy-ratelimited http3-post-connect-failure".split()
+    (
+        "5xx",
+        "gateway-error",
+        "reset",
+        "connect-failure",
+        "retriable-4xx",
+        "refused-stream",
+        "retriable-status-codes",
+        "cancelled",
+        "deadline-exceeded",
+        "internal",
+        "resource-exhausted",
+        "unavailable",
+        "reset-before-request",
+        "retriable-headers",
+        "envoy-ratelimited",
+        "http3-post-connect-failure",
+    )
 )
-METHODS = frozenset("GET HEAD POST PUT PATCH DELETE CONNECT OPTIONS TRACE *".split())
+METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*"])
 STATUSES = frozenset(str(status.value) for status in HTTPStatus)
 MAX_BODY, LARGE_BODY = 1 << 20, 100 << 10
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 
+from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
+
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
-from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 
 _TRUST_DOMAIN = re.compile(r"[a-z0-9._@-]{1,255}\Z")
 
 
 def validate(spec: MeshConfig, report: Report, namespace: str) -> None:
     if not _TRUST_DOMAIN.match(spec.trust_domain):
-        report.at("trustDomain").wrong(f"{spec.trust_domain!r} is no trust domain: lower-case letters, digits, dots, dashes")
+        report.at("trustDomain").wrong(
+            f"{spec.trust_domain!r} is no trust domain: lower-case letters, digits, dots, dashes"
+        )
     if spec.root_namespace:
         report.check(checks.dns_label, "rootNamespace", spec.root_namespace)
     for field, number in (("proxyListenPort", spec.proxy_listen_port), ("proxyHttpPort", spec.proxy_http_port)):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from flotilla_protos.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
+from flotilla_shared.model.protocols import Protocol, parse_protocol
+
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.workload_entry import check_address, check_ports
-from flotilla_protos.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
-from flotilla_shared.model.protocols import Protocol, parse_protocol
 
 UNIX = "unix://"
 DNS = (ServiceEntry.DNS, ServiceEntry.DNS_ROUND_ROBIN)
@@ -97,7 +98,9 @@ def _resolution(spec: ServiceEntry, report: Report) -> None:
         for where, port in report.each("ports", spec.ports):
             protocol = parse_protocol(port.protocol)
             if not (protocol.is_http or protocol.is_tls):
-                where.at("protocol").wrong("with several hosts every port must be HTTP or TLS, or they cannot be told apart")
+                where.at("protocol").wrong(
+                    "with several hosts every port must be HTTP or TLS, or they cannot be told apart"
+                )
     for where, port in report.each("ports", spec.ports):
         if parse_protocol(port.protocol) in (Protocol.TCP, Protocol.UNSUPPORTED) and not spec.addresses:
             where.warn("a TCP port without spec.addresses takes its number for itself in every sidecar")

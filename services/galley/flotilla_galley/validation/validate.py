@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from flotilla_shared.model import kinds
+from flotilla_shared.model.objects import ConfigObject, Problem, Severity, content_version
 from google.protobuf.message import Message
 
 from flotilla_galley.sources.documents import SourceObject
@@ -22,8 +24,6 @@ from flotilla_galley.validation import (
 )
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.decode import Decoder
-from flotilla_shared.model import kinds
-from flotilla_shared.model.objects import ConfigObject, Problem, Severity, content_version
 
 Rules = Callable[[Any, Report, str], None]
 
@@ -56,15 +56,11 @@ def validate_object(source: SourceObject) -> Verdict:
     problems += check_metadata(source)
     if not any(problem.severity == "error" for problem in problems):
         problems += check_spec(source.key.collection, spec, source.key.namespace)
-    placed = tuple(
-        replace(problem, file=source.file, line=source.line_of(problem.field)) for problem in problems
-    )
+    placed = tuple(replace(problem, file=source.file, line=source.line_of(problem.field)) for problem in problems)
     if any(problem.severity == "error" for problem in placed):
         return Verdict(None, placed)
     version = content_version(source.key, spec, source.labels, source.annotations, source.create_time_ns)
-    item = ConfigObject(
-        source.key, version, spec, dict(source.labels), dict(source.annotations), source.create_time_ns
-    )
+    item = ConfigObject(source.key, version, spec, dict(source.labels), dict(source.annotations), source.create_time_ns)
     return Verdict(item, placed)
 
 
