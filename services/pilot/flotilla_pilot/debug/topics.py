@@ -1,0 +1,72 @@
+"""The topics of the introspection page, and of the debug port under Istio's names."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flotilla_shared.runtime.trace import HopRecorder
+
+from flotilla_pilot.debug.mesh import configz, endpointz, registryz
+from flotilla_pilot.debug.proxies import config_dump, syncz
+from flotilla_pilot.delivery.delivery import Delivery
+from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_pilot.status.reporter import object_states
+
+NOT_CONNECTED = "Proxy not connected to this Pilot instance. It may be connected to another instance."
+
+
+class NotFound(LookupError):
+    """A question about something that is not there; the text says what would be right."""
+
+
+class BadQuestion(ValueError):
+    """A question that lacks something; the text says what."""
+
+
+Query = Mapping[str, str]
+Topic = Callable[..., Any]
+
+
+def debug_topics(delivery: Delivery, recorder: HopRecorder) -> dict[str, Topic]:
+    """The topics by name. One that takes an argument takes the query; may raise NotFound or BadQuestion."""
+
+    def of_snapshot(view: Callable[[MeshSnapshot], Any]) -> Topic:
+        return lambda: view(delivery.publication.snapshot) if delivery.publication is not None else []
+
+    def dump(query: Query) -> Any:
+        name = query.get("proxyID", "")
+        if not name:
+            raise BadQuestion("You must provide a proxyID in the query string: proxyID=name.namespace")
+        connection = delivery.connections.of(name)
+        if connection is None:
+            raise NotFound(NOT_CONNECTED)
+        if connection.session.compiled is None:
+            raise NotFound(f"nothing has been compiled for {name} yet")
+        return config_dump(connection.session.compiled, endpoints="include_eds" in query)
+
+    return {
+        "syncz": lambda: syncz(delivery),
+        "configz": of_snapshot(configz),
+        "registryz": of_snapshot(registryz),
+        "endpointz": of_snapshot(endpointz),
+        "config_dump": dump,
+        "status": lambda: statusz(delivery),
+        "trace": recorder.topic,
+    }
+
+
+def statusz(delivery: Delivery) -> list[dict[str, Any]]:
+    """What Pilot tells Galley of every object."""
+    return [
+        {
+            "collection": key.collection,
+            "namespace": key.namespace,
+            "name": key.name,
+            "version": state.version,
+            "accepted": state.accepted,
+            "problems": [each.as_dict() for each in state.problems],
+            "proxies_concerned": state.proxies_concerned,
+            "proxies_acknowledged": state.proxies_acknowledged,
+            "proxies_rejected": state.proxies_rejected,
+        }
+        for key, state in sorted(object_states(delivery).items())
+    ]

@@ -1,0 +1,83 @@
+"""Who is to be brought up to date: a queue keyed by connection."""
+
+import asyncio
+import time
+
+import grpc
+from flotilla_shared.runtime.lifecycle import Tasks
+
+from flotilla_pilot.delivery.compiling import CompilingThread
+from flotilla_pilot.delivery.connection import Connection
+from flotilla_pilot.delivery.metrics import DeliveryMetrics
+from flotilla_pilot.delivery.publication import Publication
+
+CHUNK = 16
+
+
+class PushQueue:
+    """Connections in the order in which they were put; one that waits already keeps its place."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Connection, None] = {}
+        self._filled = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, connection: Connection) -> None:
+        self._waiting.setdefault(connection)
+        self._filled.set()
+
+    def discard(self, connection: Connection) -> None:
+        self._waiting.pop(connection, None)
+
+    async def take(self, most: int) -> list[Connection]:
+        """The next connections, at least one; waits for it."""
+        while not self._waiting:
+            self._filled.clear()
+            await self._filled.wait()
+        taken = list(self._waiting)[:most]
+        for each in taken:
+            del self._waiting[each]
+        return taken
+
+
+class Pusher:
+    """Component. Compiles for the connections in the queue, always with the newest publication, and offers it.
+
+    A connection that is put again while it is compiled for comes once more. `publication` is the newest; None
+    until the first, before which no connection is taken in.
+    """
+
+    def __init__(self, thread: CompilingThread, metrics: DeliveryMetrics) -> None:
+        self.queue = PushQueue()
+        self.publication: Publication | None = None
+        self._thread = thread
+        self._metrics = metrics
+        self._tasks = Tasks("pusher")
+
+    async def start(self) -> None:
+        self._tasks.spawn(self._run(), "run")
+
+    async def stop(self) -> None:
+        await self._tasks.stop()
+
+    async def _run(self) -> None:
+        while True:
+            connections = await self.queue.take(CHUNK)
+            publication = self.publication
+            assert publication is not None
+            compiled = await self._thread.compile(publication.snapshot, [each.proxy for each in connections])
+            waited = time.monotonic() - publication.at
+            for connection, outcome in zip(connections, compiled, strict=True):
+                self._metrics.queue_time.observe(waited)
+                if outcome is not None:
+                    connection.offer(publication, outcome)
+                else:
+                    self._failed(connection)
+
+    def _failed(self, connection: Connection) -> None:
+        """One proxy's failure: it keeps what it has, and if it has nothing its stream ends visibly."""
+        self._metrics.internal_errors.inc()
+        if connection.publication is None:
+            connection.close(grpc.StatusCode.INTERNAL, "Pilot failed to compile for this proxy; its log says why")

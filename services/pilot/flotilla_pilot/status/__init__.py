@@ -1,0 +1,1 @@
+"""What became of each object goes back to Galley."""
