@@ -1,14 +1,17 @@
 """The resources of one compilation, by type and name."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flotilla_shared.model.objects import ObjectKey, Problem
 
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import OutboundCluster, outbound
 from flotilla_pilot.compile.endpoints import load_assignment, with_tls_modes
+from flotilla_pilot.compile.guard import Fault, fault
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, TYPES, CompiledResource
+from flotilla_pilot.model.destination_rules import without_policies
 from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.references import keys
 from flotilla_pilot.model.snapshot import MeshSnapshot
@@ -33,13 +36,27 @@ class Collected:
 
     def add_cluster(self, given: OutboundCluster, snapshot: MeshSnapshot) -> None:
         """The cluster of `given`, with its assignment where Pilot tells the endpoints."""
-        self.add(self._cache.get(given.key(), lambda: self._cluster(given)))
+        resource, broken = self._cache.get(given.key(), lambda: self._cluster(given))
+        self.add(resource)
+        if broken and given.policy.references:
+            path, text = broken
+            key = given.policy.references[0][0]
+            text = f"Envoy's {path} {text}; {given.name} has no traffic policy"
+            self.log.error(key, "refused-by-envoy", "spec.trafficPolicy", text)
         if given.has_assignment:
             self.add(self._assignment(given, snapshot))
 
-    def _cluster(self, given: OutboundCluster) -> CompiledResource:
-        body = serialized(outbound(given))
-        return self._cache.intern(CLUSTER, given.name, body, keys(given.references()))
+    def _cluster(self, given: OutboundCluster) -> tuple[CompiledResource, Fault | None]:
+        """The cluster, and what of its policy breaks Envoy's limits: then it is made without the policy.
+
+        Only rules can ask for what Envoy refuses, so that plain clusters need not be looked at.
+        """
+        cluster = outbound(given)
+        broken = fault(cluster) if given.policy.references else None
+        if broken:
+            cluster = outbound(replace(given, policy=without_policies(given.policy)))
+        body = serialized(cluster)
+        return self._cache.intern(CLUSTER, given.name, body, keys(given.references())), broken
 
     def _assignment(self, given: OutboundCluster, snapshot: MeshSnapshot) -> CompiledResource:
         stated, references = with_tls_modes(given.endpoints(), given.service, given.port, snapshot)

@@ -8,12 +8,16 @@ from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Headers
 
 _AUTHORITY = ("host", ":authority")
+_HEADER = r"\([\w:.-]+(\?[\w:.-]+)?\)(:\d+)?"
 _COMMAND = re.compile(
-    r"%(REQ|REQUEST_HEADER|RESP|START_TIME|PROTOCOL|RESPONSE_CODE|HOSTNAME|UPSTREAM_HOST|UPSTREAM_CLUSTER"
-    r"|DOWNSTREAM_REMOTE_ADDRESS(_WITHOUT_PORT)?|DOWNSTREAM_LOCAL_ADDRESS(_WITHOUT_PORT)?"
-    r"|DOWNSTREAM_PEER_URI_SAN|DOWNSTREAM_PEER_SUBJECT|DOWNSTREAM_TLS_VERSION|REQUESTED_SERVER_NAME"
-    r"|ROUTE_NAME|STREAM_ID|DYNAMIC_METADATA|PER_REQUEST_STATE|ENVIRONMENT)(\([^%]*\))?(:\d+)?%|%%"
+    rf"%((REQ|RESP){_HEADER}|DYNAMIC_METADATA\([\w.:-]+\)(:\d+)?|START_TIME|PROTOCOL|RESPONSE_CODE|HOSTNAME"
+    r"|UPSTREAM_HOST|UPSTREAM_CLUSTER|DOWNSTREAM_REMOTE_ADDRESS(_WITHOUT_PORT)?|DOWNSTREAM_LOCAL_ADDRESS"
+    r"(_WITHOUT_PORT)?|DOWNSTREAM_PEER_URI_SAN|DOWNSTREAM_PEER_SUBJECT|DOWNSTREAM_TLS_VERSION"
+    r"|REQUESTED_SERVER_NAME|ROUTE_NAME|STREAM_ID)%|%%"
 )
+"""The commands of Envoy's that a header's value may have, with just the arguments that each one takes."""
+
+RESERVED_HEADER = "host and names that begin with ':' can only be set on requests; this operation is left out"
 
 
 def apply_headers(target: Any, headers: Headers) -> Iterable[str]:

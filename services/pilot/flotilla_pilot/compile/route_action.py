@@ -18,7 +18,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from flotilla_pilot.compile import filters
 from flotilla_pilot.compile.destinations import Target
 from flotilla_pilot.compile.hashing import request_hash
-from flotilla_pilot.compile.header_operations import apply_headers, host_rewrite
+from flotilla_pilot.compile.header_operations import RESERVED_HEADER, apply_headers, host_rewrite
 from flotilla_pilot.compile.regex import regex_fault
 from flotilla_pilot.compile.retries import retry_policy
 from flotilla_pilot.model.mesh import MeshOptions
@@ -61,24 +61,35 @@ def default_action(target: Target, mesh: MeshOptions) -> RouteAction:
     return action
 
 
-def route_action(route: Any, http: HTTPRoute, index: int, targets: RouteTargets, mesh: MeshOptions) -> None:
-    """Fill `route.route` from a rule with destinations; headers of a single destination go on the route."""
+def route_action(
+    route: Any, http: HTTPRoute, index: int, targets: RouteTargets, mesh: MeshOptions
+) -> list[tuple[str, str]]:
+    """Fill `route.route` from a rule with destinations; headers of a single destination go on the route.
+
+    Answers with what Envoy would refuse and is left out: fields of the rule, and why.
+    """
     chosen = weighted(targets.routes[index], http.route)
     action = RouteAction(timeout=http.timeout)
     if len(chosen) == 1:
         target, destination = chosen[0]
         action.cluster = target.cluster
-        list(apply_headers(route, destination.headers))
-        _rewrite_host(action, host_rewrite(destination.headers))
+        _apply_destination(route, action, destination)
     else:
         action.weighted_clusters.CopyFrom(WeightedCluster(clusters=[_share(*each) for each in chosen]))
-    _rewrite(action, http)
+    refused = [*_refused_headers(http), *_rewrite(action, http)]
     for (_, percentage), target in zip(_mirrors(http), targets.mirrors[index], strict=True):
         policy = RouteAction.RequestMirrorPolicy(cluster=target.cluster, runtime_fraction=percentage)
         action.request_mirror_policies.append(policy)
     own = http.retries if http.HasField("retries") else None
     _retry_and_hash(action, own, mesh, [target for target, _ in chosen])
     route.route.CopyFrom(action)
+    return refused
+
+
+def _refused_headers(http: HTTPRoute) -> Iterable[tuple[str, str]]:
+    for number, destination in enumerate(http.route):
+        for refused in apply_headers(WeightedCluster.ClusterWeight(), destination.headers):
+            yield f"route[{number}].headers.{refused}", RESERVED_HEADER
 
 
 def weighted(targets: Iterable[Target], destinations: Any) -> list[tuple[Target, HTTPRouteDestination]]:
@@ -92,24 +103,28 @@ def weighted(targets: Iterable[Target], destinations: Any) -> list[tuple[Target,
 
 def _share(target: Target, destination: HTTPRouteDestination) -> Any:
     share = WeightedCluster.ClusterWeight(name=target.cluster, weight=UInt32Value(value=destination.weight))
-    list(apply_headers(share, destination.headers))
-    host = host_rewrite(destination.headers)
-    if host:
-        share.host_rewrite_literal = host
+    _apply_destination(share, share, destination)
     return share
 
 
-def _rewrite(action: Any, http: HTTPRoute) -> None:
+def _apply_destination(headers_on: Any, host_on: Any, destination: HTTPRouteDestination) -> None:
+    list(apply_headers(headers_on, destination.headers))
+    _rewrite_host(host_on, host_rewrite(destination.headers))
+
+
+def _rewrite(action: Any, http: HTTPRoute) -> Iterable[tuple[str, str]]:
+    """Write the rewrite; yields what Envoy would refuse."""
     rewrite: HTTPRewrite = http.rewrite
+    own = rewrite.uri_regex_rewrite
     if rewrite.uri:
         action.prefix_rewrite = rewrite.uri
-    elif rewrite.uri_regex_rewrite.match and not regex_fault(rewrite.uri_regex_rewrite.match):
-        action.regex_rewrite.CopyFrom(
-            RegexMatchAndSubstitute(
-                pattern=RegexMatcher(regex=rewrite.uri_regex_rewrite.match),
-                substitution=rewrite.uri_regex_rewrite.rewrite,
-            )
-        )
+    elif own.match:
+        unfit = regex_fault(own.match)
+        if unfit:
+            yield "rewrite.uriRegexRewrite.match", f"{own.match!r} {unfit}; paths stay as they are"
+        else:
+            pattern = RegexMatcher(regex=own.match)
+            action.regex_rewrite.CopyFrom(RegexMatchAndSubstitute(pattern=pattern, substitution=own.rewrite))
     _rewrite_host(action, rewrite.authority or host_rewrite(http.headers))
 
 

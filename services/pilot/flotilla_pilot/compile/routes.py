@@ -10,7 +10,8 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRe
 from google.protobuf.struct_pb2 import Struct
 
 from flotilla_pilot.compile import filters, names
-from flotilla_pilot.compile.header_operations import apply_headers
+from flotilla_pilot.compile.guard import fault
+from flotilla_pilot.compile.header_operations import RESERVED_HEADER, apply_headers
 from flotilla_pilot.compile.matching import (
     Client,
     MatchRefused,
@@ -58,11 +59,27 @@ def translate(given: Translation) -> list[Any]:
     for index, http in enumerate(given.rules.spec.http):
         for match, name, takes_all in _matches(given, index, http):
             route = _route(given, index, http, match, name)
-            if route is not None:
+            if route is not None and _kept(given, index, route):
                 routes.append(route)
                 if takes_all:
                     return routes
     return routes
+
+
+def _kept(given: Translation, index: int, route: Any) -> bool:
+    """Hold a route to Envoy's own limits: a bad match is left out, anything else bad is answered 503."""
+    broken = fault(route)
+    if broken is None:
+        return True
+    path, text = broken
+    in_match = path.startswith("match")
+    outcome = "requests go on to the next rule" if in_match else "calls are answered 503"
+    given.refuse(f"spec.http[{index}]", "refused-by-envoy", f"Envoy's {path} {text}; {outcome}")
+    if not in_match:
+        bare = Route(name=route.name, match=route.match, metadata=route.metadata, decorator=route.decorator)
+        bare.direct_response.status = UNAVAILABLE
+        route.CopyFrom(bare)
+    return fault(route) is None
 
 
 def default_route(targets: Any, label: str, mesh: MeshOptions) -> Any:
@@ -103,7 +120,8 @@ def _route(given: Translation, index: int, http: HTTPRoute, match: RouteMatch, n
     elif http.HasField("direct_response"):
         route.direct_response.CopyFrom(_direct_response(given, field, http))
     elif http.route:
-        route_action(route, http, index, given.targets, given.mesh)
+        for part, text in route_action(route, http, index, given.targets, given.mesh):
+            given.refuse(f"{field}.{part}", "refused-by-envoy", text)
     else:
         if http.HasField("delegate"):
             given.refuse(f"{field}.delegate", "not-offered", "delegation is not offered yet; calls are answered 503")
@@ -116,11 +134,10 @@ def _route(given: Translation, index: int, http: HTTPRoute, match: RouteMatch, n
 def _extras(given: Translation, field: str, http: HTTPRoute, route: Any) -> None:
     """Headers and filters of the rule itself."""
     for refused in apply_headers(route, http.headers):
-        text = "host and names that begin with ':' can only be set on requests; this operation is left out"
-        given.refuse(f"{field}.headers.{refused}", "header-refused", text)
-    fault = filters.fault(http.fault) if http.HasField("fault") else None
-    if fault is not None:
-        route.typed_per_filter_config[filters.FAULT].CopyFrom(pack(fault))
+        given.refuse(f"{field}.headers.{refused}", "refused-by-envoy", RESERVED_HEADER)
+    injected = filters.fault(http.fault) if http.HasField("fault") else None
+    if injected is not None:
+        route.typed_per_filter_config[filters.FAULT].CopyFrom(pack(injected))
     if http.HasField("cors_policy"):
         route.typed_per_filter_config[filters.CORS].CopyFrom(pack(filters.cors(http.cors_policy)))
 

@@ -33,6 +33,12 @@ class DestinationPolicy:
 NO_POLICY = DestinationPolicy(None, (), ())
 
 
+def without_policies(given: DestinationPolicy) -> DestinationPolicy:
+    """The same subsets without what is asked for them."""
+    bare = tuple(Subset(name=each.name, labels=each.labels) for each in given.subsets)
+    return DestinationPolicy(None, bare, given.references)
+
+
 class DestinationRules:
     """All rules of the mesh, by namespace and host."""
 

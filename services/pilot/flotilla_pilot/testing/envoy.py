@@ -16,12 +16,15 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 )
 from google.protobuf import json_format
 
+from flotilla_pilot.compile.regex import PROGRAM_LIMIT
 from flotilla_pilot.testing.meshes import Compiled
 
 
 def static_bootstrap(compiled: Compiled, node: Node) -> Bootstrap:
     """All resources of a proxy in one file: tables in their listeners, assignments in their clusters."""
     bootstrap = Bootstrap(node=node)
+    layer = bootstrap.layered_runtime.layers.add(name="static").static_layer
+    layer.update({"re2.max_program_size.error_level": PROGRAM_LIMIT})
     bootstrap.static_resources.clusters.add(name="sds-grpc", type=Cluster.STATIC).connect_timeout.seconds = 1
     assignments = compiled.endpoints
     for cluster in compiled.clusters.values():
