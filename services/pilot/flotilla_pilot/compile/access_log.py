@@ -9,6 +9,7 @@ from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionForm
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 from google.protobuf.struct_pb2 import Struct
 
+from flotilla_pilot.compile.log_format import format_fault
 from flotilla_pilot.compile.packing import pack
 from flotilla_pilot.model.mesh import MeshOptions
 
@@ -70,19 +71,29 @@ def _file(mesh: MeshOptions) -> FileAccessLog:
     return FileAccessLog(path=mesh.access_log_file, log_format=_format(mesh))
 
 
+def format_problem(mesh: MeshOptions) -> str:
+    """What is wrong with the mesh's own format, in a sentence; the default stands in for it then."""
+    text = mesh.access_log_format
+    if not text:
+        return ""
+    if mesh.access_log_json and _parsed(text) is None:
+        return "accessLogFormat must be a JSON object, as accessLogEncoding is JSON; Istio's own format is used"
+    unknown = format_fault(text)
+    return f"accessLogFormat has {unknown!r}, which is no command of Envoy's; Istio's own is used" if unknown else ""
+
+
 def _format(mesh: MeshOptions) -> SubstitutionFormatString:
+    own = "" if format_problem(mesh) else mesh.access_log_format
     if not mesh.access_log_json:
-        text = mesh.access_log_format or TEXT_FORMAT
-        return SubstitutionFormatString(text_format_source=DataSource(inline_string=text))
+        return SubstitutionFormatString(text_format_source=DataSource(inline_string=own or TEXT_FORMAT))
     fields = Struct()
-    fields.update(_json_fields(mesh.access_log_format))
+    fields.update(_parsed(own) or JSON_FORMAT)
     return SubstitutionFormatString(json_format=fields)
 
 
-def _json_fields(text: str) -> dict[str, Any]:
-    """A format that is no JSON object is Galley's to refuse; here the default stands in for it."""
+def _parsed(text: str) -> dict[str, Any] | None:
     try:
-        fields = json.loads(text) if text else JSON_FORMAT
+        fields = json.loads(text) if text else None
     except ValueError:
-        return JSON_FORMAT
-    return fields if isinstance(fields, dict) else JSON_FORMAT
+        return None
+    return fields if isinstance(fields, dict) else None

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from flotilla_shared.model.objects import ObjectKey, Problem
 
+from flotilla_pilot.compile.access_log import format_problem
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.gateway import compile_gateway
@@ -34,14 +35,14 @@ class Compiler:
         """Everything `proxy` is to hold under `snapshot`. Never raises for a valid configuration."""
         self._turn_to(snapshot)
         if proxy.kind == ROUTER:
-            return _finish(self._gateway(snapshot, proxy))
+            return _finish(snapshot, self._gateway(snapshot, proxy))
         sidecar = find_sidecar(snapshot, proxy)
         key = ("sidecar", *outbound_key(snapshot, proxy, sidecar))
         outbound = self._scopes.get(key)
         if outbound is None:
             outbound = compile_outbound(snapshot, sidecar_scope(snapshot, proxy, sidecar), self._cache)
             self._scopes[key] = outbound
-        return _finish(compile_inbound(snapshot, proxy, sidecar, self._cache), outbound)
+        return _finish(snapshot, compile_inbound(snapshot, proxy, sidecar, self._cache), outbound)
 
     def _turn_to(self, snapshot: MeshSnapshot) -> None:
         if snapshot is not self._snapshot:
@@ -58,7 +59,7 @@ class Compiler:
         return found
 
 
-def _finish(*sides: Collected) -> CompiledProxy:
+def _finish(snapshot: MeshSnapshot, *sides: Collected) -> CompiledProxy:
     """Both sides of a proxy together; of two listeners on one address the first side's stays."""
     resources: dict[str, Mapping[str, CompiledResource]] = {}
     for type_url in TYPES:
@@ -66,11 +67,15 @@ def _finish(*sides: Collected) -> CompiledProxy:
         for side in reversed(sides):
             together.update(side.resources[type_url])
         resources[type_url] = MappingProxyType(together)
-    return CompiledProxy(MappingProxyType(resources), _problems(sides))
+    return CompiledProxy(MappingProxyType(resources), _problems(snapshot, sides))
 
 
-def _problems(sides: tuple[Collected, ...]) -> Mapping[ObjectKey, tuple[Problem, ...]]:
+def _problems(snapshot: MeshSnapshot, sides: tuple[Collected, ...]) -> Mapping[ObjectKey, tuple[Problem, ...]]:
     log = ProblemLog()
+    for key, _ in snapshot.mesh.references:
+        text = format_problem(snapshot.mesh)
+        if text:
+            log.error(key, "refused-by-envoy", "accessLogFormat", text)
     for side in sides:
         log.merge(side.log.found())
     return MappingProxyType(log.found())

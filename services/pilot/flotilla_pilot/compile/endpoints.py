@@ -46,11 +46,14 @@ def with_tls_modes(
 ) -> tuple[list[tuple[Endpoint, bool]], tuple[Reference, ...]]:
     """Each endpoint with whether it takes the mesh's TLS: it has a proxy, and no policy switches TLS off.
 
-    With the references of everything that was asked.
+    With the references of everything that was asked. An endpoint whose port is none is left out: Envoy
+    would refuse the whole assignment.
     """
     references: dict[Reference, None] = dict.fromkeys(service.references)
     answer = []
     for endpoint in endpoints:
+        if not 0 < endpoint.port_for(port) < 1 << 16:
+            continue
         references.update(dict.fromkeys(endpoint.references))
         mutual = endpoint.tls_mode == TLS_ISTIO and not service.external
         if mutual:

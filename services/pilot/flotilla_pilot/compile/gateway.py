@@ -21,6 +21,7 @@ from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.gateway_hosts import gateway_parts
 from flotilla_pilot.compile.gateway_tcp import passthrough_chains, plain_chain
 from flotilla_pilot.compile.http_manager import GATEWAY, http_manager
+from flotilla_pilot.compile.listener_plan import is_place, is_port
 from flotilla_pilot.compile.outbound import tls_inspector
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER, ROUTES
@@ -65,6 +66,11 @@ class GatewayCompilation:
 
     def _add_listener(self, place: Place, servers: tuple[BoundServer, ...]) -> None:
         """All servers of one place: plaintext HTTP share a table, the others have chains by SNI."""
+        if not (is_place(*place) and is_port(place[1])):
+            text = f"{place[0]}:{place[1]} is no place to listen on; bind must be an IP address"
+            for each in servers:
+                self.found.log.error(each.gateway.key, "bad-address", each.field, text)
+            return
         held = self._compatible(place, servers)
         plain = [each for each in held if _is_plain_http(each)]
         chains = [self._http_chain(place, plain)] if plain else self._other_chains(place, held)

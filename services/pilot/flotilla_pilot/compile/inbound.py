@@ -30,7 +30,7 @@ from flotilla_pilot.compile.destinations import Target
 from flotilla_pilot.compile.endpoints import UNIX, socket_address
 from flotilla_pilot.compile.http_manager import INBOUND, http_manager
 from flotilla_pilot.compile.inbound_chains import Chain, Kind, chains
-from flotilla_pilot.compile.listener_plan import ANY_ADDRESS
+from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, is_place, is_port
 from flotilla_pilot.compile.outbound import tls_inspector
 from flotilla_pilot.compile.packing import serialized, typed
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER
@@ -67,6 +67,10 @@ def compile_inbound(
         if (entrance.address, entrance.port) in taken and sidecar is not None:
             text = f"{entrance.address}:{entrance.port} has a listener already; give this one a bind of its own"
             found.log.error(sidecar.key, "listener-taken", f"spec.ingress[{index}]", text)
+            continue
+        if sidecar is not None and not (is_place(ingress.bind, entrance.port) and is_port(entrance.port)):
+            text = f"{entrance.address}:{entrance.port} is no place to listen on; bind must be an IP address"
+            found.log.error(sidecar.key, "bad-address", f"spec.ingress[{index}]", text)
             continue
         taken.add((entrance.address, entrance.port))
         _add(found, snapshot, proxy, sidecar, entrance)

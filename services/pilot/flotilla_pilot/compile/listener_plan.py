@@ -49,7 +49,10 @@ def plan_listeners(scope: SidecarScope, log: ProblemLog) -> list[ListenerPlan]:
     oldest first; one that does not fit beside an older one is left out and reported.
     """
     plans: dict[tuple[str, int], ListenerPlan] = {}
-    for egress in scope.egress:
+    for number, egress in enumerate(scope.egress):
+        if not is_place(egress.bind, egress.port):
+            _report_place(scope, number, egress, log)
+            continue
         own: dict[tuple[str, int], ListenerPlan] = {}
         if egress.protocol is Protocol.HTTP_PROXY:
             _plan_proxy(egress, scope, own)
@@ -59,6 +62,21 @@ def plan_listeners(scope: SidecarScope, log: ProblemLog) -> list[ListenerPlan]:
             plans.setdefault(place, plan)
     _name_tables(plans.values())
     return list(plans.values())
+
+
+def is_port(number: int) -> bool:
+    return 0 < number < 1 << 16
+
+
+def is_place(bind: str, port: int) -> bool:
+    """Whether a listener can be there: Envoy wants an address (or none stated), and a port that exists."""
+    return (not bind or is_ip(bind) or bind.startswith("unix://")) and (port == 0 or is_port(port))
+
+
+def _report_place(scope: SidecarScope, number: int, egress: Egress, log: ProblemLog) -> None:
+    for key, _ in scope.references:
+        text = f"{egress.bind or 'any'}:{egress.port} is no place to listen on; bind must be an IP address"
+        log.error(key, "bad-address", f"spec.egress[{number}]", text)
 
 
 def _plan_proxy(egress: Egress, scope: SidecarScope, own: dict[tuple[str, int], ListenerPlan]) -> None:
@@ -77,7 +95,7 @@ def _plan_ports(
 ) -> None:
     for service in egress.services:
         for port in service.ports:
-            if port.protocol is Protocol.UDP or egress.port not in (0, port.number):
+            if port.protocol is Protocol.UDP or egress.port not in (0, port.number) or not is_port(port.number):
                 continue
             place = _place(egress, scope, service, port), port.number
             if place in taken:

@@ -37,6 +37,13 @@ CLIENT_ALPN_TCP = ("istio",)
 SERVER_ALPN_HTTP = ("h2", "http/1.1")
 SERVER_ALPN_TCP = ("istio-peer-exchange", "h2", "http/1.1")
 
+CIPHER_SUITES = frozenset(
+    f"{exchange}{cipher}"
+    for exchange in ("ECDHE-ECDSA-", "ECDHE-RSA-", "")
+    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA")
+) | {"ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305"}
+"""The suites that Envoy knows by name; one that it does not know would lose the whole listener."""
+
 _FOREIGN_SECRET_WAIT = 5
 """Seconds to wait for a secret that the agent may not have: without it calls fail, but nothing else waits."""
 
@@ -145,7 +152,9 @@ def _parameters(settings: ServerTLSSettings) -> TlsParameters:
         parameters.tls_minimum_protocol_version = _PROTOCOLS[settings.min_protocol_version]
     if settings.max_protocol_version in _PROTOCOLS:
         parameters.tls_maximum_protocol_version = _PROTOCOLS[settings.max_protocol_version]
-    parameters.cipher_suites.extend(settings.cipher_suites)
+    if parameters.tls_maximum_protocol_version < parameters.tls_minimum_protocol_version:
+        parameters.tls_maximum_protocol_version = parameters.tls_minimum_protocol_version
+    parameters.cipher_suites.extend(each for each in settings.cipher_suites if each in CIPHER_SUITES)
     return parameters
 
 

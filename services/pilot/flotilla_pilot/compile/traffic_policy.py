@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isqrt
 from typing import Any
 
 from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
@@ -25,6 +26,7 @@ from flotilla_pilot.compile.packing import pack
 
 UNLIMITED = 2**32 - 1
 MAX_RING_SIZE = 8388608
+MAX_TABLE_SIZE = 5000011
 FORWARDING = "envoy.clusters.dynamic_forward_proxy"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -90,12 +92,17 @@ def _apply_load_balancer(cluster: Any, settings: LoadBalancerSettings | None) ->
 def _apply_hash(cluster: Any, settings: LoadBalancerSettings.ConsistentHashLB) -> None:
     if settings.HasField("maglev"):
         cluster.lb_policy = Cluster.MAGLEV
-        if settings.maglev.table_size:
+        if is_table_size(settings.maglev.table_size):
             cluster.maglev_lb_config.table_size.value = settings.maglev.table_size
         return
     cluster.lb_policy = Cluster.RING_HASH
     size = settings.ring_hash.minimum_ring_size or settings.minimum_ring_size or 1024
     cluster.ring_hash_lb_config.minimum_ring_size.value = min(size, MAX_RING_SIZE)
+
+
+def is_table_size(number: int) -> bool:
+    """Maglev's table has a prime size; Envoy refuses a cluster for any other."""
+    return 1 < number <= MAX_TABLE_SIZE and all(number % each for each in range(2, isqrt(number) + 1))
 
 
 def _apply_limits(cluster: Any, pool: ConnectionPoolSettings | None) -> None:
