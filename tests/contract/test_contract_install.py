@@ -1,0 +1,122 @@
+"""Each service installs alone: it starts, with its own dependencies and nobody else's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from flotilla_shared.testing.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("citadel", "galley", "pilot")
+# What only one of them needs: found in another's environment, it came from a dependency that should not be there.
+OWN = {"citadel": {"pyjwt"}, "galley": {"watchfiles"}, "pilot": {"xds-protos"}}
+
+# Run inside the new environment: every distribution there, and those reachable from the service's declared needs.
+INVENTORY = """
+import json, re, sys
+from importlib.metadata import distribution, distributions
+
+def plain(name): return re.sub(r"[-_.]+", "-", name).lower()
+
+def needs(name, extras=("",)):
+    for line in distribution(name).requires or []:
+        wanted, _, marker = line.partition(";")
+        if "extra" not in marker or any(f'"{extra}"' in marker or f"'{extra}'" in marker for extra in extras if extra):
+            found = re.match(r"([A-Za-z0-9_.-]+)(?:\\[([^]]*)\\])?", wanted.strip())
+            yield plain(found[1]), tuple((found[2] or "").split(","))
+
+reached, todo = set(), [(sys.argv[1], ("",))]
+while todo:
+    name, extras = todo.pop()
+    try:
+        distribution(name)
+    except Exception:
+        continue
+    if name not in reached:
+        reached.add(name)
+        todo.extend(needs(name, extras))
+print(json.dumps([sorted(plain(d.metadata["Name"]) for d in distributions()), sorted(reached)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first-party wheels, built once from the tree, as an image's build does it."""
+    folder = tmp_path_factory.mktemp("wheels")
+    rooms = ["./protos", "./shared", *(f"./services/{service}" for service in SERVICES)]
+    command = ["-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder), *rooms]
+    subprocess.run([sys.executable, *command], check=True, cwd=ROOT, timeout=120)
+    return folder
+
+
+def install(service: str, wheels: Path, environment: Path) -> Path:
+    """A new virtual environment with the service alone; gives its interpreter."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    python = environment / "bin" / "python"
+    names = [next(wheels.glob(f"flotilla_mesh_{room}-*.whl")) for room in ("protos", "shared", service)]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "-c", "constraints.txt"]
+    subprocess.run([*pip, *map(str, names)], check=True, cwd=ROOT, timeout=240)
+    return python
+
+
+@contextmanager
+def serving(python: Path, service: str, folder: Path) -> Iterator[int]:
+    """The service as a process of its own, with an empty configuration; gives its monitoring port."""
+    monitoring, introspection = free_port(), free_port()
+    environment = {
+        f"FLOTILLA_{service.upper()}_MONITORING_PORT": str(monitoring),
+        f"FLOTILLA_{service.upper()}_INTROSPECTION_PORT": str(introspection),
+        f"FLOTILLA_{service.upper()}_ADDRESS": "127.0.0.1",
+    }
+    (folder / "config").mkdir()
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [python, "-m", f"flotilla_{service}", "serve"], env=environment, cwd=folder, stdout=log, stderr=log
+        )
+    try:
+        yield monitoring
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def answers(port: int, path: str, deadline_tries: int = 200) -> int:
+    """The status of a GET once the port answers; a refused connection is asked again."""
+    probe = (
+        "import sys,time,urllib.request as u\n"
+        "for _ in range(int(sys.argv[2])):\n"
+        "    try: print(u.urlopen(sys.argv[1], timeout=2).status); break\n"
+        "    except OSError: time.sleep(0.05)\n"
+    )
+    url = f"http://127.0.0.1:{port}{path}"
+    done = subprocess.run([sys.executable, "-c", probe, url, str(deadline_tries)], capture_output=True, text=True)
+    return int(done.stdout or 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_installs_alone(service: str, wheels: Path, tmp_path: Path) -> None:
+    python = install(service, wheels, tmp_path / "venv")
+    name = f"flotilla-mesh-{service}"
+    listed = subprocess.run([python, "-c", INVENTORY, name], check=True, capture_output=True, text=True).stdout
+    installed, declared = json.loads(listed)
+    assert installed == declared, "only what the service declares, and what that needs, may be installed"
+
+    foreign = set().union(*(own for other, own in OWN.items() if other != service))
+    assert foreign.isdisjoint(installed)
+    for other in {"galley", "pilot", "citadel", "agent", "cli"} - {service}:
+        assert subprocess.run([python, "-c", f"import flotilla_{other}"], capture_output=True).returncode == 1
+
+    with serving(python, service, tmp_path) as port:
+        assert answers(port, "/healthz") == 200, (tmp_path / "log").read_text()[-2000:]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/version", timeout=5) as answer:
+            assert json.load(answer)["service"] == service

@@ -1,0 +1,144 @@
+"""One mesh for all tests of this folder: Bookinfo, real Envoys, as a user starts it. Each test finds it whole.
+
+What a test stops, kills or writes is put right after it; and no configuration may ever be rejected by an Envoy.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flotilla_cli.checks.envoy import find_envoy
+from flotilla_cli.demo.page import Reader
+from flotilla_cli.demo.traffic import Traffic
+from flotilla_cli.errors import FlotillaError
+from flotilla_cli.example import copy_mesh, example_directory
+from flotilla_cli.mesh import Mesh
+from flotilla_cli.options import UpOptions
+
+# Renewed at half life, so that every test runs over renewals.
+CERTIFICATE_SECONDS = 40
+SERVICES = ("citadel", "galley", "pilot", "agent")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here needs the mesh's addresses: one worker, and time to start it."""
+    for item in items:
+        if "e2e" in item.path.parts:
+            item.add_marker(pytest.mark.mesh)
+            item.add_marker(pytest.mark.xdist_group("mesh"))
+            item.add_marker(pytest.mark.timeout(180))
+
+
+@pytest.fixture(scope="session")
+def envoy() -> Path:
+    try:
+        return find_envoy(None)
+    except FlotillaError as error:
+        pytest.skip(f"no Envoy: {error}")
+
+
+@pytest.fixture(scope="session")
+def bookinfo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the example's directory that tests may write to."""
+    return copy_mesh(example_directory(), tmp_path_factory.mktemp("bookinfo") / "local")
+
+
+@pytest.fixture(scope="session")
+def running(bookinfo: Path, envoy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    run_dir = tmp_path_factory.mktemp("r")
+    options = UpOptions(run_dir=run_dir, envoy=envoy, certificate_seconds=CERTIFICATE_SECONDS)
+    with Mesh.up(bookinfo, options) as mesh:
+        yield mesh
+
+
+@pytest.fixture
+def mesh(running: Mesh, bookinfo: Path) -> Iterator[Mesh]:
+    """The mesh, whole; afterwards what was stopped is started, what was written is restored."""
+    yield running
+    restore(bookinfo)
+    heal(running)
+    assert rejected(running) == {}, "an Envoy rejected configuration that Pilot sent"
+
+
+def restore(bookinfo: Path) -> None:
+    """The configuration as the example has it."""
+    original = example_directory()
+    config = bookinfo / "config"
+    if config.is_symlink() or not config.is_dir():
+        config.unlink(missing_ok=True)
+        config.mkdir()
+    kept = {file.name for file in (original / "config").iterdir()}
+    for file in config.iterdir():
+        if file.name not in kept:
+            shutil.rmtree(file) if file.is_dir() and not file.is_symlink() else file.unlink()
+    for file in (original / "config").iterdir():
+        target = config / file.name
+        if not target.is_file() or target.read_bytes() != file.read_bytes():
+            draft = config / f".{file.name}.draft"
+            draft.write_bytes(file.read_bytes())
+            draft.replace(target)
+    (bookinfo / "mesh.yaml").write_bytes((original / "mesh.yaml").read_bytes())
+
+
+def heal(mesh: Mesh) -> None:
+    """Everything runs, is ready, has the example's configuration, and all proxies have acknowledged it."""
+    status = mesh.status()
+    for name in SERVICES:
+        if status.services[name].state != "running":
+            mesh.start(name)
+    for name, workload in mesh.plan.workloads.items():
+        if workload.start and status.workloads[name].state in ("stopped", "died"):
+            mesh.start(name)
+        if not workload.start and status.workloads[name].state != "stopped":
+            mesh.stop(name)
+    mesh.wait_ready(*SERVICES, *(name for name, workload in mesh.plan.workloads.items() if workload.start))
+    mesh.wait(lambda: settled(mesh), "the example's configuration everywhere")
+
+
+def settled(mesh: Mesh) -> bool:
+    """Galley publishes everything as written, and every proxy concerned has acknowledged it."""
+    objects = mesh.status().objects
+    return bool(objects) and all(
+        item["state"] == "published"
+        and (report := item["reports"].get("pilot"))
+        and report["version"] == item["version"]
+        and report["proxies_acknowledged"] == report["proxies_concerned"]
+        for item in objects
+    )
+
+
+def rejected(mesh: Mesh) -> dict[str, int]:
+    """Workload -> how often its Envoy rejected configuration; empty when never."""
+    counts = {
+        name: sum(mesh.stats(name, "update_rejected").values())
+        for name, workload in mesh.plan.workloads.items()
+        if workload.start
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+@pytest.fixture
+def traffic(mesh: Mesh) -> Iterator[Traffic]:
+    """Somebody reads the page all the while; none of the requests may fail."""
+    with Traffic(f"{mesh.gateway}/productpage") as traffic:
+        yield traffic
+        assert traffic.wait_for_more(3), "traffic has come to a stop"
+    assert traffic.failures == []
+
+
+@pytest.fixture
+def anybody(mesh: Mesh) -> Iterator[Reader]:
+    reader = Reader(mesh.gateway)
+    yield reader
+    reader.close()
+
+
+@pytest.fixture
+def jason(mesh: Mesh) -> Iterator[Reader]:
+    reader = Reader(mesh.gateway, "jason")
+    yield reader
+    reader.close()

@@ -1,0 +1,101 @@
+"""A change of configuration takes effect without a restart, and every hop of its way is known."""
+
+from __future__ import annotations
+
+from flotilla_cli.demo import routes
+from flotilla_cli.demo.page import Reader
+from flotilla_cli.demo.traffic import Traffic
+from flotilla_cli.mesh import Mesh
+
+REVIEWS = ("VirtualService", "default", "reviews")
+
+
+def test_jason_sees_v2_and_the_rest_is_shifted(mesh: Mesh, anybody: Reader, jason: Reader, traffic: Traffic) -> None:
+    before = mesh.trace(*REVIEWS).version
+    mesh.write(routes.FILE, routes.SHIFTED)
+    trace = mesh.wait_applied(*REVIEWS, unlike=before)
+
+    assert trace.complete, trace.as_json()
+    assert trace.in_order, trace.as_json()
+    assert set(jason.versions(10)) == {"v2"}
+    seen = anybody.versions(200)
+    # Five times the deviation of 200 tosses of a coin.
+    assert set(seen) == {"v1", "v3"}
+    assert all(60 <= count <= 140 for count in seen.values()), seen
+
+
+def test_the_trace_names_every_proxy_that_got_the_change(mesh: Mesh) -> None:
+    before = mesh.trace(*REVIEWS).version
+    mesh.write(routes.FILE, routes.SHIFTED)
+    trace = mesh.wait_applied(*REVIEWS, unlike=before)
+    sidecars = {name for name, workload in mesh.plan.workloads.items() if workload.start and workload.kind == "sidecar"}
+    acknowledged = {hop.proxy for hop in trace.of("pilot.acked")}
+    assert all(any(name in proxy for proxy in acknowledged) for name in sidecars), acknowledged
+    assert not any("ingressgateway" in proxy for proxy in acknowledged), "the gateway has no route to reviews"
+    assert {hop.version for hop in trace.hops} == {trace.version}
+
+
+def test_galley_learns_who_acknowledged(mesh: Mesh) -> None:
+    mesh.write(routes.FILE, routes.SHIFTED)
+    found = mesh.wait_object(
+        *REVIEWS,
+        lambda item: item["reports"].get("pilot", {}).get("version") == item["version"]
+        and item["reports"]["pilot"]["proxies_acknowledged"] == item["reports"]["pilot"]["proxies_concerned"] > 0,
+    )
+    assert found["reports"]["pilot"]["accepted"] is True
+    assert found["reports"]["pilot"]["proxies_rejected"] == 0
+
+
+def test_an_unaffected_proxy_gets_nothing(mesh: Mesh) -> None:
+    """The gateway does not call reviews: a change of its route is no push for it."""
+    name = r"^(listener_manager\.lds|cluster_manager\.cds)\.update_success$"
+    before = mesh.stats("ingressgateway", name)
+    version = mesh.trace(*REVIEWS).version
+    mesh.write(routes.FILE, routes.SHIFTED)
+    mesh.wait_applied(*REVIEWS, unlike=version)
+    assert mesh.stats("ingressgateway", name) == before
+
+
+def test_a_new_service_and_its_removal(mesh: Mesh, traffic: Traffic) -> None:
+    """A host that nobody knew is reachable once it is written, and again unknown once its file is gone."""
+    entry = """\
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: another-details, namespace: default}
+spec:
+  hosts: [another.default.svc.cluster.local]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 9080, name: http, protocol: HTTP}]
+  workloadSelector: {labels: {app: details}}
+"""
+
+    def status() -> int:
+        headers = {"host": "another:9080"}
+        return mesh.http.get("http://127.0.3.1:15002/details/0", headers=headers).status_code
+
+    assert status() == 502
+    file = mesh.write("another.yaml", entry)
+    mesh.wait(lambda: status() == 200, "the new service to answer")
+    file.unlink()
+    mesh.wait(lambda: status() == 502, "the new service to be gone")
+
+
+def test_delay_and_abort_reach_the_caller(mesh: Mesh) -> None:
+    fault = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: details, namespace: default}
+spec:
+  hosts: [details.default.svc.cluster.local]
+  http:
+  - match: [{headers: {x-fault: {exact: abort}}}]
+    fault: {abort: {percentage: {value: 100}, httpStatus: 418}}
+    route: [{destination: {host: details.default.svc.cluster.local}}]
+  - route: [{destination: {host: details.default.svc.cluster.local}}]
+"""
+    mesh.write("details-fault.yaml", fault)
+    mesh.wait_applied("VirtualService", "default", "details")
+    url = "http://127.0.3.1:15002/details/0"
+    assert mesh.http.get(url, headers={"host": "details:9080", "x-fault": "abort"}).status_code == 418
+    assert mesh.http.get(url, headers={"host": "details:9080"}).status_code == 200
