@@ -5,6 +5,7 @@ What a test stops, kills or writes is put right after it; and no configuration m
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def envoy() -> Path:
     try:
-        return find_envoy(None)
+        return find_envoy(None, os.environ)
     except FlotillaError as error:
         pytest.skip(f"no Envoy: {error}")
 
