@@ -8,12 +8,11 @@ The order is that of make-before-break, with what the real Envoy does in mind (p
    pushed at once, never after the acknowledgement;
 3. listeners and routes, as soon as the proxy has asked for the endpoints of the clusters that are new to it:
    a route to a cluster that is still warming answers 503;
-4. clusters that are gone, as soon as listeners and routes are answered: the old ones may still use them.
+4. clusters that are gone, and their endpoints, as soon as listeners and routes are answered: the old ones may still use them.
 
 The two waits end after a while in any case (`expire`), and never hold up what comes before them.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
@@ -81,7 +80,7 @@ class Session:
             watch = self.watches.get(type_url)
             if watch is not None and self.compiled is not None and not watch.due and not watch.outstanding:
                 watch.due = True
-                return self._send(watch)
+                return self._send(type_url)
         return []
 
     def _open(self, request: Request) -> None:
@@ -125,31 +124,36 @@ class Session:
         if self.compiled is None or self._settled:
             return []
         out: list[bytes] = []
-        clusters = self.watches.get(CLUSTER)
-        stale = clusters.stale(self.compiled.resources[CLUSTER]) if clusters is not None else NOTHING
-        if clusters is not None:
-            out += self._clusters(clusters, stale)
-        out += self._send(self.watches.get(ENDPOINTS))
-        self._note_subscribed()
+        stale = self._stale(CLUSTER)
+        out += self._clusters(stale)
+        out += self._send(ENDPOINTS, keep=self._stale(ENDPOINTS))
+        self._prune_awaited(self.compiled.resources[CLUSTER])
         self.waiting = bool(self._awaited)
         if self.waiting:
             return out
-        out += self._send(self.watches.get(LISTENER))
-        out += self._send(self.watches.get(ROUTES))
+        out += self._send(LISTENER)
+        out += self._send(ROUTES)
         self.waiting = bool(stale) and self._patient and self._in_use()
         if self.waiting:
             return out
-        if stale:
-            out += self._send(clusters)
+        out += self._send(CLUSTER)
+        out += self._send(ENDPOINTS)
         self._settled = not any(watch.alone for watch in self.watches.values())
         return out
 
-    def _clusters(self, watch: Watch, stale: Mapping[str, CompiledResource]) -> list[bytes]:
+    def _stale(self, type_url: str) -> Resources:
+        watch = self.watches.get(type_url)
+        return watch.stale(self.compiled.resources[type_url]) if watch is not None and self.compiled else NOTHING
+
+    def _clusters(self, stale: Resources) -> list[bytes]:
         """Step 1, and what steps 2 and 3 are to do for it."""
-        before, nonce = watch.held, watch.nonce
-        out = self._send(watch, keep=stale)
-        if watch.nonce == nonce or self.compiled is None:
-            return out
+        watch = self.watches.get(CLUSTER)
+        if watch is None or self.compiled is None:
+            return []
+        before = watch.held
+        out = self._send(CLUSTER, keep=stale)
+        if not out:
+            return []
         touched = watch.outstanding[watch.nonce].news
         with_endpoints = {name for name in touched if name in self.compiled.resources[ENDPOINTS]}
         endpoints = self.watches.get(ENDPOINTS)
@@ -159,10 +163,14 @@ class Session:
             self._awaited |= {name for name in with_endpoints if name not in before}
         return out
 
-    def _note_subscribed(self) -> None:
+    def _prune_awaited(self, clusters: Resources) -> None:
+        """Only clusters that still are, and whose endpoints nobody has asked for, are waited for."""
         endpoints = self.watches.get(ENDPOINTS)
-        if endpoints is not None:
-            self._awaited = {name for name in self._awaited if not endpoints.subscription.covers(name)}
+        self._awaited = {
+            name
+            for name in self._awaited
+            if name in clusters and (endpoints is None or not endpoints.subscription.covers(name))
+        }
 
     def _in_use(self) -> bool:
         """Whether listeners or routes of before may still be in use."""
@@ -171,11 +179,12 @@ class Session:
             return True
         return routes is not None and bool(routes.outstanding)
 
-    def _send(self, watch: Watch | None, keep: Resources = NOTHING) -> list[bytes]:
+    def _send(self, type_url: str, keep: Resources = NOTHING) -> list[bytes]:
+        watch = self.watches.get(type_url)
         if watch is None or self.compiled is None:
             return []
         nonce = f"{self.version}.{next(self._nonces)}"
-        sent = watch.respond(self.compiled.resources[watch.type_url], self.version, nonce, keep)
+        sent = watch.respond(self.compiled.resources[type_url], self.version, nonce, keep)
         if sent is None:
             return []
         self.observer.sent(sent)

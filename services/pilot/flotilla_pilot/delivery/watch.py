@@ -89,7 +89,8 @@ class Watch:
         forced = self._forced(desired)
         news = {name: each for name, each in desired.items() if name in forced or self._is_news(name, each)}
         removed = tuple(name for name in self.held if name not in desired and name not in keep)
-        absent = tuple(sorted(name for name in self.wanted if name not in desired))
+        asked = self.wanted | self.subscription.names if self.due else self.wanted
+        absent = tuple(sorted(name for name in asked if name not in desired))
         held = self._held_after(desired, keep, forced)
         if not (self.due or news or (removed and self._says_removals()) or (absent and self.dialect == "delta")):
             self.held = held
@@ -134,8 +135,8 @@ class Watch:
         for name, each in desired.items():
             if name in forced or not self._was_rejected(name, each):
                 held[name] = each
-            elif name in self.accepted:
-                held[name] = self.accepted[name]
+            elif name in self.held:
+                held[name] = self.held[name]  # the accepted one, or the rejected one on its second try
         return held
 
     def _remember(self, sent: Sent) -> Sent:
@@ -161,9 +162,8 @@ class Watch:
         return sent
 
     def _accept(self, sent: Sent) -> None:
-        for name, each in sent.news.items():
-            if self._was_rejected(name, each):
-                del self.rejected[name]
+        for name in sent.news:
+            self.rejected.pop(name, None)
         self.accepted, self.acked_nonce = sent.held, sent.nonce
         if not self.rejected:
             self.last_error = ""
