@@ -113,12 +113,17 @@ class Connection:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            self._ending.cancel()
-            if self._timer is not None:
-                self._timer.cancel()
-            self.ended.set()
-            self._news.set()
+            try:
+                await asyncio.gather(*tasks, return_exceptions=True)
+            finally:
+                self._end()
+
+    def _end(self) -> None:
+        self._ending.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        self.ended.set()
+        self._news.set()
 
     async def _let_write_end(self) -> None:
         with contextlib.suppress(TimeoutError):

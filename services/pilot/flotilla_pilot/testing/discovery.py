@@ -228,7 +228,7 @@ class AdsClient:
     async def finish(self) -> None:
         """Say that nothing more is asked, and wait until the server has ended the stream."""
         await self._call.done_writing()
-        await self._call.code()
+        await self.lost()
 
     async def lost(self) -> StreamLost:
         """Wait for the end of the stream, whatever still comes before it."""
