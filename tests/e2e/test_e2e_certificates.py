@@ -26,13 +26,13 @@ DETAILS = "spiffe://cluster.local/ns/default/sa/bookinfo-details"
 RATINGS = "spiffe://cluster.local/ns/default/sa/bookinfo-ratings"
 
 
-def serial(mesh: Mesh, workload: str) -> str:
-    return str((mesh.status().workload(workload)["certificate"] or {}).get("serial", ""))
+def serial(mesh: Mesh, workload: str) -> int:
+    return int((mesh.status().workload(workload)["certificate"] or {}).get("serial", "0"), 16)
 
 
-def envoy_serials(mesh: Mesh, workload: str) -> list[str]:
+def envoy_serials(mesh: Mesh, workload: str) -> list[int]:
     certificates = mesh.admin(workload, "/certs").json()["certificates"]
-    return [chain["serial_number"] for each in certificates for chain in each["cert_chain"]]
+    return [int(chain["serial_number"], 16) for each in certificates for chain in each["cert_chain"]]
 
 
 def test_renewal_fails_no_request(mesh: Mesh, traffic: Traffic) -> None:
@@ -40,12 +40,12 @@ def test_renewal_fails_no_request(mesh: Mesh, traffic: Traffic) -> None:
     before = {name: serial(mesh, name) for name in workloads}
     assert traffic.wait_for_more(3)
     for name in workloads:
-        fresh = mesh.wait(
-            lambda name=name: found if (found := serial(mesh, name)) not in ("", before[name]) else None,
+        mesh.wait(
+            lambda name=name: found if (found := serial(mesh, name)) not in (0, before[name]) else None,
             f"a new certificate of {name}",
             seconds=60,
         )
-        mesh.wait(lambda name=name, fresh=fresh: fresh in envoy_serials(mesh, name), f"{name}'s Envoy to use it")
+        mesh.wait(lambda name=name: serial(mesh, name) in envoy_serials(mesh, name), f"{name}'s Envoy to use it")
     assert traffic.wait_for_more(20)
 
 
@@ -58,6 +58,7 @@ def test_a_failing_renewal_keeps_the_certificate(mesh: Mesh, traffic: Traffic) -
     )
     assert "Citadel at 127.0.0.13:8060 cannot be reached" in told
     assert serial(mesh, "details-v1") in envoy_serials(mesh, "details-v1")
+    assert traffic.wait_for_more(3)
     mesh.start("citadel")
     mesh.wait(
         lambda: (mesh.status().workload("details-v1")["certificate"] or {}).get("last_error") == "",

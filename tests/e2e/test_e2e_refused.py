@@ -26,7 +26,7 @@ def test_an_invalid_object_is_refused_by_name_field_file_and_line(
     assert problem["file"] == routes.FILE
     assert routes.INVALID.splitlines()[problem["line"] - 1].strip().startswith("- destination:")
     assert traffic.wait_for_more(10)
-    assert set(anybody.versions(5)) == {"v1"}
+    assert set(anybody.versions(5)) == {"v3"}
 
 
 def test_the_last_good_version_outlives_kill_9_of_galley_and_pilot(
