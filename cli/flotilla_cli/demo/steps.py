@@ -136,6 +136,8 @@ def without_pilot(mesh: Mesh, stage: Stage, traffic: Traffic) -> None:
         mesh.start("pilot")
         mesh.wait_ready("pilot")
         mesh.wait_applied(*REVIEWS, unlike=before)
+        # Each Envoy comes back to Pilot in its own time, within about a second.
+        mesh.wait(lambda: set(jason.versions(3)) == {"v1"}, "the change to arrive")
         his = jason.versions(10)
     stage.check("the change has arrived: jason gets v1", set(his) == {"v1"}, dict(his))
 
