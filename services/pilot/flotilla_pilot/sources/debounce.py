@@ -1,14 +1,12 @@
 """Waiting until changes have come to rest."""
 
 import asyncio
-from collections.abc import Callable
-
-Clock = Callable[[], float]
+import time
 
 
 class Debounce:
     """Changes come in bursts; `settled` returns when none came for `quiet` seconds, or `most` seconds after the
-    first. It gives when the first one came, by the event loop's clock.
+    first. It gives when the first one came, by time.monotonic.
     """
 
     def __init__(self, quiet: float, most: float) -> None:
@@ -20,7 +18,7 @@ class Debounce:
     def touch(self) -> None:
         """Something changed."""
         if self._first is None:
-            self._first = asyncio.get_running_loop().time()
+            self._first = time.monotonic()
         self._changed.set()
 
     async def settled(self) -> float:
@@ -28,7 +26,7 @@ class Debounce:
         await self._changed.wait()
         assert self._first is not None
         end = self._first + self._most
-        while (left := min(self._quiet, end - asyncio.get_running_loop().time())) > 0:
+        while (left := min(self._quiet, end - time.monotonic())) > 0:
             self._changed.clear()
             try:
                 async with asyncio.timeout(left):

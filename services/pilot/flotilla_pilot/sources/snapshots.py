@@ -1,6 +1,5 @@
 """From objects to published snapshots."""
 
-import asyncio
 import time
 from collections.abc import Callable
 
@@ -52,7 +51,7 @@ class SnapshotBuilder:
 
     async def _run(self) -> None:
         while True:
-            waited = asyncio.get_running_loop().time() - await self._debounce.settled()
+            since = await self._debounce.settled()
             if self._store.missing:
                 continue
             try:
@@ -61,7 +60,7 @@ class SnapshotBuilder:
                 _log.exception("building the snapshot failed; the last one stays")
                 self._on_failure()
                 continue
-            self._take(snapshot, time.monotonic() - waited)
+            self._take(snapshot, since)
 
     def _take(self, snapshot: MeshSnapshot, since: float) -> None:
         if self._last is not None and self._last.version == snapshot.version:

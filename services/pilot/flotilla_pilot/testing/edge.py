@@ -12,7 +12,7 @@ from flotilla_shared.runtime.trace import HopRecorder
 from flotilla_shared.testing.certificates import CertificateAuthorityForTests
 
 from flotilla_pilot.delivery.compiling import CompilingThread, ProxyCompiler
-from flotilla_pilot.delivery.connection import Patience
+from flotilla_pilot.delivery.connection import Connection, Patience
 from flotilla_pilot.delivery.delivery import Delivery
 from flotilla_pilot.delivery.metrics import DeliveryMetrics
 from flotilla_pilot.delivery.publication import Publication, changed_objects
@@ -98,6 +98,17 @@ class Edge:
         """A proxy with a certificate of `account` in namespace default."""
         certificate = self.authority.certificate(f"spiffe://cluster.local/ns/default/sa/{account}")
         return AdsClient(self.server.bound_port, certificate, dialect, node if node is not None else workload())
+
+    async def answered(self) -> None:
+        """Wait until proxies have answered everything, and hold what was last published."""
+        while any(self._waits_for(each) for each in self.delivery.connections):
+            self.delivery.changed.clear()
+            await self.delivery.changed.wait()
+
+    def _waits_for(self, connection: Connection) -> bool:
+        if connection.publication is not self.delivery.publication:
+            return True
+        return any(watch.outstanding for watch in connection.session.watches.values())
 
     def metric(self, name: str) -> list[str]:
         """The lines of a metric."""

@@ -92,6 +92,7 @@ class TestDuplicates:
         async with edge.client(dialect) as silent, edge.client(dialect) as back:
             await silent.subscribe("cds")
             await silent.taken()
+            await edge.answered()
             (old,) = edge.delivery.connections
             await back.subscribe("cds")
             assert (await back.next()).type == "cds"
