@@ -1,0 +1,146 @@
+"""A real Envoy that takes its configuration from a Pilot under test."""
+
+import asyncio
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from envoy.config.core.v3.base_pb2 import Node
+from flotilla_shared.runtime.identity import Certificate
+from flotilla_shared.testing.ports import free_port
+from google.protobuf import json_format
+
+from flotilla_pilot.delivery.request import Dialect
+
+START_SECONDS = 30.0
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+
+
+def bootstrap(
+    node: Node, admin_port: int, pilot_port: int, certificate: Certificate, dialect: Dialect
+) -> dict[str, Any]:
+    """ADS from 127.0.0.1:`pilot_port` with `certificate`, which stands in the file; clusters named sds-grpc exist."""
+    ads = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
+    backoff = {"base_interval": "0.05s", "max_interval": "0.2s"}
+    tls = {
+        "@type": _TLS,
+        "common_tls_context": {
+            "alpn_protocols": ["h2"],
+            "tls_certificates": [
+                {
+                    "certificate_chain": {"inline_string": certificate.chain_pem.decode()},
+                    "private_key": {"inline_string": certificate.key_pem.decode()},
+                }
+            ],
+            "validation_context": {"trusted_ca": {"inline_string": certificate.root_pem.decode()}},
+        },
+    }
+    return {
+        "node": json_format.MessageToDict(node),
+        "admin": {"address": _address(admin_port)},
+        "dynamic_resources": {
+            "lds_config": ads,
+            "cds_config": ads,
+            "ads_config": {
+                "api_type": "DELTA_GRPC" if dialect == "delta" else "GRPC",
+                "transport_api_version": "V3",
+                "set_node_on_first_message_only": True,
+                "grpc_services": [
+                    {"envoy_grpc": {"cluster_name": "xds-grpc", "retry_policy": {"retry_back_off": backoff}}}
+                ],
+            },
+        },
+        "static_resources": {
+            "clusters": [
+                {**_cluster("xds-grpc", pilot_port), "transport_socket": {"name": "tls", "typed_config": tls}},
+                _cluster("sds-grpc", admin_port),
+            ]
+        },
+    }
+
+
+def _address(port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+def _cluster(name: str, port: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(port)}}]}],
+        },
+        "typed_extension_protocol_options": {
+            _HTTP_OPTIONS: {
+                "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        },
+    }
+
+
+class RunningEnvoy:
+    """One Envoy process, and what its admin port says."""
+
+    def __init__(
+        self, binary: Path, folder: Path, node: Node, pilot_port: int, certificate: Certificate, dialect: Dialect
+    ) -> None:
+        self._binary = binary
+        self._folder = folder
+        self._port = free_port()
+        self._bootstrap = bootstrap(node, self._port, pilot_port, certificate, dialect)
+        self.log = folder / "envoy.log"
+
+    async def __aenter__(self) -> Self:
+        file = self._folder / "bootstrap.json"
+        file.write_text(json.dumps(self._bootstrap))
+        file.chmod(0o600)
+        arguments = ["-c", str(file), "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(str(self._binary), *arguments, stdout=log, stderr=log)
+        self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", trust_env=False)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+        if self._process.returncode is None:
+            self._process.terminate()
+        await self._process.wait()
+
+    async def ready(self) -> None:
+        """Wait until it is LIVE: clusters, listeners and routes have come."""
+        async with asyncio.timeout(START_SECONDS):
+            while not await self._is_live():
+                assert self._process.returncode is None, self.log.read_text()
+                await asyncio.sleep(0.02)
+
+    async def _is_live(self) -> bool:
+        try:
+            return (await self._http.get("/ready")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    async def statistic(self, name: str) -> int:
+        """One counter or gauge, by its exact name."""
+        answer = await self._http.get("/stats", params={"filter": f"^{name}$", "format": "json"})
+        return sum(int(each.get("value", 0)) for each in answer.json()["stats"])
+
+    async def rejected(self) -> dict[str, int]:
+        """Every update_rejected that is not 0."""
+        answer = await self._http.get("/stats", params={"filter": "update_rejected$", "format": "json"})
+        return {each["name"]: each["value"] for each in answer.json()["stats"] if each.get("value")}
+
+    async def listeners(self) -> list[str]:
+        answer = await self._http.get("/listeners", params={"format": "json"})
+        return [each["name"] for each in answer.json().get("listener_statuses", [])]
+
+    async def clusters(self) -> list[str]:
+        answer = await self._http.get("/clusters", params={"format": "json"})
+        return sorted(each["name"] for each in answer.json()["cluster_statuses"] if each.get("added_via_api"))
