@@ -168,7 +168,9 @@ class AdsClient:
     async def __aenter__(self) -> Self:
         self._channel = open_channel(f"127.0.0.1:{self._port}", SERVER_NAME, self._certificate)
         method = "StreamAggregatedResources" if self.dialect == "sotw" else "DeltaAggregatedResources"
-        self._call = self._channel.stream_stream(f"/envoy.service.discovery.v3.AggregatedDiscoveryService/{method}")()
+        self._call: Any = self._channel.stream_stream(
+            f"/envoy.service.discovery.v3.AggregatedDiscoveryService/{method}"
+        )()
         return self
 
     async def __aexit__(
