@@ -1,6 +1,5 @@
 """A sidecar's outbound side: listeners, route tables, clusters and endpoints of everything it may call."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection
@@ -118,10 +117,10 @@ def tls_inspector() -> Any:
 def _add_special(found: Collected, snapshot: MeshSnapshot, scope: SidecarScope) -> None:
     """The clusters that every proxy has. Where listeners are bound there is nothing to pass through to."""
     mesh = snapshot.mesh
-    special: Iterable[Any] = [black_hole(mesh)]
+    special = [(black_hole(mesh), mesh.references)]
     if not scope.binds:
-        special = [*special, passthrough(mesh)]
+        special.append((passthrough(mesh), mesh.references))
     elif scope.allow_any:
-        special = [*special, forward_proxy(mesh)]
-    for cluster in special:
-        found.intern(CLUSTER, cluster.name, serialized(cluster), keys((*mesh.references, *scope.references)))
+        special.append((forward_proxy(mesh), (*mesh.references, *scope.references)))
+    for cluster, references in special:
+        found.intern(CLUSTER, cluster.name, serialized(cluster), keys(references))
