@@ -13,6 +13,7 @@ import yaml
 # a number in JSON. Kubernetes reads them otherwise.
 _FLOAT = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$")
 _DROPPED = {"tag:yaml.org,2002:timestamp"}
+_COLLECTIONS = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 _INT = "tag:yaml.org,2002:int"
 _FLOATS = "tag:yaml.org,2002:float"
 _PLAIN_INT = re.compile(r"[-+]?(?:0|[1-9]\d*|0o[0-7]+|0x[0-9a-fA-F]+)$")
@@ -62,6 +63,10 @@ class _Loader(yaml.CSafeLoader):
         if self.depth > MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH}", problem_mark=node.start_mark)
         try:
+            if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+                raise yaml.MarkedYAMLError(
+                    problem=f"no constructor for the tag {node.tag}", problem_mark=node.start_mark
+                )
             if isinstance(node, yaml.MappingNode):
                 return self._mapping(node, path)
             if isinstance(node, yaml.SequenceNode):

@@ -56,6 +56,8 @@ def _policy(policy: TrafficPolicy, report: Report) -> None:
             where.at("port").wrong("it is missing; say which port the settings are for")
         else:
             where.at("port").check(checks.port, "number", port.port.number)
+        if not any(_set(port, field) for field in POLICY_FIELDS.values() if field in port.DESCRIPTOR.fields_by_name):
+            where.wrong("it sets nothing for the port; give it loadBalancer, connectionPool, outlierDetection or tls")
         _settings(port, where)
 
 

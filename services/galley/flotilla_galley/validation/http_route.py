@@ -17,7 +17,7 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.destinations import check_destination, check_weights
-from flotilla_galley.validation.http_match import check_match
+from flotilla_galley.validation.http_match import check_match, check_string
 
 ACTIONS = {"route": "route", "redirect": "redirect", "direct_response": "directResponse", "delegate": "delegate"}
 RETRY_ON = frozenset(
@@ -182,6 +182,10 @@ def _delay(delay: HTTPFaultInjection.Delay, report: Report) -> None:
 
 
 def _cors(policy: CorsPolicy, report: Report) -> None:
+    for where, origin in report.each("allowOrigins", policy.allow_origins):
+        check_string(origin, where)
+    for where, text in report.each("allowOrigin", policy.allow_origin):
+        where.wrong("" if text == "*" else _origin(text))
     for where, method in report.each("allowMethods", policy.allow_methods):
         where.wrong("" if method in METHODS else f"{method!r} is no HTTP method")
     for field, names in (("allowHeaders", policy.allow_headers), ("exposeHeaders", policy.expose_headers)):
@@ -191,6 +195,15 @@ def _cors(policy: CorsPolicy, report: Report) -> None:
         report.check(checks.duration, "maxAge", policy.max_age)
         if policy.max_age.nanos:
             report.at("maxAge").wrong("only whole seconds are possible")
+
+
+def _origin(text: str) -> str:
+    """`[http[s]://]host[:port]`"""
+    host = text.removeprefix("https://").removeprefix("http://")
+    name, colon, number = host.partition(":")
+    if colon and not (number.isdigit() and not checks.port(int(number))):
+        return f"{text!r} has no port from 1 to 65535 after the colon"
+    return checks.fqdn(name)
 
 
 def _mirrors(route: HTTPRoute, report: Report) -> None:

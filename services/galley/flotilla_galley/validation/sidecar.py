@@ -21,13 +21,17 @@ FORM = "127.0.0.1:<port>, 0.0.0.0:<port>, [::1]:<port>, [::]:<port> or unix://<p
 def validate(spec: Sidecar, report: Report, namespace: str) -> None:
     if spec.HasField("workload_selector"):
         checks.selector(report.at("workloadSelector").at("labels"), spec.workload_selector.labels)
+    if not (spec.ingress or spec.egress or _says_otherwise(spec)):
+        report.wrong("it says nothing; give it egress, ingress, outboundTrafficPolicy or inboundConnectionPool")
     _ingress(spec, report)
     _egress(spec, report)
 
 
+def _says_otherwise(spec: Sidecar) -> bool:
+    return spec.HasField("outbound_traffic_policy") or spec.HasField("inbound_connection_pool")
+
+
 def _ingress(spec: Sidecar, report: Report) -> None:
-    if spec.ingress and not spec.HasField("workload_selector"):
-        report.at("ingress").wrong("it needs a workloadSelector: a listener belongs to one workload")
     seen: set[int] = set()
     for where, listener in report.each("ingress", spec.ingress):
         _ingress_listener(listener, where)
@@ -43,6 +47,8 @@ def _ingress_listener(listener: IstioIngressListener, report: Report) -> None:
     where = report.at("port")
     where.check(checks.port, "number", listener.port.number)
     where.check(checks.protocol, "protocol", listener.port.protocol)
+    if listener.port.name:
+        where.check(checks.dns_label, "name", listener.port.name)
     if listener.bind.startswith(UNIX):
         report.at("bind").wrong("a Unix socket is not possible here; name an IP address")
     elif listener.bind:
@@ -74,7 +80,7 @@ def _egress(spec: Sidecar, report: Report) -> None:
             continue
         place = (listener.bind, listener.port.number)
         if place in seen:
-            where.at("port").wrong(f"port {listener.port.number} on this bind is named twice", "duplicate")
+            where.at("port").at("number").wrong(f"port {listener.port.number} on this bind is named twice", "duplicate")
         seen.add(place)
 
 
