@@ -4,7 +4,7 @@ import pytest
 from flotilla_pilot.model.authentication import DISABLE, PERMISSIVE, STRICT
 from flotilla_pilot.model.frozen import EMPTY, FrozenMap
 from flotilla_pilot.model.mesh import MeshSettings
-from flotilla_pilot.model.route_rules import best_rules, full_gateway
+from flotilla_pilot.model.route_rules import RuleIndex, full_gateway
 from flotilla_pilot.model.visibility import visible
 from flotilla_pilot.testing.meshes import Mesh
 from google.protobuf.duration_pb2 import Duration
@@ -139,13 +139,13 @@ def test_the_most_specific_virtual_service_counts(host: str, expected: str) -> N
         + routes("exact", "default", "hosts: [a]")
         + routes("younger", "default", "hosts: [a, '*.com']")
     )
-    best = best_rules(Mesh(text).snapshot.route_rules, host)
+    best = RuleIndex(Mesh(text).snapshot.route_rules).find(host)
     assert best is not None
     assert best.item.key.name == expected
 
 
 def test_no_virtual_service_counts_for_a_host_that_none_covers() -> None:
-    assert best_rules(Mesh(routes("r", "default", "hosts: [a]")).snapshot.route_rules, "b") is None
+    assert RuleIndex(Mesh(routes("r", "default", "hosts: [a]")).snapshot.route_rules).find("b") is None
 
 
 def test_names_in_a_virtual_service_are_of_its_namespace() -> None:

@@ -13,7 +13,7 @@ from flotilla_pilot.compile.names import outbound_cluster
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference
-from flotilla_pilot.model.route_rules import RouteRules, best_rules
+from flotilla_pilot.model.route_rules import RouteRules, RuleIndex
 from flotilla_pilot.model.services import Service, ServicePort
 
 Shares = Sequence[tuple[Target, int]]
@@ -35,10 +35,10 @@ class SniChain:
 
 
 def tcp_targets(
-    service: Service, port: ServicePort, rules: Iterable[RouteRules], destinations: Destinations
+    service: Service, port: ServicePort, rules: RuleIndex, destinations: Destinations
 ) -> tuple[Shares, tuple[Reference, ...]]:
     """Where connections to a TCP service go: by the first TCP route that is for this client, else to it."""
-    best = best_rules(rules, service.host)
+    best = rules.find(service.host)
     if best is not None:
         client = Client(port.number, destinations.namespace, destinations.labels)
         for route in best.spec.tcp:
@@ -63,12 +63,12 @@ def _asks_addresses(match: object) -> bool:
 def service_chains(
     service: Service,
     port: ServicePort,
-    rules: Iterable[RouteRules],
+    rules: RuleIndex,
     destinations: Destinations,
     taken: set[str],
 ) -> Iterator[SniChain]:
     """The chains of one TLS service: those that a VirtualService routes by SNI, then its own name."""
-    best = best_rules(rules, service.host)
+    best = rules.find(service.host)
     if best is not None:
         client = Client(port.number, destinations.namespace, destinations.labels)
         yield from rule_chains(best, client, destinations, service.references, taken)

@@ -95,7 +95,7 @@ def _add_connections(
     mesh = destinations.snapshot.mesh
     sni_taken: set[str] = set()
     for service, port in plan.tls:
-        for chain in service_chains(service, port, plan.egress.rules, destinations, sni_taken):
+        for chain in service_chains(service, port, plan.egress.routes, destinations, sni_taken):
             listener.filter_chains.append(chain.message(mesh))
             references.update(dict.fromkeys(chain.references))
     if plan.tls:
@@ -104,7 +104,7 @@ def _add_connections(
         listener.continue_on_listener_filters_timeout = True
     if plan.tcp is not None:
         service, port = plan.tcp
-        targets, used = tcp_targets(service, port, plan.egress.rules, destinations)
+        targets, used = tcp_targets(service, port, plan.egress.routes, destinations)
         stat = names.outbound_cluster(port.number, "", service.host)
         listener.filter_chains.append(FilterChain(filters=[tcp_proxy(stat, targets, mesh)]))
         references.update(dict.fromkeys(used))

@@ -26,7 +26,7 @@ from flotilla_pilot.compile.routes import Translation, default_route, translate
 from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.registry import is_ip
-from flotilla_pilot.model.route_rules import RouteRules, best_rules
+from flotilla_pilot.model.route_rules import RouteRules
 from flotilla_pilot.model.services import Service
 from flotilla_pilot.scope.sidecar import Egress
 
@@ -71,7 +71,7 @@ def plan_hosts(
         free = tuple(each for each in claimed if each.lower() not in taken)
         taken.update(each.lower() for each in free)
         if free:
-            plans.append(HostPlan(service.host, number, free, best_rules(egress.rules, service.host), service))
+            plans.append(HostPlan(service.host, number, free, egress.routes.find(service.host), service))
     serves_web = port_in_domain or any(number == _HTTP_PORT for _, number in pairs)
     if serves_web or egress.port == _HTTP_PORT:
         plans += _rule_hosts(egress, taken, port_in_domain)
@@ -80,11 +80,13 @@ def plan_hosts(
 
 def _rule_hosts(egress: Egress, taken: set[str], port_in_domain: bool) -> Iterable[HostPlan]:
     """Hosts of VirtualServices that no service has: reached on port 80, as in Istio."""
+    hosts = {service.host for service in egress.services}
+    wildcards = [host for host in hosts if is_wildcard(host)]
     for rules in egress.rules:
         for host in rules.hosts:
-            known = any(covers(host, service.host) or covers(service.host, host) for service in egress.services)
+            narrower = is_wildcard(host) and any(covers(host, each) for each in hosts)
             claimed = (host, f"{host}:{_HTTP_PORT}") if port_in_domain else (host,)
-            if known or taken & set(claimed):
+            if host in hosts or narrower or any(covers(each, host) for each in wildcards) or taken & set(claimed):
                 continue
             taken.update(claimed)
             yield HostPlan(host, _HTTP_PORT, claimed, rules, None)

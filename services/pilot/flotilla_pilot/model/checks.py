@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
 from flotilla_shared.model import kinds
-from flotilla_shared.model.hosts import matches
+from flotilla_shared.model.hosts import covers, is_wildcard, matches
 from flotilla_shared.model.objects import ConfigObject
 
 from flotilla_pilot.model.destination_rules import rule_host
@@ -62,9 +62,10 @@ def _subsets(held: Held, hosts: Hosts, mesh: MeshOptions, log: ProblemLog) -> di
     """The subsets of each host named by a rule; reports hosts of no service and subsets named twice."""
     found: dict[str, set[str]] = {}
     owners: dict[tuple[str, str, str], ConfigObject] = {}
+    wild = [host for host in hosts if is_wildcard(host)]
     for item in oldest_first(held[kinds.DESTINATION_RULES]):
         host = rule_host(item, mesh.domain)
-        if not any(matches(host, each) for each in hosts):
+        if host not in hosts and not any(matches(host, each) for each in (hosts if is_wildcard(host) else wild)):
             log.warning(
                 item.key,
                 "unknown-host",
@@ -144,7 +145,9 @@ def _check_destination(
 
 
 def _named(host: str, subsets: Mapping[str, set[str]]) -> set[str]:
-    return {name for pattern, names in subsets.items() if matches(pattern, host) for name in names}
+    """The subsets of a host, by rules for it and by rules for a wildcard that covers it."""
+    wide = (names for pattern, names in subsets.items() if is_wildcard(pattern) and covers(pattern, host))
+    return subsets.get(host, set()).union(*wide)
 
 
 def _check_claims(rules: Iterable[RouteRules], log: ProblemLog) -> None:

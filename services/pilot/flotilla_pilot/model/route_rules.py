@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import VirtualService
-from flotilla_shared.model.hosts import most_specific, resolve_short_name, specificity
+from flotilla_shared.model.hosts import covers, is_wildcard, resolve_short_name, specificity
 from flotilla_shared.model.objects import ConfigObject
 
 from flotilla_pilot.model.references import Reference, oldest_first, reference
@@ -64,7 +64,20 @@ def _route_rules(item: ConfigObject, domain: str) -> RouteRules:
     )
 
 
-def best_rules(rules: Iterable[RouteRules], host: str) -> RouteRules | None:
-    """The rules with the most specific host that covers `host`; among equals the first."""
-    fitting = [(each, best) for each in rules if (best := most_specific(each.hosts, host)) is not None]
-    return min(fitting, key=lambda pair: specificity(pair[1]), default=(None, ""))[0]
+class RuleIndex:
+    """Rules by host: the most specific host that covers a name decides, among equals the oldest rules."""
+
+    def __init__(self, rules: Iterable[RouteRules]) -> None:
+        self._exact: dict[str, RouteRules] = {}
+        wildcards: dict[str, RouteRules] = {}
+        for each in rules:
+            for host in each.hosts:
+                (wildcards if is_wildcard(host) else self._exact).setdefault(host, each)
+        self._wildcards = sorted(wildcards.items(), key=lambda pair: specificity(pair[0]))
+
+    def find(self, host: str) -> RouteRules | None:
+        """The rules that route `host`, which may be a wildcard itself; None if none do."""
+        found = self._exact.get(host)
+        if found is not None:
+            return found
+        return next((rules for pattern, rules in self._wildcards if covers(pattern, host)), None)

@@ -18,7 +18,7 @@ from flotilla_shared.model.protocols import Protocol, parse_protocol
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.references import Reference, reference
-from flotilla_pilot.model.route_rules import MESH_GATEWAY, RouteRules
+from flotilla_pilot.model.route_rules import MESH_GATEWAY, RouteRules, RuleIndex
 from flotilla_pilot.model.services import Service
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.model.visibility import visible
@@ -32,6 +32,7 @@ class Egress:
     """One way out: its port (0: every service port that no other way out has) and what it lets through.
 
     `bind` is empty where the configuration leaves the address open. `protocol` is None without a port.
+    `routes` finds, among `rules`, those for a host.
     """
 
     port: int
@@ -40,6 +41,7 @@ class Egress:
     captured: bool
     services: tuple[Service, ...]
     rules: tuple[RouteRules, ...]
+    routes: RuleIndex
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,16 +150,20 @@ def _egress(
     binds: bool,
 ) -> Egress:
     port = listener.port.number if listener is not None else 0
+    seen = tuple(each for each in rules if _rules_let_in(imports, each, namespace))
     return Egress(
         port=port,
         protocol=parse_protocol(listener.port.protocol) if listener is not None and port else None,
         bind=listener.bind if listener is not None else "",
         captured=not binds and (listener is None or listener.capture_mode != CaptureMode.NONE),
         services=tuple(_let_in(imports, services.values(), namespace)),
-        rules=tuple(
-            each for each in rules if any(lets_in(imports, each.namespace, host, namespace) for host in each.hosts)
-        ),
+        rules=seen,
+        routes=RuleIndex(seen),
     )
+
+
+def _rules_let_in(imports: tuple[Import, ...], rules: RouteRules, namespace: str) -> bool:
+    return any(lets_in(imports, rules.namespace, host, namespace) for host in rules.hosts)
 
 
 def _one_a_host(services: Iterable[Service], namespace: str) -> dict[str, Service]:
