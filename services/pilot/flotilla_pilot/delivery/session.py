@@ -50,6 +50,7 @@ class Session:
     _settled: bool = False
     _awaited: set[str] = field(default_factory=set)
     _patient: bool = True
+    _came_back: bool = False
 
     def push(self, version: str, compiled: CompiledProxy) -> list[bytes]:
         """Bring the proxy to `compiled`; nothing is given where nothing changed for it."""
@@ -89,6 +90,7 @@ class Session:
         watch.held = watch.accepted = {
             name: _claimed(request.type_url, name, version) for name, version in request.initial.items()
         }
+        self._came_back = self._came_back or bool(request.initial)
         if request.type_url == ENDPOINTS:
             # A cluster may have been left warming when the last stream broke; its versions do not show it.
             watch.wanted = set(watch.subscription.names)
@@ -173,11 +175,13 @@ class Session:
         }
 
     def _in_use(self) -> bool:
-        """Whether listeners or routes of before may still be in use."""
+        """Whether listeners or routes of before may still be in use. A proxy that starts has none yet; one that
+        comes back, as what it says it holds shows, is about to ask.
+        """
         listeners, routes = self.watches.get(LISTENER), self.watches.get(ROUTES)
-        if listeners is None or listeners.outstanding:
-            return True
-        return routes is not None and bool(routes.outstanding)
+        if listeners is None:
+            return self._came_back
+        return bool(listeners.outstanding) or (routes is not None and bool(routes.outstanding))
 
     def _send(self, type_url: str, keep: Resources = NOTHING) -> list[bytes]:
         watch = self.watches.get(type_url)
