@@ -84,6 +84,7 @@ MILDER = {
     "total destination weight": TODAY + "weights need not add up to 100 (HR10)",
     "is not in range 0..100": TODAY + "weights may be above 100 (HR10)",
     "endpoints must be provided": TODAY + "STATIC without endpoints (SE5)",
+    "default endpoint must be set": TODAY + "a Sidecar ingress without defaultEndpoint (SC3)",
     "sidecar: missing egress": TODAY + "a Sidecar without egress (SC1)",
     "workloadSelector cannot have empty labels": TODAY + "a selector without labels selects all (P21)",
 }

@@ -57,7 +57,8 @@ class CertificateAuthorityForTests:
             .not_valid_after(now + life)
             .add_extension(x509.SubjectAlternativeName(names), critical=True)
             .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+                critical=False,
             )
             .sign(self._key, hashes.SHA256())
         )

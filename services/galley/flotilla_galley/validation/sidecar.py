@@ -102,6 +102,8 @@ def _egress_port(listener: IstioEgressListener, report: Report) -> None:
     if not listener.HasField("port"):
         return
     where = report.at("port")
+    if listener.port.name:
+        where.check(checks.dns_label, "name", listener.port.name)
     if listener.bind.startswith(UNIX):
         where.at("number").wrong("a listener on a Unix socket has port number 0" if listener.port.number else "")
     else:
