@@ -48,7 +48,7 @@ class Edge:
     """Component: ADS on a free port of 127.0.0.1, with certificates of a test's own authority."""
 
     def __init__(
-        self, compiler: ProxyCompiler, *, patience: Patience | None = None, probe_seconds: float = 0.3
+        self, compiler: ProxyCompiler, *, patience: Patience | None = None, probe_seconds: float = 20.0
     ) -> None:
         self.authority = CertificateAuthorityForTests()
         self.metrics = ServiceMetrics("pilot")
@@ -57,7 +57,7 @@ class Edge:
         delivery_metrics = DeliveryMetrics(self.metrics)
         self.thread = CompilingThread(compiler)
         self.delivery = Delivery(
-            self.thread, delivery_metrics, self.trace, patience or Patience(warming=0.2), probe_seconds
+            self.thread, delivery_metrics, self.trace, patience or Patience(warming=20.0), probe_seconds
         )
         ads = AdsService(self.delivery, delivery_metrics, "cluster.local", self._why_not)
         self.server = GrpcServer(

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 
 import pytest
+from flotilla_pilot.delivery.connection import Patience
 from flotilla_pilot.delivery.request import Dialect
 from flotilla_pilot.testing.discovery import TableCompiler
 from flotilla_pilot.testing.edge import Edge
@@ -33,3 +34,13 @@ async def edge(compiler: TableCompiler) -> AsyncGenerator[Edge]:
 def dialect(request: pytest.FixtureRequest) -> Dialect:
     chosen: Dialect = request.param
     return chosen
+
+
+@pytest.fixture
+async def hasty_edge(compiler: TableCompiler) -> AsyncGenerator[Edge]:
+    """An edge that does not wait long, for tests in which nothing comes."""
+    running = Edge(compiler, patience=Patience(write=0.3, warming=0.1), probe_seconds=0.2)
+    await running.start()
+    running.publish()
+    yield running
+    await running.stop()

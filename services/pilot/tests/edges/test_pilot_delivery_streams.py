@@ -3,7 +3,6 @@
 import asyncio
 
 import grpc
-from flotilla_pilot.delivery.connection import Patience
 from flotilla_pilot.delivery.request import Dialect
 from flotilla_pilot.testing.discovery import AdsClient, TableCompiler, sotw_request
 from flotilla_pilot.testing.edge import Edge, route_object, workload
@@ -63,10 +62,8 @@ class TestPushes:
             await client.subscribe("cds")
             assert (await client.lost()).code is grpc.StatusCode.INTERNAL
 
-    async def test_patience_with_a_proxy_that_never_asks_for_endpoints(
-        self, edge: Edge, compiler: TableCompiler
-    ) -> None:
-        async with edge.client("delta") as client:
+    async def test_patience_with_a_proxy_that_never_asks_for_endpoints(self, hasty_edge: Edge) -> None:
+        async with hasty_edge.client("delta") as client:
             await client.subscribe("cds")
             await client.taken()
             await client.subscribe("lds")
@@ -91,25 +88,19 @@ class TestPushes:
             assert len(came) < 50
             assert len(connection.session.watches) == 1
 
-    async def test_a_reader_that_reads_nothing_is_closed(self, compiler: TableCompiler) -> None:
-        edge = Edge(compiler, patience=Patience(write=0.3))
-        await edge.start()
-        try:
-            edge.publish()
-            async with edge.client("sotw") as client:
-                await client.subscribe("lds")
-                await client.taken()
-                (connection,) = edge.delivery.connections
-                for number in range(60):
-                    compiler.table = {"lds": {"l": f"{number}" + "x" * 2_000_000}}
-                    edge.publish([route_object("any", str(number))])
-                    if connection.ended.is_set():
-                        break
-                    await asyncio.sleep(0.02)
-                await asyncio.wait_for(connection.ended.wait(), 20)
-            assert edge.metric("pilot_xds_write_timeout") == ["pilot_xds_write_timeout 1.0"]
-        finally:
-            await edge.stop()
+    async def test_a_reader_that_reads_nothing_is_closed(self, hasty_edge: Edge, compiler: TableCompiler) -> None:
+        async with hasty_edge.client("sotw") as client:
+            await client.subscribe("lds")
+            await client.taken()
+            (connection,) = hasty_edge.delivery.connections
+            for number in range(60):
+                compiler.table = {"lds": {"l": f"{number}" + "x" * 2_000_000}}
+                hasty_edge.publish([route_object("any", str(number))])
+                if connection.ended.is_set():
+                    break
+                await asyncio.sleep(0.02)
+            await asyncio.wait_for(connection.ended.wait(), 20)
+        assert hasty_edge.metric("pilot_xds_write_timeout") == ["pilot_xds_write_timeout 1.0"]
 
 
 class TestEnds:

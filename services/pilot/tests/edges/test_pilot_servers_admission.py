@@ -87,17 +87,17 @@ class TestDuplicates:
                 await each.subscribe("cds")
                 await each.taken()
 
-    async def test_a_holder_that_no_longer_answers_is_replaced(self, edge: Edge, dialect: Dialect) -> None:
+    async def test_a_holder_that_no_longer_answers_is_replaced(self, hasty_edge: Edge, dialect: Dialect) -> None:
         """Its connection is half-dead: nothing says so but its silence."""
-        async with edge.client(dialect) as silent, edge.client(dialect) as back:
+        async with hasty_edge.client(dialect) as silent, hasty_edge.client(dialect) as back:
             await silent.subscribe("cds")
             await silent.taken()
-            await edge.answered()
-            (old,) = edge.delivery.connections
+            await hasty_edge.answered()
+            (old,) = hasty_edge.delivery.connections
             await back.subscribe("cds")
             assert (await back.next()).type == "cds"
             assert (await silent.lost()).code is grpc.StatusCode.ABORTED
-            assert [each.name for each in edge.delivery.connections] != [old.name]
+            assert [each.name for each in hasty_edge.delivery.connections] != [old.name]
 
     async def test_a_holder_that_leaves_makes_room(self, edge: Edge, dialect: Dialect) -> None:
         async with edge.client(dialect) as first:
