@@ -32,7 +32,7 @@ class DeliveryMetrics:
         )
         self.queue_time = histogram(
             "pilot_proxy_queue_time",
-            "Seconds from a snapshot to the compilation for a proxy",
+            "Seconds from when a proxy is to be brought up to date until it is compiled for",
             buckets=CONVERGENCE_BUCKETS,
         )
         self.convergence = histogram(

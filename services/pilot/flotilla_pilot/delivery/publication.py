@@ -10,13 +10,12 @@ from flotilla_pilot.model.snapshot import MeshSnapshot
 @dataclass(frozen=True, slots=True, eq=False)
 class Publication:
     """`changed` are the objects that differ from the publication before, `since` when the first of these
-    changes arrived and `at` when the snapshot was ready (seconds of time.monotonic).
+    changes arrived (seconds of time.monotonic).
     """
 
     snapshot: MeshSnapshot
     changed: frozenset[ObjectKey]
     since: float
-    at: float
 
 
 def changed_objects(before: MeshSnapshot | None, after: MeshSnapshot) -> frozenset[ObjectKey]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import islice
 
 import grpc
 from flotilla_shared.runtime.lifecycle import Tasks
@@ -18,27 +19,27 @@ class PushQueue:
     """Connections in the order in which they were put; one that waits already keeps its place."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Connection, None] = {}
+        self._waiting: dict[Connection, float] = {}
         self._filled = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def put(self, connection: Connection) -> None:
-        self._waiting.setdefault(connection)
+        self._waiting.setdefault(connection, time.monotonic())
         self._filled.set()
 
     def discard(self, connection: Connection) -> None:
         self._waiting.pop(connection, None)
 
-    async def take(self, most: int) -> list[Connection]:
-        """The next connections, at least one; waits for it."""
+    async def take(self, most: int) -> list[tuple[Connection, float]]:
+        """The next connections, at least one, each with when it was put (time.monotonic); waits for it."""
         while not self._waiting:
             self._filled.clear()
             await self._filled.wait()
-        taken = list(self._waiting)[:most]
-        for each in taken:
-            del self._waiting[each]
+        taken = list(islice(self._waiting.items(), most))
+        for connection, _ in taken:
+            del self._waiting[connection]
         return taken
 
 
@@ -64,13 +65,13 @@ class Pusher:
 
     async def _run(self) -> None:
         while True:
-            connections = await self.queue.take(CHUNK)
+            taken = await self.queue.take(CHUNK)
             publication = self.publication
             assert publication is not None
-            compiled = await self._thread.compile(publication.snapshot, [each.proxy for each in connections])
-            waited = time.monotonic() - publication.at
-            for connection, outcome in zip(connections, compiled, strict=True):
-                self._metrics.queue_time.observe(waited)
+            compiled = await self._thread.compile(publication.snapshot, [each.proxy for each, _ in taken])
+            now = time.monotonic()
+            for (connection, since), outcome in zip(taken, compiled, strict=True):
+                self._metrics.queue_time.observe(now - since)
                 if outcome is not None:
                     connection.offer(publication, outcome)
                 else:

@@ -1,6 +1,5 @@
 """From objects to published snapshots."""
 
-import time
 from collections.abc import Callable
 
 from flotilla_shared.runtime.lifecycle import Tasks
@@ -71,4 +70,4 @@ class SnapshotBuilder:
             item = snapshot.objects.get(key)
             self._recorder.record("pilot.compiled", key, item.version if item is not None else "")
         _log.info("snapshot", version=snapshot.version, objects=len(snapshot.objects), changed=len(changed))
-        self._publish(Publication(snapshot, changed, since=since, at=time.monotonic()))
+        self._publish(Publication(snapshot, changed, since))

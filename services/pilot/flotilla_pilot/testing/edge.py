@@ -90,7 +90,7 @@ class Edge:
         snapshot = build_snapshot(objects, MeshSettings())
         changed = changed_objects(self._last, snapshot)
         self._last = snapshot
-        publication = Publication(snapshot, changed, time.monotonic(), time.monotonic())
+        publication = Publication(snapshot, changed, time.monotonic())
         self.delivery.publish(publication)
         return publication
 
