@@ -13,7 +13,7 @@ _STRICT_NAME = re.compile(r":?[0-9a-zA-Z!#$%&'*+.^_|~`-]+")
 _STRICT_VALUE = re.compile(r"[^\x00-\x08\x0A-\x1F\x7F]*")
 _LOOSE = re.compile(r"[^\x00\n\r]*")
 _LOOSE_NAME = re.compile(r"[^\x00\n\r]+")
-_LONGEST_SECONDS = 315_576_000_000
+_LONGEST_SECONDS = (2**63 - 1) // 10**9 - 1
 _Comparison = Callable[[Any, Any], bool]
 _COMPARISONS: dict[str, tuple[_Comparison, str]] = {
     "lt": (lambda value, limit: value < limit, "less than"),
@@ -146,7 +146,7 @@ def _duration(rules: Any) -> Check:
 def duration_fault(value: Duration) -> str:
     if value.seconds < 0 or value.nanos < 0:
         return "must not be negative"
-    return "" if value.seconds <= _LONGEST_SECONDS else "must be at most 10000 years"
+    return "" if value.seconds <= _LONGEST_SECONDS else "must be at most 292 years"
 
 
 def _nanos(duration: Duration) -> int:

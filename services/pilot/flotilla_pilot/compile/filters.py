@@ -1,5 +1,6 @@
 """Per-route configuration of the fault and cors filters."""
 
+from math import isnan
 from typing import Any
 
 from envoy.config.core.v3.base_pb2 import RuntimeFractionalPercent
@@ -33,7 +34,7 @@ _GRPC_CODES = {name: number for number, name in enumerate(_GRPC_NAMES.split(", "
 
 def percent(stated: Percent | None, default: float) -> FractionalPercent:
     """In millionths; `default` where no percentage is stated. Never above the whole."""
-    value = default if stated is None else stated.value
+    value = default if stated is None or isnan(stated.value) else stated.value
     return FractionalPercent(numerator=round(min(max(value, 0), 100) * 10_000), denominator=FractionalPercent.MILLION)
 
 

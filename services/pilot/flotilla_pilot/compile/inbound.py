@@ -39,6 +39,7 @@ from flotilla_pilot.model.authentication import PeerMode
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.references import keys, reference
+from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.scope.sidecar import ingress_listeners
 
@@ -64,17 +65,27 @@ def compile_inbound(
     taken: set[tuple[str, int]] = set()
     for index, ingress in enumerate(ingress_listeners(sidecar)):
         entrance = _entrance(ingress, proxy)
-        if (entrance.address, entrance.port) in taken and sidecar is not None:
-            text = f"{entrance.address}:{entrance.port} has a listener already; give this one a bind of its own"
-            found.log.error(sidecar.key, "listener-taken", f"spec.ingress[{index}]", text)
-            continue
-        if sidecar is not None and not (is_place(ingress.bind, entrance.port) and is_port(entrance.port)):
-            text = f"{entrance.address}:{entrance.port} is no place to listen on; bind must be an IP address"
-            found.log.error(sidecar.key, "bad-address", f"spec.ingress[{index}]", text)
-            continue
-        taken.add((entrance.address, entrance.port))
-        _add(found, snapshot, proxy, sidecar, entrance)
+        place = entrance.address, entrance.port
+        wrong = _fault(ingress, entrance, place in taken)
+        if wrong is None:
+            taken.add(place)
+            _add(found, snapshot, proxy, sidecar, entrance)
+        elif sidecar is not None:
+            field, code, text = wrong
+            found.log.error(sidecar.key, code, f"spec.ingress[{index}]{field}", text)
     return found
+
+
+def _fault(ingress: IstioIngressListener, entrance: Entrance, taken: bool) -> tuple[str, str, str] | None:
+    """Why there cannot be such a listener: the field in it, a code and a sentence; None if there can."""
+    place = f"{entrance.address}:{entrance.port}"
+    if not (is_place(ingress.bind, entrance.port) and is_port(entrance.port)):
+        return "", "bad-address", f"{place} is no place to listen on; bind must be an IP address"
+    if taken:
+        return "", "listener-taken", f"{place} has a listener already; give this one a bind of its own"
+    if not (entrance.target.startswith(UNIX) or (is_ip(entrance.target) and is_port(entrance.target_port))):
+        return ".defaultEndpoint", "bad-address", f"{ingress.default_endpoint!r} must be an IP address and a port"
+    return None
 
 
 def _entrance(ingress: IstioIngressListener, proxy: Proxy) -> Entrance:
@@ -95,7 +106,7 @@ def _application(endpoint: str, port: int, proxy: Proxy) -> tuple[str, int]:
     host, _, number = endpoint.rpartition(":")
     if not host or host in _ANY:
         return proxy.addresses[0], int(number) if number.isdigit() else port
-    return host.strip("[]"), int(number)
+    return host.strip("[]"), int(number) if number.isdigit() else port
 
 
 def _add(

@@ -8,9 +8,8 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import ROUTES, CompiledResource
+from flotilla_pilot.compile.routes import MAX_BODY
 from flotilla_pilot.compile.virtual_hosts import HostPart
-
-_MAX_BODY = 1 << 20
 
 
 def route_table(name: str, parts: Iterable[HostPart], cache: ResourceCache, *, ignore_port: bool) -> CompiledResource:
@@ -19,7 +18,7 @@ def route_table(name: str, parts: Iterable[HostPart], cache: ResourceCache, *, i
         name=name,
         validate_clusters=BoolValue(value=False),
         ignore_port_in_host_matching=ignore_port,
-        max_direct_response_body_size_bytes=UInt32Value(value=_MAX_BODY),
+        max_direct_response_body_size_bytes=UInt32Value(value=MAX_BODY),
     )
     held = list(parts)
     body = serialized(table) + b"".join(part.wire for part in held)

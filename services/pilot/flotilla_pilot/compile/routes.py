@@ -27,6 +27,9 @@ from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.route_rules import RouteRules
 
 UNAVAILABLE = 503
+MAX_BODY = 1 << 20
+"""Bytes of a direct response: what route tables allow, as in Istio."""
+
 _CODES = {
     0: RedirectAction.MOVED_PERMANENTLY,
     301: RedirectAction.MOVED_PERMANENTLY,
@@ -167,11 +170,16 @@ def _direct_response(given: Translation, field: str, http: HTTPRoute) -> DirectR
         )
         return DirectResponseAction(status=UNAVAILABLE)
     action = DirectResponseAction(status=status)
-    kind = http.direct_response.body.WhichOneof("specifier")
-    if kind == "string":
-        action.body.CopyFrom(DataSource(inline_string=http.direct_response.body.string))
-    elif kind == "bytes":
-        action.body.CopyFrom(DataSource(inline_bytes=http.direct_response.body.bytes))
+    body = http.direct_response.body
+    if max(len(body.string.encode()), len(body.bytes)) > MAX_BODY:
+        given.refuse(
+            f"{field}.directResponse.body", "refused-by-envoy", f"a body has at most {MAX_BODY} bytes; 503 is sent"
+        )
+        return DirectResponseAction(status=UNAVAILABLE)
+    if body.WhichOneof("specifier") == "string":
+        action.body.CopyFrom(DataSource(inline_string=body.string))
+    elif body.bytes:
+        action.body.CopyFrom(DataSource(inline_bytes=body.bytes))
     return action
 
 

@@ -135,9 +135,9 @@ def _keepalive(settings: ConnectionPoolSettings.TCPSettings.TcpKeepalive) -> Tcp
     keepalive = TcpKeepalive()
     if settings.probes:
         keepalive.keepalive_probes.value = settings.probes
-    if settings.time.seconds:
+    if settings.time.seconds > 0:
         keepalive.keepalive_time.value = settings.time.seconds
-    if settings.interval.seconds:
+    if settings.interval.seconds > 0:
         keepalive.keepalive_interval.value = settings.interval.seconds
     return keepalive
 
@@ -167,13 +167,13 @@ def _outlier_numbers(settings: OutlierDetection) -> Mapping[str, int]:
     gateway = (
         settings.consecutive_gateway_errors.value
         if settings.HasField("consecutive_gateway_errors")
-        else settings.consecutive_errors
+        else max(settings.consecutive_errors, 0)
     )
     if gateway or settings.HasField("consecutive_gateway_errors"):
         numbers |= _detector("gateway_failure", gateway)
     if settings.HasField("consecutive_5xx_errors"):
         numbers |= _detector("5xx", settings.consecutive_5xx_errors.value)
-    elif settings.consecutive_errors:
+    elif settings.consecutive_errors > 0:
         numbers["enforcing_consecutive_5xx"] = 0
     if settings.split_external_local_origin_errors and settings.HasField("consecutive_local_origin_failures"):
         numbers |= _detector("local_origin_failure", settings.consecutive_local_origin_failures.value)

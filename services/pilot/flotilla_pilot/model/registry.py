@@ -75,7 +75,7 @@ def build_services(
 
 def _services(item: ConfigObject, workloads: WorkloadIndex, problems: ProblemLog) -> Iterable[Service]:
     spec: ServiceEntry = item.spec
-    resolution = Resolution(spec.resolution)
+    resolution = _resolution(item, problems)
     ports = tuple(
         ServicePort(port.number, port.name, parse_protocol(port.protocol), port.target_port) for port in spec.ports
     )
@@ -93,6 +93,16 @@ def _services(item: ConfigObject, workloads: WorkloadIndex, problems: ProblemLog
             endpoints=endpoints or _host_itself(host, resolution, item),
             source=item,
         )
+
+
+def _resolution(item: ConfigObject, problems: ProblemLog) -> Resolution:
+    """Of a ServiceEntry; a number that a newer API may have is taken for NONE, and told."""
+    try:
+        return Resolution(item.spec.resolution)
+    except ValueError:
+        text = f"{item.spec.resolution} is no resolution known here; the service is taken for NONE"
+        problems.error(item.key, "not-offered", "spec.resolution", text)
+        return Resolution.NONE
 
 
 def _endpoints(
