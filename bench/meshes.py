@@ -42,6 +42,7 @@ def applications_alone() -> Iterator[dict[str, int]]:
         name: subprocess.Popen(
             [sys.executable, "-m", "flotilla_bookinfo", name, "--address", address, "--port", str(PORT)],
             env=clean | environment,
+            stdout=subprocess.DEVNULL,
         )
         for name, (address, environment) in APPLICATIONS.items()
     }
