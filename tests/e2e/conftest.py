@@ -25,6 +25,7 @@ CERTIFICATE_SECONDS = 40
 SERVICES = ("citadel", "galley", "pilot", "agent")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here needs the mesh's addresses: one worker, and time to start it."""
     for item in items:
