@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from flotilla_cli.checks.envoy import find_envoy
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.traffic import Traffic
@@ -23,16 +22,6 @@ from flotilla_cli.options import UpOptions
 # Renewed at half life, so that every test runs over renewals.
 CERTIFICATE_SECONDS = 40
 SERVICES = ("citadel", "galley", "pilot", "agent")
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here needs the mesh's addresses: one worker, and time to start it."""
-    for item in items:
-        if "e2e" in item.path.parts:
-            item.add_marker(pytest.mark.mesh)
-            item.add_marker(pytest.mark.xdist_group("mesh"))
-            item.add_marker(pytest.mark.timeout(180))
 
 
 @pytest.fixture(scope="session")

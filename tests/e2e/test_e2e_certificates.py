@@ -8,7 +8,6 @@ from pathlib import Path
 import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-
 from flotilla_cli.credentials.tokens import TokenIssuer
 from flotilla_cli.demo.traffic import Traffic
 from flotilla_cli.mesh import Mesh
@@ -21,6 +20,8 @@ from flotilla_shared.runtime.identity import (
     make_csr,
 )
 from flotilla_shared.runtime.tls import open_channel
+
+pytestmark = [pytest.mark.mesh, pytest.mark.xdist_group("mesh"), pytest.mark.timeout(180)]
 
 DETAILS = "spiffe://cluster.local/ns/default/sa/bookinfo-details"
 RATINGS = "spiffe://cluster.local/ns/default/sa/bookinfo-ratings"
@@ -144,9 +145,7 @@ async def test_pilot_serves_only_the_proxy_that_the_certificate_names(mesh: Mesh
     own = await certificate(mesh, "details-v1", DETAILS)
     node = base_pb2.Node(id="sidecar~127.0.1.6~ratings-v1.default~default.svc.cluster.local")
     node.metadata.update({"NAMESPACE": "default", "SERVICE_ACCOUNT": "bookinfo-ratings", "INTERCEPTION_MODE": "NONE"})
-    request = discovery_pb2.DiscoveryRequest(
-        node=node, type_url="type.googleapis.com/envoy.config.cluster.v3.Cluster"
-    )
+    request = discovery_pb2.DiscoveryRequest(node=node, type_url="type.googleapis.com/envoy.config.cluster.v3.Cluster")
     async with open_channel("127.0.0.12:15012", "istio-pilot.istio-system.svc", own) as channel:
         call = channel.stream_stream(
             "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources",
@@ -169,7 +168,11 @@ def test_no_key_stands_in_a_log(mesh: Mesh) -> None:
 
 
 def test_secrets_have_owner_rights_only(mesh: Mesh) -> None:
-    keys = [*mesh.run_dir.glob("citadel/**/*key*.pem"), *mesh.run_dir.glob("tokens/*"), *mesh.run_dir.glob("*/sds.sock")]
+    keys = [
+        *mesh.run_dir.glob("citadel/**/*key*.pem"),
+        *mesh.run_dir.glob("tokens/*"),
+        *mesh.run_dir.glob("*/sds.sock"),
+    ]
     assert len(keys) > 8
     assert {oct(key.stat().st_mode & 0o777) for key in keys} == {"0o600"}
     assert oct(mesh.run_dir.stat().st_mode & 0o777) == "0o700"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from flotilla_cli.demo import routes
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.traffic import Traffic
 from flotilla_cli.mesh import Mesh
+
+pytestmark = [pytest.mark.mesh, pytest.mark.xdist_group("mesh"), pytest.mark.timeout(180)]
 
 REVIEWS = ("VirtualService", "default", "reviews")
 
@@ -39,8 +42,10 @@ def test_galley_learns_who_acknowledged(mesh: Mesh) -> None:
     mesh.write(routes.FILE, routes.SHIFTED)
     found = mesh.wait_object(
         *REVIEWS,
-        lambda item: item["reports"].get("pilot", {}).get("version") == item["version"]
-        and item["reports"]["pilot"]["proxies_acknowledged"] == item["reports"]["pilot"]["proxies_concerned"] > 0,
+        lambda item: (
+            item["reports"].get("pilot", {}).get("version") == item["version"]
+            and item["reports"]["pilot"]["proxies_acknowledged"] == item["reports"]["pilot"]["proxies_concerned"] > 0
+        ),
     )
     assert found["reports"]["pilot"]["accepted"] is True
     assert found["reports"]["pilot"]["proxies_rejected"] == 0

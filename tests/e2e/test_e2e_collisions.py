@@ -9,12 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.errors import FlotillaError
 from flotilla_cli.example import copy_mesh, example_directory
 from flotilla_cli.mesh import Mesh
 from flotilla_cli.options import UpOptions
+
+pytestmark = [pytest.mark.mesh, pytest.mark.xdist_group("mesh"), pytest.mark.timeout(180)]
 
 ADMIN_PORT = 15000
 TWIN = {

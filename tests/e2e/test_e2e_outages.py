@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-
 from flotilla_cli.demo import routes
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.traffic import Traffic
 from flotilla_cli.errors import FlotillaError
 from flotilla_cli.mesh import Mesh
+
+pytestmark = [pytest.mark.mesh, pytest.mark.xdist_group("mesh"), pytest.mark.timeout(180)]
 
 REVIEWS = ("VirtualService", "default", "reviews")
 

@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-
 from flotilla_cli.demo import routes
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.traffic import Traffic
 from flotilla_cli.mesh import Mesh
+
+pytestmark = [pytest.mark.mesh, pytest.mark.xdist_group("mesh"), pytest.mark.timeout(180)]
 
 REVIEWS = ("VirtualService", "default", "reviews")
 
@@ -29,9 +30,7 @@ def test_an_invalid_object_is_refused_by_name_field_file_and_line(
     assert set(anybody.versions(5)) == {"v3"}
 
 
-def test_the_last_good_version_outlives_kill_9_of_galley_and_pilot(
-    mesh: Mesh, jason: Reader, traffic: Traffic
-) -> None:
+def test_the_last_good_version_outlives_kill_9_of_galley_and_pilot(mesh: Mesh, jason: Reader, traffic: Traffic) -> None:
     before = mesh.trace(*REVIEWS).version
     mesh.write(routes.FILE, routes.SHIFTED)
     good = mesh.wait_applied(*REVIEWS, unlike=before).version

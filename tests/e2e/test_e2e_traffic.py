@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.steps import last_request, speak_plaintext
 from flotilla_cli.mesh import Mesh
+
+pytestmark = [pytest.mark.mesh, pytest.mark.xdist_group("mesh"), pytest.mark.timeout(180)]
 
 ACCOUNT = "spiffe://cluster.local/ns/default/sa/bookinfo-"
 
@@ -97,5 +98,7 @@ def test_an_unknown_host_is_refused_by_the_callers_sidecar(mesh: Mesh) -> None:
 
 def test_the_admin_shows_the_workloads_own_certificate(mesh: Mesh) -> None:
     certificates = mesh.admin("details-v1", "/certs").json()["certificates"]
-    names = [name["uri"] for each in certificates for chain in each["cert_chain"] for name in chain["subject_alt_names"]]
+    names = [
+        name["uri"] for each in certificates for chain in each["cert_chain"] for name in chain["subject_alt_names"]
+    ]
     assert f"{ACCOUNT}details" in names

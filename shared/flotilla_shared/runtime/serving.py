@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ __all__ = ["BatchFunction", "Call", "ClientCertificate", "GrpcServer", "Peer", "
 
 ClientCertificate = Literal["required", "optional"]
 GRACE_SECONDS = 2.0
+CLEAN_UP_TURNS = 20  # of the loop
 
 OPTIONS: tuple[Option, ...] = (
     # The defaults answer CANCELLED to some when thousands of Envoys come back at once.
@@ -102,6 +104,9 @@ class GrpcServer:
         self._server = self._relay = None
         if server is not None:
             await server.stop(self._grace_seconds)
+            # gRPC has cancelled what was still open, and does not wait until it has cleaned up after itself.
+            for _ in range(CLEAN_UP_TURNS):
+                await asyncio.sleep(0)
         if relay is not None:
             await relay.stop()
         if self._uds is not None:
