@@ -21,7 +21,7 @@ from flotilla_shared.runtime.identity import (
 )
 from flotilla_shared.runtime.tls import open_channel
 
-pytestmark = [pytest.mark.mesh, pytest.mark.xdist_group("mesh"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.mesh, pytest.mark.timeout(180)]
 
 DETAILS = "spiffe://cluster.local/ns/default/sa/bookinfo-details"
 RATINGS = "spiffe://cluster.local/ns/default/sa/bookinfo-ratings"

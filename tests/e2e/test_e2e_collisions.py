@@ -15,7 +15,7 @@ from flotilla_cli.example import copy_mesh, example_directory
 from flotilla_cli.mesh import Mesh
 from flotilla_cli.options import UpOptions
 
-pytestmark = [pytest.mark.mesh, pytest.mark.xdist_group("mesh"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.mesh, pytest.mark.timeout(180)]
 
 ADMIN_PORT = 15000
 TWIN = {

@@ -11,7 +11,7 @@ from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.traffic import Traffic
 from flotilla_cli.mesh import Mesh
 
-pytestmark = [pytest.mark.mesh, pytest.mark.xdist_group("mesh"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.mesh, pytest.mark.timeout(180)]
 
 REVIEWS = ("VirtualService", "default", "reviews")
 

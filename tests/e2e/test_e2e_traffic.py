@@ -7,7 +7,7 @@ from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.steps import last_request, speak_plaintext
 from flotilla_cli.mesh import Mesh
 
-pytestmark = [pytest.mark.mesh, pytest.mark.xdist_group("mesh"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.mesh, pytest.mark.timeout(180)]
 
 ACCOUNT = "spiffe://cluster.local/ns/default/sa/bookinfo-"
 
