@@ -104,16 +104,16 @@ class BatchHandler:
                 call.fail(grpc.StatusCode.INTERNAL, "internal error")
 
 
-class BatchHandlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # untyped base
+class BatchHandlers(grpc.GenericRpcHandler):
     """All batch functions of a server, by full method name (`/package.Service/Method`)."""
 
     def __init__(self, functions: dict[str, BatchFunction]) -> None:
-        self._handlers = {
+        self._handlers: dict[str, Any] = {
             method: grpc.unary_unary_rpc_method_handler(_serve(BatchHandler(method, function)))
             for method, function in functions.items()
         }
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         return self._handlers.get(handler_call_details.method)
 
 

@@ -29,7 +29,7 @@ def configure_logs(level: str = "info", style: LogFormat = "json", service: str 
     if service:
         shared.insert(0, _stamp(service))
     if style == "json":
-        processors = [*shared, structlog.processors.JSONRenderer(serializer=_dumps)]
+        processors: list[Processor] = [*shared, structlog.processors.JSONRenderer(serializer=_dumps)]
         factory: Any = structlog.BytesLoggerFactory(sys.stderr.buffer)
     else:
         processors = [*shared, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]

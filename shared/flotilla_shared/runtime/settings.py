@@ -83,7 +83,7 @@ def load_settings(cls: type[S], service: str, file: Path | None = None) -> S:
     given = {name[len(prefix) :].lower() for name in os.environ if name.startswith(prefix)}
     _refuse_unknown("the environment", {name: None for name in given}, cls, prefix)
     try:
-        return cls(_env_prefix=prefix, **content)
+        return cls(_env_prefix=prefix, **content)  # type: ignore[call-arg]  # an argument of pydantic-settings itself
     except ValidationError as error:
         raise SettingsError(_sentence(where, error)) from error
     except SourceError as error:

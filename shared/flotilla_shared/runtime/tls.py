@@ -41,7 +41,11 @@ def server_credentials(identity: IdentitySource) -> grpc.ServerCredentials:
         offered[0] = current
         return _configuration(current)
 
-    return grpc.dynamic_ssl_server_credentials(_configuration(first), newest, require_client_authentication=True)
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(first),
+        newest,  # type: ignore[arg-type]  # None means "as before", which the stubs do not know
+        require_client_authentication=True,
+    )
 
 
 def _configuration(certificate: Certificate) -> grpc.ServerCertificateConfiguration:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc
 
@@ -148,7 +148,7 @@ class StatusClient:
         finally:
             await channel.close()
 
-    async def _until_changed(self, call: grpc.aio.StreamStreamCall[StatusReport, StatusAck]) -> None:
+    async def _until_changed(self, call: Any) -> None:
         """Wait for news, or for the end of the stream: a receiver that comes back must be told everything."""
         changed = asyncio.create_task(self._changed.wait())
         ended = asyncio.create_task(_ended(call))
@@ -162,7 +162,7 @@ class StatusClient:
             await asyncio.gather(changed, ended, return_exceptions=True)
 
 
-async def _ended(call: grpc.aio.StreamStreamCall[StatusReport, StatusAck]) -> None:
+async def _ended(call: Any) -> None:
     """Return or raise when the stream has ended: nothing is sent by the receiver but acknowledgements."""
     code = await call.code()
     raise ConnectionError(f"the status stream ended: {code.name}")
