@@ -27,7 +27,7 @@ __all__ = ["BatchFunction", "Call", "ClientCertificate", "GrpcServer", "Peer", "
 
 ClientCertificate = Literal["required", "optional"]
 GRACE_SECONDS = 2.0
-CLEAN_UP_TURNS = 20  # of the loop
+CLEAN_UP_SECONDS = 1.0
 
 OPTIONS: tuple[Option, ...] = (
     # The defaults answer CANCELLED to some when thousands of Envoys come back at once.
@@ -104,9 +104,7 @@ class GrpcServer:
         self._server = self._relay = None
         if server is not None:
             await server.stop(self._grace_seconds)
-            # gRPC has cancelled what was still open, and does not wait until it has cleaned up after itself.
-            for _ in range(CLEAN_UP_TURNS):
-                await asyncio.sleep(0)
+            await _until_cancelled_calls_have_ended()
         if relay is not None:
             await relay.stop()
         if self._uds is not None:
@@ -128,3 +126,13 @@ class GrpcServer:
             return int(self._server.add_secure_port(where, server_credentials(self._identity)))
         except RuntimeError as error:
             raise BindError(self._address, self._port, "the address is taken or not of this machine") from error
+
+
+async def _until_cancelled_calls_have_ended() -> None:
+    """gRPC cancels what is still open when it stops, and does not wait until that has cleaned up after itself."""
+    await asyncio.sleep(0)
+    own = asyncio.current_task()
+    ending = {task for task in asyncio.all_tasks() if task.cancelling() and task is not own}
+    if ending:
+        await asyncio.wait(ending, timeout=CLEAN_UP_SECONDS)
+        await asyncio.sleep(0)  # and who waits for them
