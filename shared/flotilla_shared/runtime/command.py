@@ -9,7 +9,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
-from flotilla_shared.runtime.settings import ProcessSettings, SettingsError, describe, document, env_prefix, load_settings
+from flotilla_shared.runtime.settings import (
+    ProcessSettings,
+    SettingsError,
+    describe,
+    document,
+    env_prefix,
+    load_settings,
+)
 
 S = TypeVar("S", bound=ProcessSettings)
 COMMANDS = ("serve", "print-config", "version")

@@ -1,14 +1,13 @@
 """gRPC servers: one component for every port of every service.
 
-    client_certificate   the port's TLS
-    "required"           grpcio's own, a certificate of the mesh's root is needed
-    "optional"           ended by `relay`: a certificate of the mesh's root, or none and a token
-    None                 none: a Unix socket (`uds`), or plaintext on loopback
+client_certificate   the port's TLS
+"required"           grpcio's own, a certificate of the mesh's root is needed
+"optional"           ended by `relay`: a certificate of the mesh's root, or none and a token
+None                 none: a Unix socket (`uds`), or plaintext on loopback
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import grpc
 from flotilla_shared.runtime.batches import BatchFunction, BatchHandlers, Call
 from flotilla_shared.runtime.http import BindError
 from flotilla_shared.runtime.identity import IdentitySource
+from flotilla_shared.runtime.open_calls import OpenCalls
 from flotilla_shared.runtime.peers import Peer, caller_identity, peer_of
 from flotilla_shared.runtime.relay import TlsRelay
 from flotilla_shared.runtime.tls import KEEPALIVE, MESSAGE_BYTES, Option, server_credentials
@@ -68,7 +68,8 @@ class GrpcServer:
         self._identity = identity
         self._client_certificate = client_certificate
         self._uds = uds
-        self._handlers = [*generic_handlers, BatchHandlers(dict(batch or {}))]
+        self._calls = OpenCalls()
+        self._handlers = [self._calls.watch(each) for each in (*generic_handlers, BatchHandlers(dict(batch or {})))]
         self._max_receive_bytes = max_receive_bytes
         self._grace_seconds = grace_seconds
         self._server: grpc.aio.Server | None = None
@@ -104,7 +105,7 @@ class GrpcServer:
         self._server = self._relay = None
         if server is not None:
             await server.stop(self._grace_seconds)
-            await _until_cancelled_calls_have_ended()
+            await self._calls.ended(CLEAN_UP_SECONDS)
         if relay is not None:
             await relay.stop()
         if self._uds is not None:
@@ -126,13 +127,3 @@ class GrpcServer:
             return int(self._server.add_secure_port(where, server_credentials(self._identity)))
         except RuntimeError as error:
             raise BindError(self._address, self._port, "the address is taken or not of this machine") from error
-
-
-async def _until_cancelled_calls_have_ended() -> None:
-    """gRPC cancels what is still open when it stops, and does not wait until that has cleaned up after itself."""
-    await asyncio.sleep(0)
-    own = asyncio.current_task()
-    ending = {task for task in asyncio.all_tasks() if task.cancelling() and task is not own}
-    if ending:
-        await asyncio.wait(ending, timeout=CLEAN_UP_SECONDS)
-        await asyncio.sleep(0)  # and who waits for them
