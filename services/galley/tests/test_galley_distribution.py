@@ -228,6 +228,12 @@ def establish(channel: grpc.aio.Channel) -> Any:
     )()
 
 
+async def answer(call: Any, request: Any) -> Any:
+    """Write and read; a stream that was refused may say so at either."""
+    await call.write(request)
+    return await call.read()
+
+
 def ask(collection: str, nonce: str = "", *, incremental: bool = False, error: str = "") -> RequestResources:
     request = RequestResources(collection=collection, response_nonce=nonce, incremental=incremental)
     if error:
@@ -305,9 +311,8 @@ async def test_streams_that_end_with_a_status(
 ) -> None:
     async with wire.channel(identity) as channel:
         call = establish(channel)
-        await call.write(ask(collection))
         with pytest.raises(grpc.aio.AioRpcError) as ended:
-            await call.read()
+            await answer(call, ask(collection))
     assert ended.value.code() is code
     assert ended.value.details()
 
@@ -318,8 +323,7 @@ async def test_a_client_without_certificate_gets_no_connection(wire: Wire) -> No
     async with grpc.aio.secure_channel(f"127.0.0.1:{wire.server.bound_port}", credentials, options) as channel:
         call = establish(channel)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await call.write(ask(GATEWAYS))
-            await call.read()
+            await answer(call, ask(GATEWAYS))
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -358,9 +362,8 @@ async def test_status_that_is_refused(wire: Wire, identity: str, reporter: str, 
         call = channel.stream_stream(
             STATUS, request_serializer=StatusReport.SerializeToString, response_deserializer=StatusAck.FromString
         )()
-        await call.write(report(reporter=reporter))
         with pytest.raises(grpc.aio.AioRpcError) as ended:
-            await call.read()
+            await answer(call, report(reporter=reporter))
     assert ended.value.code() is code
 
 
