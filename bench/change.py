@@ -11,6 +11,7 @@ from flotilla_cli.trace import Trace
 from bench.table import percentile, table
 
 REVIEWS = ("VirtualService", "default", "reviews")
+SEEN = "file written -> galley.read"
 # Each line of the table: from the first hop of the left to the first (or the last) of the right.
 HOPS = (
     ("galley.read", "galley.published", "first"),
@@ -24,7 +25,7 @@ HOPS = (
 
 def measure(mesh: Mesh, given: argparse.Namespace) -> str:
     files: list[float] = []
-    spans: dict[str, list[float]] = {f"{left} -> {right}": [] for left, right, _ in HOPS}
+    spans: dict[str, list[float]] = {SEEN: []} | {f"{left} -> {right}": [] for left, right, _ in HOPS}
     texts = (routes.SHIFTED, routes.EVERYBODY_V1)
     version = mesh.trace(*REVIEWS).version
     for number in range(given.changes):
@@ -33,6 +34,7 @@ def measure(mesh: Mesh, given: argparse.Namespace) -> str:
         trace = mesh.wait_applied(*REVIEWS, unlike=version)
         version = trace.version
         files.append((_at(trace, "pilot.acked", "last", written) - written) / 1e6)
+        spans[SEEN].append((_at(trace, "galley.read", "first", written) - written) / 1e6)
         for left, right, which in HOPS:
             begin, end = _at(trace, left, "first", written), _at(trace, right, which, written)
             spans[f"{left} -> {right}"].append((end - begin) / 1e6)

@@ -1,4 +1,7 @@
-"""Requests through the gateway with the mesh, beside the same applications without it: rate, latency, CPU."""
+"""Requests with the mesh, beside the same applications without it: rate, latency, CPU.
+
+The page goes in by the gateway; details is called through two sidecars, without the gateway and without Python in between.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def measure(mesh: Mesh, given: argparse.Namespace) -> str:
         "of it Envoys",
         "control plane",
     )
-    return table(f"Through the gateway ({given.seconds:.0f} s each)", header, rows)
+    return table(f"Requests through the mesh ({given.seconds:.0f} s each)", header, rows)
 
 
 Measured = tuple[LoadResult, float, float, float]
