@@ -1,15 +1,20 @@
-"""What can keep a workload from running.
+"""What can keep the agent or a workload from running. Each text is one sentence for people.
 
 AgentError
-├── WorkloadRefused    it cannot be taken: an address is held, a path is too long, a name is taken
-└── AdminUnavailable   Envoy's admin port does not answer
+├── AgentRefused       the agent cannot start: another one answers on its control socket
+├── WorkloadRefused    a workload cannot be taken: a name or an address is held, a path is too long
+└── AdminUnavailable   Envoy's admin port does not answer, or not as Envoy does
 """
 
 from __future__ import annotations
 
 
 class AgentError(Exception):
-    """One sentence for people."""
+    """The root of the agent's own errors."""
+
+
+class AgentRefused(AgentError):
+    """The agent cannot start."""
 
 
 class WorkloadRefused(AgentError):

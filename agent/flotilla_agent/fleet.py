@@ -1,4 +1,4 @@
-"""All workloads of one agent: added, shown, removed, each with its status port."""
+"""All workloads of one agent: added, shown, removed."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import asyncio
 from typing import Any
 
 from flotilla_shared.runtime.citadel_client import CitadelClient
-from flotilla_shared.runtime.http import BindError, HttpServer
-from flotilla_shared.runtime.identity import CertificateSigner
-from flotilla_shared.runtime.logs import get_logger
 
 from flotilla_agent.config import AgentSettings, WorkloadConfig, check_distinct
+from flotilla_agent.envoy.admin import open_client
 from flotilla_agent.errors import WorkloadRefused
-from flotilla_agent.status.workload_app import STATUS_PORT, workload_app
+from flotilla_agent.sds.socket_path import check_socket_path, sds_socket
+from flotilla_agent.status.view import workload_view
 from flotilla_agent.workload import Workload
-
-_log = get_logger(__name__)
 
 
 class Fleet:
@@ -24,59 +21,51 @@ class Fleet:
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
         self._workloads: dict[str, Workload] = {}
-        self._servers: dict[str, HttpServer] = {}
-
-    async def start(self) -> None:
-        self._settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for config in self._settings.workloads:
-            await self._begin(config)
-
-    async def stop(self) -> None:
-        """All at once: the sum of their drains would take too long."""
-        await asyncio.gather(*(self.remove(name) for name in list(self._workloads)))
+        self._admin_client = open_client()
 
     @property
     def workloads(self) -> list[Workload]:
         return list(self._workloads.values())
 
+    async def start(self) -> None:
+        """Raises OSError if the run folder cannot be made."""
+        self._settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for config in self._settings.workloads:
+            await self._begin(config)
+
+    async def stop(self) -> None:
+        """Gateways before the sidecars that they call; within each, all at once."""
+        for kind in ("router", "sidecar"):
+            await asyncio.gather(*(each.stop() for each in self.workloads if each.config.kind == kind))
+        await self._admin_client.aclose()
+
     async def view(self) -> list[dict[str, Any]]:
-        return list(await asyncio.gather(*(each.view() for each in self._workloads.values())))
+        return list(await asyncio.gather(*(workload_view(each) for each in self.workloads)))
 
     async def add(self, config: WorkloadConfig) -> Workload:
-        """Take a workload and begin. Raises WorkloadRefused."""
-        if config.name in self._workloads:
-            raise WorkloadRefused(f"there is a workload {config.name} already")
+        """Take one more and begin. Raises WorkloadRefused, also for an address that is held at this moment."""
         try:
-            check_distinct((*(each.config for each in self._workloads.values()), config))
+            check_distinct([*(each.config for each in self.workloads), config])
+            check_socket_path(sds_socket(self._settings.run_dir, config.name))
         except ValueError as error:
             raise WorkloadRefused(str(error)) from error
-        self._new(config).check()
-        return await self._begin(config)
+        workload = self._make(config)
+        workload.refuse_if_taken()
+        return await self._begin(config, workload)
 
-    async def remove(self, name: str) -> None:
-        """Drain and stop a workload. Raises KeyError."""
+    async def remove(self, name: str) -> Workload:
+        """Drain and stop one; gives it, stopped. Raises KeyError."""
         workload = self._workloads[name]
         await workload.stop()
-        server = self._servers.pop(name, None)
-        if server is not None:
-            await server.stop()
         self._workloads.pop(name, None)
-
-    def _new(self, config: WorkloadConfig) -> Workload:
-        return Workload(self._settings, config, self._signer(config))
-
-    def _signer(self, config: WorkloadConfig) -> CertificateSigner:
-        citadel = self._settings.citadel
-        return CitadelClient(citadel.address, citadel.server_name, citadel.root_cert_file, config.token_file)
-
-    async def _begin(self, config: WorkloadConfig) -> Workload:
-        workload = self._new(config)
-        self._workloads[config.name] = workload
-        await workload.start()
-        server = HttpServer(workload_app(workload), config.address, STATUS_PORT)
-        try:
-            await server.start()
-            self._servers[config.name] = server
-        except BindError as error:
-            _log.warning("no status port", workload=config.name, error=str(error))
         return workload
+
+    def _make(self, config: WorkloadConfig) -> Workload:
+        citadel = self._settings.citadel
+        signer = CitadelClient(citadel.address, citadel.server_name, citadel.root_cert_file, config.token_file)
+        return Workload(self._settings, config, signer, self._admin_client)
+
+    async def _begin(self, config: WorkloadConfig, workload: Workload | None = None) -> Workload:
+        taken = self._workloads[config.name] = workload or self._make(config)
+        await taken.start()
+        return taken

@@ -1,28 +1,30 @@
-"""One workload: its identity, its secrets, its Envoy, and what state it is in."""
+"""One workload's life: its place, its certificate, its Envoy."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from enum import StrEnum
-from pathlib import Path
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
-import orjson
+import httpx
 from flotilla_shared.model.spiffe import spiffe_id
 from flotilla_shared.runtime.backoff import Backoff
+from flotilla_shared.runtime.http import HttpServer
 from flotilla_shared.runtime.identity import CertificateSigner, WorkloadIdentity
 from flotilla_shared.runtime.lifecycle import Tasks
 from flotilla_shared.runtime.logs import get_logger
 
 from flotilla_agent.bootstrap.bootstrap import ADMIN_PORT, make_bootstrap
 from flotilla_agent.bootstrap.node import node_id
-from flotilla_agent.config import SOCKET_PATH_BYTES, AgentSettings, WorkloadConfig
-from flotilla_agent.envoy.addresses import holder_of, is_free
-from flotilla_agent.envoy.admin import Admin
+from flotilla_agent.config import AgentSettings, WorkloadConfig
+from flotilla_agent.envoy.addresses import refuse_if_held
+from flotilla_agent.envoy.admin import Admin, Owner
 from flotilla_agent.envoy.process import EnvoyProcess
 from flotilla_agent.errors import AdminUnavailable, WorkloadRefused
 from flotilla_agent.sds.server import sds_server
+from flotilla_agent.sds.socket_path import sds_socket
+from flotilla_agent.status.state import State, why_not_ready
+from flotilla_agent.status.workload_app import STATUS_PORT, workload_app
 
 STARTING_POLL_SECONDS = 0.05
 READY_POLL_SECONDS = 2.0
@@ -30,35 +32,36 @@ READY_POLL_SECONDS = 2.0
 _log = get_logger(__name__)
 
 
-class State(StrEnum):
-    WAITING = "waiting-for-certificate"
-    STARTING = "starting"
-    READY = "ready"
-    DRAINING = "draining"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-
 class Workload:
-    """Component. `start` returns at once; the workload goes its way in the background and says how far it is."""
+    """Component. `start` returns at once; the workload goes its way in the background and says how far it is.
 
-    def __init__(self, settings: AgentSettings, config: WorkloadConfig, signer: CertificateSigner) -> None:
+    Whatever keeps it from running is its state and reason, never an exception, and is tried again with back-off: an
+    address may become free, a certificate may come, an Envoy may live longer next time. `admin_client` is the
+    caller's, and outlives the workload.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        config: WorkloadConfig,
+        signer: CertificateSigner,
+        admin_client: httpx.AsyncClient,
+    ) -> None:
         self.config = config
-        self._settings = settings
-        self._folder = settings.run_dir / config.name
-        self._socket = self._folder / "sds.sock"
+        self.folder = settings.run_dir / config.name
+        self.admin = Admin(config.address, admin_client)
+        self.envoy = EnvoyProcess(config.name, settings, self.folder, self.admin)
         name = spiffe_id(settings.trust_domain, config.namespace, config.service_account)
         self.identity = WorkloadIdentity(signer, name, settings.certificate_ttl_seconds)
-        self.admin = Admin(config.address)
-        self.envoy = EnvoyProcess(
-            config.name, settings.envoy, self._folder, self.admin, self._died, settings.concurrency
-        )
+        self._settings = settings
+        self._socket = sds_socket(settings.run_dir, config.name)
         self._sds = sds_server(config.name, self.identity, self._socket)
+        self._status = HttpServer(workload_app(self), config.address, STATUS_PORT)
         self._tasks = Tasks(f"workload:{config.name}")
-        self._backoff = Backoff(first=0.2, cap=10.0)
-        self._state = State.STOPPED
+        self._backoff = Backoff(first=0.2, cap=5.0)
+        self._stopping = asyncio.Lock()
+        self._state = State.WAITING
         self._reason = ""
-        self._dead = asyncio.Event()
 
     @property
     def state(self) -> State:
@@ -66,149 +69,109 @@ class Workload:
 
     @property
     def reason(self) -> str:
-        """Why it is not ready, for people; empty where it is."""
+        """Why it is not ready or will not be so for ever, for people; empty if all is well."""
         if self._state is State.WAITING:
             return self.identity.last_error
+        if self._state is State.READY and self.identity.last_error:
+            return f"the certificate cannot be renewed: {self.identity.last_error}"
         return self._reason
 
-    def check(self) -> None:
-        """Raises WorkloadRefused for what cannot work: the socket's path too long, the address held by another."""
-        length = len(str(self._socket).encode())
-        if length > SOCKET_PATH_BYTES:
-            raise WorkloadRefused(
-                f"the path of the SDS socket {self._socket} has {length} bytes; the kernel takes {SOCKET_PATH_BYTES}, "
-                "so choose a shorter run folder"
-            )
-        address = self.config.address
-        if not is_free(address, ADMIN_PORT):
-            raise WorkloadRefused(
-                f"{address}:{ADMIN_PORT}, the admin address of {self.config.name}, is held by "
-                f"{holder_of(address, ADMIN_PORT)}; stop it, or give the workload another address"
-            )
+    def refuse_if_taken(self) -> None:
+        """Raises WorkloadRefused if an address that it needs is held by another. Only while it does not run itself."""
+        refuse_if_held(self.config.address, STATUS_PORT, f"status of {self.config.name}")
+        self._refuse_if_admin_taken()
 
     async def start(self) -> None:
-        """Begin. What keeps it from running is said in `state` and `reason`, not raised."""
-        try:
-            self.check()
-            self._prepare()
-        except (WorkloadRefused, OSError) as error:
-            self._set(State.FAILED, str(error))
-            return
-        await self._sds.start()
-        await self.identity.start()
-        self._set(State.WAITING)
-        self._tasks.spawn(self._run(), "run")
+        self._tasks.spawn(self._live(), "life")
 
     async def stop(self) -> None:
-        """Drain, stop Envoy, then its secrets."""
-        self._set(State.DRAINING)
-        await self._tasks.stop()
-        if self.envoy.running:
-            await self.envoy.drain(self._settings.drain_seconds)
-        await self.envoy.stop()
-        await self.identity.stop()
-        await self._sds.stop()
-        await self.admin.close()
-        self._set(State.STOPPED)
+        """Drain and stop Envoy, then give up certificate and addresses. A second caller waits for the first."""
+        async with self._stopping:
+            if self._state is State.STOPPED:
+                return
+            self._set(State.DRAINING)
+            await self._tasks.stop()
+            await self.envoy.drain(inbound_only=self.config.kind == "sidecar")
+            await self.envoy.stop()
+            await self.identity.stop()
+            await self._give_up_place()
+            self._set(State.STOPPED)
 
-    def _prepare(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder.chmod(0o700)
-        bootstrap = make_bootstrap(self._settings, self.config, self._socket)
-        (self._folder / "bootstrap.json").write_bytes(orjson.dumps(bootstrap, option=orjson.OPT_INDENT_2))
-
-    def _set(self, state: State, reason: str = "") -> None:
-        if state is not self._state or reason != self._reason:
-            _log.info("workload", name=self.config.name, state=str(state), reason=reason)
-        self._state, self._reason = state, reason
-
-    def _died(self) -> None:
-        self._dead.set()
-
-    async def _run(self) -> None:
+    async def _live(self) -> NoReturn:
+        await self._until_done(self._take_place)
+        await self.identity.start()
+        self._set(State.WAITING)
         await self.identity.wait()
         while True:
-            self._dead.clear()
-            try:
-                self.check()
-                self.envoy.start(self._settings.drain_seconds)
-            except (OSError, WorkloadRefused) as error:
-                self._set(State.FAILED, str(error))
-            else:
-                self._set(State.STARTING, "Envoy has no configuration yet")
-                await self._watch()
-                self._set(State.FAILED, f"Envoy {self.envoy.reason}")
+            await self._until_done(self._start_envoy)
+            await self._follow()
+            self._set(State.FAILED, self.envoy.reason())
             await asyncio.sleep(self._backoff.next())
 
-    async def _watch(self) -> None:
-        """Follow a running Envoy until it dies."""
-        dead = asyncio.create_task(self._dead.wait())
+    async def _until_done(self, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await step()
+            except (WorkloadRefused, OSError, RuntimeError) as error:  # RuntimeError is gRPC's when it cannot bind
+                self._set(State.FAILED, str(error))
+            await asyncio.sleep(self._backoff.next())
+
+    async def _take_place(self) -> None:
+        """The status port is held from here to the end: it keeps a second agent off, with or without an Envoy."""
+        self.refuse_if_taken()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
         try:
-            while not dead.done():
-                await self._look()
-                wait = READY_POLL_SECONDS if self._state is State.READY else STARTING_POLL_SECONDS
-                await asyncio.wait({dead}, timeout=wait)
-        finally:
-            dead.cancel()
+            await self._status.start()
+            await self._sds.start()
+        except (OSError, RuntimeError):
+            await self._give_up_place()
+            raise
+
+    async def _give_up_place(self) -> None:
+        await self._sds.stop()
+        await self._status.stop()
+
+    async def _start_envoy(self) -> None:
+        self._refuse_if_admin_taken()
+        self.envoy.start(make_bootstrap(self._settings, self.config, self._socket))
+        self._set(State.STARTING, "Envoy has just been started")
+
+    def _refuse_if_admin_taken(self) -> None:
+        """The admin address is the lock of a workload: Envoys would share every other port without a word."""
+        refuse_if_held(self.config.address, ADMIN_PORT, f"Envoy admin of {self.config.name}")
+
+    async def _follow(self) -> None:
+        """Watch a running Envoy until it ends."""
+        while True:
+            await self._look()
+            if await self.envoy.ended(READY_POLL_SECONDS if self._state is State.READY else STARTING_POLL_SECONDS):
+                return
 
     async def _look(self) -> None:
         try:
-            if self._state is State.READY:
-                if not await self.admin.live():
-                    self._set(State.STARTING, "Envoy is not live any more")
-                return
-            await self._look_at_start()
-        except (AdminUnavailable, ValueError):
-            if self._state is State.READY:
-                self._set(State.STARTING, "Envoy's admin port does not answer")
-
-    async def _look_at_start(self) -> None:
-        answering = await self.admin.node_id()
-        if answering != node_id(self.config):
-            self._set(
-                State.STARTING, f"{self.config.address} answers for {answering or 'nobody'}, not for this workload"
-            )
-            return
-        summary = await self.admin.summary()
-        if summary["update_rejected"]:
-            self._set(State.STARTING, "Envoy rejected the configuration that Pilot sent; its log says why")
-        elif not summary["connected"] and not summary["configured"]:
-            self._set(State.STARTING, f"Pilot at {self._settings.pilot.address} does not answer yet")
-        elif summary["configured"] and await self.admin.live():
+            reason = await self._why_not_ready()
+        except AdminUnavailable as error:
+            # At the start it is only not yet there.
+            reason = str(error) if self._state is State.READY else self._reason
+        if not self.envoy.running:
+            return  # whoever answered was not ours
+        if reason:
+            self._set(State.STARTING, reason)
+        else:
             self._backoff.reset()
             self._set(State.READY)
 
-    async def view(self) -> dict[str, Any]:
-        """The workload for the control API."""
-        return {
-            "name": self.config.name,
-            "namespace": self.config.namespace,
-            "address": self.config.address,
-            "state": str(self.state),
-            "reason": self.reason,
-            "certificate": self._certificate(),
-            "envoy": await self._envoy_view(),
-        }
+    async def _why_not_ready(self) -> str:
+        if self._state is not State.READY:
+            ours = Owner(node_id(self.config, self._settings.domain), str(self.envoy.bootstrap))
+            owner = await self.admin.owner()
+            if owner != ours:
+                return f"{self.config.address}:{ADMIN_PORT} is answered by the Envoy of {owner.node_id or 'nobody'}"
+        return why_not_ready(await self.admin.reading(), await self.admin.state(), self._settings.pilot.address)
 
-    def _certificate(self) -> dict[str, Any] | None:
-        current = self.identity.current
-        if current is None:
-            return None
-        return {
-            "spiffe": current.spiffe,
-            "not_before": current.not_before.isoformat(),
-            "not_after": current.not_after.isoformat(),
-            "serial": f"{current.serial:x}",
-            "last_error": self.identity.last_error,
-        }
-
-    async def _envoy_view(self) -> dict[str, Any]:
-        view: dict[str, Any] = {"pid": self.envoy.pid, "connected": False, "update_rejected": 0, "listeners": 0}
-        if self.envoy.running:
-            with contextlib.suppress(AdminUnavailable, ValueError):
-                view |= await self.admin.summary()
-        return view
-
-    @property
-    def folder(self) -> Path:
-        return self._folder
+    def _set(self, state: State, reason: str = "") -> None:
+        if (state, reason) != (self._state, self._reason):
+            log = _log.warning if state is State.FAILED else _log.info
+            log("workload", name=self.config.name, state=str(state), reason=reason)
+        self._state, self._reason = state, reason

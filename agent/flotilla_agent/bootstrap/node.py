@@ -6,17 +6,18 @@ from typing import Any
 
 from flotilla_agent.config import WorkloadConfig
 
+# What of Istio's xDS this agent's Envoy understands, and the cluster name that Istio has for a mesh's first one.
 ISTIO_VERSION = "1.32.0"
 CLUSTER_ID = "Kubernetes"
 
 
-def node_id(workload: WorkloadConfig) -> str:
+def node_id(workload: WorkloadConfig, domain: str) -> str:
     """`type~address~name.namespace~domain`. A sidecar's address is its application's: Sidecar's
     `defaultEndpoint: 0.0.0.0:<port>` means the first of the proxy's own addresses.
     """
     first = addresses(workload)[0]
-    domain = f"{workload.namespace}.svc.cluster.local"
-    return f"{workload.kind}~{first}~{workload.name}.{workload.namespace}~{domain}"
+    name = f"{workload.name}.{workload.namespace}"
+    return f"{workload.kind}~{first}~{name}~{workload.namespace}.svc.{domain}"
 
 
 def addresses(workload: WorkloadConfig) -> list[str]:
@@ -24,10 +25,11 @@ def addresses(workload: WorkloadConfig) -> list[str]:
     return [each for each in (workload.application_address, workload.address) if each]
 
 
-def make_node(workload: WorkloadConfig) -> dict[str, Any]:
+def make_node(workload: WorkloadConfig, domain: str) -> dict[str, Any]:
+    """Plain data. The cluster is not Pilot's affair, but Envoy's SDS client does not start without one."""
     service = workload.labels.get("app") or workload.labels.get("istio") or workload.name
     return {
-        "id": node_id(workload),
+        "id": node_id(workload, domain),
         "cluster": f"{service}.{workload.namespace}",
         "metadata": {
             "INTERCEPTION_MODE": "NONE",

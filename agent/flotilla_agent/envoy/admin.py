@@ -2,80 +2,99 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from flotilla_agent.bootstrap.bootstrap import ADMIN_PORT
+from flotilla_agent.bootstrap.bootstrap import ADMIN_PORT, PROMETHEUS_PORT
 from flotilla_agent.errors import AdminUnavailable
 
 SECONDS = 2.0
-REJECTED = (
-    "listener_manager.lds.update_rejected",
-    "cluster_manager.cds.update_rejected",
-)
+LIVE = "LIVE"
+WATCHED = r"^control_plane\.connected_state$|update_rejected$|total_listeners_active$|manager\.[lc]ds\.update_success$"
+FIRST_UPDATES = ("listener_manager.lds.update_success", "cluster_manager.cds.update_success")
+CONNECTIONS = r"^listener\..*\.downstream_cx_active$"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Which Envoy answers: its node id, and the file with which it was started."""
+
+    node_id: str
+    bootstrap: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What Envoy's statistics say about its configuration."""
+
+    connected: bool = False  # to Pilot, now
+    configured: bool = False  # listeners and clusters were taken at least once
+    update_rejected: int = 0  # of all types, secrets included
+    listeners: int = 0
+
+
+def open_client() -> httpx.AsyncClient:
+    """A client for all admin ports of the agent: no proxy of the environment may come between. The caller closes it."""
+    return httpx.AsyncClient(trust_env=False, timeout=SECONDS)
 
 
 class Admin:
-    """One Envoy's admin port. `close` it at the end."""
+    """One Envoy's admin port. Every method raises AdminUnavailable where it does not answer as Envoy does."""
 
-    def __init__(self, address: str, client: httpx.AsyncClient | None = None) -> None:
-        self._base = f"http://{address}:{ADMIN_PORT}"
-        self._client = client or httpx.AsyncClient(trust_env=False, timeout=SECONDS)
+    def __init__(self, address: str, client: httpx.AsyncClient) -> None:
+        host = f"[{address}]" if ":" in address else address
+        self._base = f"http://{host}:{ADMIN_PORT}"
+        self._own_listeners = ("listener.admin.", f"listener.{address}_{PROMETHEUS_PORT}.")
+        self._client = client
 
-    async def close(self) -> None:
-        await self._client.aclose()
+    async def state(self) -> str:
+        """LIVE, PRE_INITIALIZING, INITIALIZING or DRAINING."""
+        return (await self._ask("GET", "/ready")).text.strip()
 
-    async def get(self, path: str) -> httpx.Response:
-        """Raises AdminUnavailable."""
-        try:
-            return await self._client.get(self._base + path)
-        except httpx.HTTPError as error:
-            raise AdminUnavailable(f"Envoy's admin port {self._base} does not answer: {error}") from error
+    async def owner(self) -> Owner:
+        info = _json(await self._ask("GET", "/server_info"))
+        node, options = info.get("node") or {}, info.get("command_line_options") or {}
+        return Owner(str(node.get("id", "")), str(options.get("config_path", "")))
 
-    async def post(self, path: str) -> None:
-        """Raises AdminUnavailable."""
-        try:
-            await self._client.post(self._base + path)
-        except httpx.HTTPError as error:
-            raise AdminUnavailable(f"Envoy's admin port {self._base} does not answer: {error}") from error
-
-    async def live(self) -> bool:
-        """Whether it serves with a configuration. Raises AdminUnavailable."""
-        return (await self.get("/ready")).text.strip() == "LIVE"
-
-    async def node_id(self) -> str:
-        """Who answers: another Envoy on the same address is not ours. Raises AdminUnavailable."""
-        info = (await self.get("/server_info")).json()
-        return str(info.get("node", {}).get("id", ""))
-
-    async def stats(self, pattern: str) -> dict[str, int]:
-        """Counters and gauges whose names match a regular expression. Raises AdminUnavailable."""
-        answer = await self.get(f"/stats?format=json&filter={pattern}")
-        found: dict[str, int] = {}
-        for stat in answer.json().get("stats", []):
-            if isinstance(stat.get("value"), int):
-                found[stat["name"]] = stat["value"]
-        return found
-
-    async def summary(self) -> dict[str, Any]:
-        """What a status page needs. Raises AdminUnavailable."""
-        stats = await self.stats(
-            r"(^control_plane\.connected_state|\.update_rejected|total_listeners_active|[lc]ds\.update_success)$"
+    async def reading(self) -> Reading:
+        stats = await self._stats(WATCHED)
+        return Reading(
+            connected=stats.get("control_plane.connected_state") == 1,
+            configured=all(stats.get(name, 0) > 0 for name in FIRST_UPDATES),
+            update_rejected=sum(value for name, value in stats.items() if name.endswith(".update_rejected")),
+            listeners=stats.get("listener_manager.total_listeners_active", 0),
         )
-        return {
-            "connected": stats.get("control_plane.connected_state", 0) == 1,
-            "update_rejected": sum(value for name, value in stats.items() if name.endswith(".update_rejected")),
-            "listeners": stats.get("listener_manager.total_listeners_active", 0),
-            "configured": all(
-                stats.get(name, 0) > 0
-                for name in ("listener_manager.lds.update_success", "cluster_manager.cds.update_success")
-            ),
-        }
+
+    async def drain(self, *, inbound_only: bool) -> None:
+        """Connections are asked to end, and the listeners close after Envoy's drain time."""
+        await self._ask("POST", "/drain_listeners?graceful" + ("&inboundonly" if inbound_only else ""))
 
     async def active_connections(self) -> int:
-        """Connections to the workload's own listeners: not to admin, not to the Prometheus listener."""
-        stats = await self.stats(r"^listener\..*\.downstream_cx_active$")
-        return sum(
-            value for name, value in stats.items() if not name.startswith("listener.admin") and "_15090." not in name
-        )
+        """To the workload's listeners; those to admin and the Prometheus listener do not count."""
+        stats = await self._stats(CONNECTIONS)
+        return sum(value for name, value in stats.items() if not name.startswith(self._own_listeners))
+
+    async def prometheus(self) -> str:
+        """All statistics in Prometheus' text format."""
+        return (await self._ask("GET", "/stats/prometheus")).text
+
+    async def _stats(self, pattern: str) -> dict[str, int]:
+        answer = _json(await self._ask("GET", "/stats", format="json", filter=pattern))
+        return {stat["name"]: stat["value"] for stat in answer.get("stats", ()) if isinstance(stat.get("value"), int)}
+
+    async def _ask(self, method: str, path: str, **query: str) -> httpx.Response:
+        try:
+            # An empty query would cut off the one in the path.
+            return await self._client.request(method, self._base + path, params=query or None)
+        except httpx.HTTPError as error:
+            raise AdminUnavailable(f"Envoy's admin port {self._base} does not answer: {error}") from error
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    try:
+        content = response.json()
+    except ValueError as error:
+        raise AdminUnavailable(f"{response.url} answered what no Envoy answers") from error
+    return content if isinstance(content, dict) else {}

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from flotilla_shared.runtime.child import Child, Command, State
+import orjson
+from flotilla_shared.runtime.child import Child, Command, State, ending
 
+from flotilla_agent.config import AgentSettings
 from flotilla_agent.envoy.admin import Admin
+from flotilla_agent.envoy.log import last_complaint, log_size
 from flotilla_agent.errors import AdminUnavailable
 
 DRAIN_POLL_SECONDS = 0.05
 TERMINATE_SECONDS = 5.0
+LOG_NAME = "envoy.log"
+BOOTSTRAP_NAME = "bootstrap.json"
+PASSED_ON = ("PATH", "HOME", "LANG", "TZ")
 
 
 class EnvoyProcess:
-    """Restarting is the owner's affair; `on_death` is called when it ends without having been asked to."""
+    """One Envoy at a time, tied to this process's life. To start it again after its death is the owner's affair."""
 
-    def __init__(
-        self, name: str, program: Path, folder: Path, admin: Admin, on_death: Callable[[], None], concurrency: int = 1
-    ) -> None:
-        self._program = program
-        self._folder = folder
+    def __init__(self, name: str, settings: AgentSettings, folder: Path, admin: Admin) -> None:
+        self.bootstrap = folder / BOOTSTRAP_NAME
+        self._settings = settings
+        self._log = folder / LOG_NAME
+        self._log_began = 0
         self._admin = admin
-        self._on_death = on_death
-        self._concurrency = concurrency
-        self._child = Child(f"envoy of {name}", on_end=self._ended)
+        self._child = Child(f"envoy of {name}")
 
     @property
     def pid(self) -> int | None:
@@ -38,49 +46,50 @@ class EnvoyProcess:
     def running(self) -> bool:
         return self._child.state is State.RUNNING
 
-    @property
+    def start(self, bootstrap: Mapping[str, Any]) -> None:
+        """With this bootstrap, on the main thread. Raises OSError when it cannot be written or the program not run."""
+        content = orjson.dumps(bootstrap, option=orjson.OPT_INDENT_2)
+        with open(self.bootstrap, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(content)
+        self._log_began = log_size(self._log)
+        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        self._child.start(Command(self._arguments(), environment, self._log))
+
+    def _arguments(self) -> tuple[str, ...]:
+        options = {
+            "-c": self.bootstrap,
+            "--concurrency": self._settings.concurrency,
+            "--drain-time-s": max(1, math.ceil(self._settings.drain_seconds)),
+            "--log-level": self._settings.envoy_log_level,
+            "--file-flush-interval-msec": 200,
+        }
+        # Hot restart would bring shared memory and a machine-wide socket; configuration is dynamic anyway.
+        named = (str(word) for pair in options.items() for word in pair)
+        return (str(self._settings.envoy), *named, "--disable-hot-restart")
+
+    async def ended(self, timeout: float) -> bool:
+        """Wait for its end, at most so many seconds; whether it has ended."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._child.ended(), timeout)
+        return not self.running
+
     def reason(self) -> str:
-        """Why it died, with its last log line; empty while it has not."""
-        return self._child.reason()
+        """How it ended, and what it said about that; who is ended from outside says nothing."""
+        outside = self._child.exit_code in (-signal.SIGKILL, -signal.SIGTERM)
+        said = "" if outside else last_complaint(self._log, self._log_began)
+        return f"Envoy {ending(self._child.exit_code)}" + (f": {said}" if said else "")
 
-    @property
-    def log(self) -> Path:
-        return self._folder / "envoy.log"
-
-    def start(self, drain_seconds: float) -> None:
-        """Main thread only. Raises OSError when the program cannot be run."""
-        arguments = (
-            str(self._program),
-            "-c",
-            str(self._folder / "bootstrap.json"),
-            "--concurrency",
-            str(self._concurrency),
-            # Hot restart would bring shared memory and a machine-wide socket; configuration is dynamic anyway.
-            "--disable-hot-restart",
-            "--drain-time-s",
-            str(max(1, round(drain_seconds))),
-            "--log-level",
-            "warning",
-            "--file-flush-interval-msec",
-            "200",
-        )
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
-        self._child.start(Command(arguments, environment, self.log))
-
-    def _ended(self, child: Child) -> None:
-        if child.state is State.DIED:
-            self._on_death()
-
-    async def drain(self, seconds: float) -> None:
-        """Ask callers to leave, and wait until they have or the time is over; a dead Envoy has nobody."""
-        end = time.monotonic() + seconds
-        try:
-            await self._admin.post("/drain_listeners?graceful&inboundonly")
-            while time.monotonic() < end and self.running and await self._admin.active_connections():  # noqa: ASYNC110
-                await asyncio.sleep(DRAIN_POLL_SECONDS)
-        except AdminUnavailable:
+    async def drain(self, *, inbound_only: bool) -> None:
+        """Ask callers to leave, and wait until they have or `drain_seconds` are over; a dead Envoy has none."""
+        end = time.monotonic() + self._settings.drain_seconds
+        if not self.running or not self._settings.drain_seconds:
             return
+        with suppress(AdminUnavailable):
+            await self._admin.drain(inbound_only=inbound_only)
+            while await self._admin.active_connections() and time.monotonic() < end:
+                if await self.ended(DRAIN_POLL_SECONDS):
+                    return
 
-    async def stop(self, *, kill: bool = False) -> None:
+    async def stop(self) -> None:
         """SIGTERM, then SIGKILL when it does not end."""
-        await self._child.stop(kill=kill, patience_seconds=TERMINATE_SECONDS)
+        await self._child.stop(patience_seconds=TERMINATE_SECONDS)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
-from envoy.service.discovery.v3 import discovery_pb2
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from flotilla_shared.runtime.identity import Certificate
+from google.protobuf.any_pb2 import Any as PackedSecret
 
 DEFAULT = "default"
 ROOT = "ROOTCA"
@@ -14,20 +16,30 @@ NAMES = (DEFAULT, ROOT)
 TYPE_URL = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 
 
-def make_response(certificate: Certificate, names: Collection[str], nonce: str) -> bytes:
-    """A DiscoveryResponse with those of the two secrets that are asked for; its version is the certificate's serial."""
-    response = discovery_pb2.DiscoveryResponse(type_url=TYPE_URL, version_info=f"{certificate.serial:x}", nonce=nonce)
-    for name in NAMES:
-        if name in names:
-            response.resources.add().Pack(_secret(certificate, name))
-    return bytes(response.SerializeToString())
+@dataclass(frozen=True, slots=True)
+class VersionedSecret:
+    """A secret as it goes onto the wire. The version tells what it holds and is the same after a restart."""
+
+    name: str
+    version: str
+    body: PackedSecret
+
+    def __repr__(self) -> str:
+        return f"VersionedSecret({self.name}, {self.version})"
 
 
-def _secret(certificate: Certificate, name: str) -> secret_pb2.Secret:
-    secret = secret_pb2.Secret(name=name)
-    if name == ROOT:
-        secret.validation_context.trusted_ca.inline_bytes = certificate.root_pem
-    else:
-        secret.tls_certificate.certificate_chain.inline_bytes = certificate.chain_pem + certificate.root_pem
-        secret.tls_certificate.private_key.inline_bytes = certificate.key_pem
-    return secret
+def make_secrets(certificate: Certificate) -> Mapping[str, VersionedSecret]:
+    """`default` (key, leaf, intermediates, root) and `ROOTCA` (what callers and callees are verified with)."""
+    chain = certificate.chain_pem + certificate.root_pem
+    own = Secret(name=DEFAULT)
+    own.tls_certificate.certificate_chain.inline_bytes = chain
+    own.tls_certificate.private_key.inline_bytes = certificate.key_pem
+    root = Secret(name=ROOT)
+    root.validation_context.trusted_ca.inline_bytes = certificate.root_pem
+    return {DEFAULT: _versioned(own, chain), ROOT: _versioned(root, certificate.root_pem)}
+
+
+def _versioned(secret: Secret, tells: bytes) -> VersionedSecret:
+    """`tells` is what is public of the secret; each key has a chain of its own."""
+    body = PackedSecret(type_url=TYPE_URL, value=secret.SerializeToString())
+    return VersionedSecret(secret.name, hashlib.sha256(tells).hexdigest()[:12], body)

@@ -1,19 +1,21 @@
-"""The status port of one workload, 15020: /healthz/ready /healthz /metrics."""
+"""The status port of one workload, 15020: /healthz/ready /healthz /metrics /stats/prometheus."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, Response
+from flotilla_shared.runtime.metrics import CONTENT_TYPE
 
 from flotilla_agent.errors import AdminUnavailable
+from flotilla_agent.status.state import State
 
 if TYPE_CHECKING:
     from flotilla_agent.workload import Workload
 
 STATUS_PORT = 15020
-TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def workload_app(workload: Workload) -> FastAPI:
@@ -25,33 +27,40 @@ def workload_app(workload: Workload) -> FastAPI:
 
     @app.get("/healthz/ready")
     async def _ready() -> Response:
-        ready = workload.state == "ready"
-        reason = f": {workload.reason}" if workload.reason else ""
-        return PlainTextResponse(f"{workload.state}{reason}\n", status_code=200 if ready else 503)
+        text = f"{workload.state}: {workload.reason}" if workload.reason else str(workload.state)
+        return PlainTextResponse(f"{text}\n", status_code=200 if workload.state is State.READY else 503)
 
     @app.get("/metrics")
     @app.get("/stats/prometheus")
     async def _metrics() -> Response:
-        text = own_metrics(workload)
-        try:
-            text += (await workload.admin.get("/stats/prometheus")).text
-        except AdminUnavailable:
-            text += "# Envoy does not answer\n"
-        return Response(text, media_type=TEXT_FORMAT)
+        return Response(await metrics(workload), media_type=CONTENT_TYPE)
 
     return app
 
 
+async def metrics(workload: Workload) -> str:
+    """The agent's own and Envoy's, in Prometheus' text format; Envoy's are missing while it does not answer."""
+    own = own_metrics(workload)
+    if not workload.envoy.running:
+        return own
+    try:
+        return own + await workload.admin.prometheus()
+    except AdminUnavailable:
+        return own
+
+
 def own_metrics(workload: Workload) -> str:
-    """What the agent itself knows of the workload, in Prometheus' text format."""
     current = workload.identity.current
-    expiry = current.not_after.timestamp() if current is not None else -1.0
-    ready = int(workload.state == "ready")
-    return (
-        "# HELP istio_agent_cert_expiry_timestamp When the workload's certificate ends, in seconds since 1970\n"
-        "# TYPE istio_agent_cert_expiry_timestamp gauge\n"
-        f"istio_agent_cert_expiry_timestamp {expiry}\n"
-        "# HELP istio_agent_ready Whether the workload's Envoy is ready\n"
-        "# TYPE istio_agent_ready gauge\n"
-        f"istio_agent_ready {ready}\n"
-    )
+    lines = [
+        "# HELP istio_agent_ready whether the workload's Envoy is ready",
+        "# TYPE istio_agent_ready gauge",
+        f"istio_agent_ready {int(workload.state is State.READY)}",
+    ]
+    if current is not None:
+        left = current.not_after.timestamp() - time.time()
+        lines += [
+            "# HELP istio_agent_cert_expiry_seconds time until the workload's certificate ends, in seconds",
+            "# TYPE istio_agent_cert_expiry_seconds gauge",
+            f'istio_agent_cert_expiry_seconds{{resource_name="default"}} {left:.0f}',
+        ]
+    return "\n".join(lines) + "\n"

@@ -1,17 +1,19 @@
 """A child process that is tied to this one's life, watched, and stopped.
 
 Children live in sessions of their own, so the terminal's Ctrl-C reaches the parent alone, which stops them in order.
-They die with the parent even when it is killed (PR_SET_PDEATHSIG). That signal fires when the *thread* that forked
-ends: `Child.start` belongs on the main thread.
+They are killed when the parent ends, even when it is killed itself (`tied`). The tie is to the *thread* that started
+them: `Child.start` belongs on the main thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
+import errno
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,11 +21,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+from flotilla_shared.runtime import tied
+
 PATIENCE_SECONDS = 10.0
 TAIL_BYTES = 8192
 LINE_LENGTH = 300
-_LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec nothing may be imported
 
 
 class State(StrEnum):
@@ -103,7 +105,7 @@ class Child:
         if self.state is not State.DIED or self._command is None:
             return ""
         line = last_line(self._command.log)
-        return f"{_ending(self.exit_code)}: {line}" if line else _ending(self.exit_code)
+        return f"{ending(self.exit_code)}: {line}" if line else ending(self.exit_code)
 
     def _reap(self, descriptor: int) -> None:
         asyncio.get_running_loop().remove_reader(descriptor)
@@ -122,29 +124,26 @@ class Child:
 
 
 def _spawn(command: Command) -> subprocess.Popen[bytes]:
-    parent = os.getpid()
-
-    def tie() -> None:
-        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the line above
-            os._exit(1)
-
+    program = command.arguments[0]
+    if shutil.which(program, path=command.environment.get("PATH")) is None:
+        raise FileNotFoundError(errno.ENOENT, "there is no such program", program)
+    launch = (sys.executable, "-I", "-S", str(tied.__file__), str(os.getpid()))
     log = os.open(command.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        return subprocess.Popen(
-            command.arguments,
+        return subprocess.Popen(  # noqa: S603  # our own caller says what to run
+            [*launch, *command.arguments],
             env=dict(command.environment),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=tie,  # noqa: PLW1509  # calls nothing that another thread may hold
         )
     finally:
         os.close(log)
 
 
-def _ending(exit_code: int | None) -> str:
+def ending(exit_code: int | None) -> str:
+    """How a process ended, for people."""
     if exit_code is None:
         return "ended"
     if exit_code < 0:
