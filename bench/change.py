@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from bench.table import percentile, table
 from flotilla_cli.demo import routes
 from flotilla_cli.mesh import Mesh
 from flotilla_cli.trace import Trace
-
-from bench.table import percentile, table
 
 REVIEWS = ("VirtualService", "default", "reviews")
 SEEN = "file written -> galley.read"

@@ -8,13 +8,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from flotilla_cli.mesh import Mesh
-
 from bench.cost import cpu_seconds
 from bench.load import LoadResult, run_load
 from bench.memory import pids
 from bench.meshes import APPLICATIONS, PORT, applications_alone
 from bench.table import table
+from flotilla_cli.mesh import Mesh
 
 CONNECTIONS = 8
 CASES = (

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from flotilla_cli.mesh import Mesh
-
 from bench.cost import memory
 from bench.table import table
+from flotilla_cli.mesh import Mesh
 
 
 def pids(mesh: Mesh) -> Iterator[tuple[str, int]]:

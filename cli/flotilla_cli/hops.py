@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from flotilla_shared.model.kinds import KINDS
 
 from flotilla_cli.errors import Refused
+from flotilla_shared.model.kinds import KINDS
 
 if TYPE_CHECKING:
     from flotilla_cli.mesh import Mesh

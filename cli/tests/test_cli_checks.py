@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from flotilla_cli.checks.addresses import check_addresses, find_holders
 from flotilla_cli.checks.envoy import find_envoy
 from flotilla_cli.errors import CheckError

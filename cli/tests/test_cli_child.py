@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from flotilla_cli.supervision.child import Child, Command, State
 from flotilla_cli.supervision.fleet import Fleet
 from flotilla_cli.supervision.logtail import last_line

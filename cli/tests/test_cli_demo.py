@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
+
 from flotilla_cli.demo import routes
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.stage import Stage

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from flotilla_cli.__main__ import main
 from flotilla_cli.options import UpOptions
 from flotilla_cli.parser import build_parser

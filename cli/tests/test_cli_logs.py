@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from flotilla_cli.__main__ import main
 from flotilla_cli.commands.logs import chosen_logs, last_lines
 from flotilla_cli.errors import NoMesh, Refused

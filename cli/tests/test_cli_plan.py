@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from flotilla_cli.errors import PlanError
 from flotilla_cli.example import copy_mesh, example_directory
 from flotilla_cli.plan.plan import read_plan

@@ -40,7 +40,9 @@ CASES = [
         {"details-v1.default": "127.0.2.2_9080 rejected"},
         id="rejected",
     ),
-    pytest.param(proxy(), {"details-v1.default": "0 listeners, 0 clusters, 0 endpoints, 0 routes"}, id="just connected"),
+    pytest.param(
+        proxy(), {"details-v1.default": "0 listeners, 0 clusters, 0 endpoints, 0 routes"}, id="just connected"
+    ),
 ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from flotilla_cli.credentials.files import write_private
 from flotilla_cli.options import UpOptions
 from flotilla_cli.plan.plan import read_plan

@@ -7,9 +7,10 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from rich.console import Console
+
 from flotilla_cli.status.table import problems, remaining, show
 from flotilla_cli.status.view import MeshStatus
-from rich.console import Console
 
 NOW = 1_800_000_000.0
 VIRTUAL_SERVICE = {

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+
 from flotilla_cli.errors import PlanError, Refused, StartError
 from flotilla_cli.options import UpOptions
 from flotilla_cli.plan.plan import read_plan

@@ -7,6 +7,7 @@ import stat
 
 import jwt
 import pytest
+
 from flotilla_cli.credentials.tokens import AUDIENCE, ISSUER, LIFE_SECONDS, RENEW_SECONDS, TokenIssuer
 
 NOW = 2_000_000_000

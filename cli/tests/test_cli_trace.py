@@ -7,6 +7,7 @@ import json
 from contextlib import redirect_stdout
 
 import pytest
+
 from flotilla_cli.commands.trace_change import show, verdict
 from flotilla_cli.errors import Refused
 from flotilla_cli.hops import collection

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from flotilla_cli.__main__ import main
 from flotilla_cli.errors import NoMesh, StartError
 from flotilla_cli.mesh import Mesh, MeshTimeout

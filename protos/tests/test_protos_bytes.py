@@ -65,9 +65,7 @@ CASES = [
         id="mcp-request",
     ),
     pytest.param(
-        mcp_pb2.Resources(
-            system_version_info="v1", collection="c", removed_resources=["ns/a", "ns/b"], nonce="1"
-        ),
+        mcp_pb2.Resources(system_version_info="v1", collection="c", removed_resources=["ns/a", "ns/b"], nonce="1"),
         text(1, "v1") + text(2, "c") + text(4, "ns/a") + text(4, "ns/b") + text(5, "1"),
         id="mcp-resources",
     ),
@@ -113,9 +111,7 @@ CASES = [
         id="sidecar-ingress",
     ),
     pytest.param(
-        peer_authentication_pb2.PeerAuthentication(
-            mtls=peer_authentication_pb2.PeerAuthentication.MutualTLS(mode=3)
-        ),
+        peer_authentication_pb2.PeerAuthentication(mtls=peer_authentication_pb2.PeerAuthentication.MutualTLS(mode=3)),
         text(2, number(1, 3)),
         id="peer-authentication",
     ),

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from flotilla_shared.testing.certificates import CertificateAuthorityForTests
 
 ROOT = Path(__file__).parents[2]

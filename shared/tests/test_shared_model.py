@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from flotilla_protos.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
 from flotilla_shared.model import hosts, kinds
 from flotilla_shared.model.kinds import KINDS, by_collection, kind_of
@@ -10,8 +13,6 @@ from flotilla_shared.model.labels import selects
 from flotilla_shared.model.objects import ConfigObject, Delta, ObjectKey, Problem, content_version
 from flotilla_shared.model.protocols import Protocol, parse_protocol, protocol_of_port_name, protocol_of_service_port
 from flotilla_shared.model.spiffe import SpiffeId, parse_spiffe, spiffe_id
-from hypothesis import given
-from hypothesis import strategies as st
 
 # kinds
 

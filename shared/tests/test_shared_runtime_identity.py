@@ -10,6 +10,7 @@ import grpc
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+
 from flotilla_protos.istio.security.v1alpha1.ca_pb2 import IstioCertificateRequest, IstioCertificateResponse
 from flotilla_shared.runtime.backoff import Backoff
 from flotilla_shared.runtime.citadel_client import METHOD, CitadelClient

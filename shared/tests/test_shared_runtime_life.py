@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import Field, SecretStr
+
 from flotilla_shared.model.objects import ObjectKey
 from flotilla_shared.runtime.backoff import Backoff
 from flotilla_shared.runtime.lifecycle import Lifecycle, Tasks
@@ -18,7 +20,6 @@ from flotilla_shared.runtime.metrics import ServiceMetrics
 from flotilla_shared.runtime.readiness import Readiness
 from flotilla_shared.runtime.settings import ServiceSettings, SettingsError, describe, document, load_settings
 from flotilla_shared.runtime.trace import HopRecorder
-from pydantic import Field, SecretStr
 
 
 class Part:

@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
+
 from flotilla_shared.runtime.batches import Call
 from flotilla_shared.runtime.http import BindError
 from flotilla_shared.runtime.peers import Peer, caller_identity, peer_of

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from flotilla_shared.testing.ports import free_port
 
 ROOT = Path(__file__).parents[2]

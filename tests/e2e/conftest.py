@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from flotilla_cli.checks.envoy import find_envoy
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.traffic import Traffic

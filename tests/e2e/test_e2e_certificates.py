@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+
 from flotilla_cli.credentials.tokens import TokenIssuer
 from flotilla_cli.demo.traffic import Traffic
 from flotilla_cli.mesh import Mesh

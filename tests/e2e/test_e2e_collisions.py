@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.errors import FlotillaError
 from flotilla_cli.example import copy_mesh, example_directory

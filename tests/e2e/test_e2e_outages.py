@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from flotilla_cli.demo import routes
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.traffic import Traffic

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from flotilla_cli.demo import routes
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.traffic import Traffic

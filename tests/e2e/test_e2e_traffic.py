@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.steps import last_request, speak_plaintext
 from flotilla_cli.mesh import Mesh

@@ -59,9 +59,8 @@ async def run(
     Returns 0 after an orderly end. Raises what `check` raises, and StartError after everything has been
     stopped.
     """
-    from flotilla_shared.runtime.http import HttpServer
-
     from flotilla_cli.supervision.control import control_app
+    from flotilla_shared.runtime.http import HttpServer
 
     plan, envoy, folder = check(directory, options, os.environ)
     settings = SettingsFiles(plan, folder, options, envoy)

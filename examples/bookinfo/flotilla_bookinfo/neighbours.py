@@ -59,9 +59,7 @@ class Neighbours:
         port = self._environment.get(f"{name.upper()}_SERVICE_PORT", "9080")
         return f"http://{host}:{port}"
 
-    async def get(
-        self, name: str, path: str, headers: Mapping[str, str], *, seconds: float, failure: str
-    ) -> Answer:
+    async def get(self, name: str, path: str, headers: Mapping[str, str], *, seconds: float, failure: str) -> Answer:
         """GET of `path` at the application `name`; never raises for what the other side does."""
         import httpx  # 10 MB, which applications that call nobody do not pay
 

@@ -55,9 +55,7 @@ class ProductPage:
     async def login(self, request: Request) -> Response:
         form = parse_qs((await request.body()).decode(errors="replace"))
         response = RedirectResponse("/productpage", status_code=302)
-        response.set_cookie(
-            COOKIE, self._sessions.write(form.get("username", [""])[0]), httponly=True, samesite="lax"
-        )
+        response.set_cookie(COOKIE, self._sessions.write(form.get("username", [""])[0]), httponly=True, samesite="lax")
         return response
 
     async def logout(self, _: Request) -> Response:

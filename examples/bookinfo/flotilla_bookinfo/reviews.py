@@ -23,8 +23,7 @@ TEXTS = (
     ),
     (
         "Reviewer2",
-        "Absolutely fun and entertaining. The play lacks thematic depth when compared to other plays by "
-        "Shakespeare.",
+        "Absolutely fun and entertaining. The play lacks thematic depth when compared to other plays by Shakespeare.",
     ),
 )
 
@@ -51,9 +50,7 @@ class Reviews:
                 failure="Ratings service is currently unavailable",
             )
         reviews = [self._review(reviewer, text, ratings) for reviewer, text in TEXTS]
-        return JSONResponse(
-            {"id": str(number), "podname": self._name, "clustername": "null", "reviews": reviews}
-        )
+        return JSONResponse({"id": str(number), "podname": self._name, "clustername": "null", "reviews": reviews})
 
     def _review(self, reviewer: str, text: str, ratings: Answer | None) -> dict[str, Any]:
         review: dict[str, Any] = {"reviewer": reviewer, "text": text}

@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 import httpx
 import pytest
 import uvicorn
-from flotilla_bookinfo.__main__ import build
 from starlette.applications import Starlette
+
+from flotilla_bookinfo.__main__ import build
 
 Serve = Callable[[Starlette], Awaitable[str]]
 

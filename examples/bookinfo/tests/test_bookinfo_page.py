@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from flotilla_bookinfo.neighbours import TRAVELLING, travelling
-from flotilla_bookinfo.session import Sessions
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from flotilla_bookinfo.neighbours import TRAVELLING, travelling
+from flotilla_bookinfo.session import Sessions
 
 
 class Listener:

@@ -12,18 +12,6 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flotilla_shared.model.spiffe import spiffe_id
-from flotilla_shared.runtime.http import HttpServer
-from flotilla_shared.runtime.identity import WorkloadIdentity
-from flotilla_shared.runtime.introspection import introspection_app
-from flotilla_shared.runtime.lifecycle import Lifecycle
-from flotilla_shared.runtime.logs import get_logger
-from flotilla_shared.runtime.metrics import ServiceMetrics
-from flotilla_shared.runtime.monitoring import monitoring_app, version_info
-from flotilla_shared.runtime.readiness import Condition, Readiness
-from flotilla_shared.runtime.serving import GrpcServer
-from flotilla_shared.runtime.settings import describe
-
 from flotilla_citadel.ca.grants import control_plane_grants
 from flotilla_citadel.ca.lifetime import Lifetimes
 from flotilla_citadel.ca.root import Root, make_root
@@ -42,6 +30,17 @@ from flotilla_citadel.servers.metrics import CitadelMetrics
 from flotilla_citadel.servers.own_certificate import OwnSigner
 from flotilla_citadel.store.establish import establish_root
 from flotilla_citadel.store.file import FileStore
+from flotilla_shared.model.spiffe import spiffe_id
+from flotilla_shared.runtime.http import HttpServer
+from flotilla_shared.runtime.identity import WorkloadIdentity
+from flotilla_shared.runtime.introspection import introspection_app
+from flotilla_shared.runtime.lifecycle import Lifecycle
+from flotilla_shared.runtime.logs import get_logger
+from flotilla_shared.runtime.metrics import ServiceMetrics
+from flotilla_shared.runtime.monitoring import monitoring_app, version_info
+from flotilla_shared.runtime.readiness import Condition, Readiness
+from flotilla_shared.runtime.serving import GrpcServer
+from flotilla_shared.runtime.settings import describe
 
 SERVICE = "citadel"
 ACCOUNT = "istio-citadel-service-account"

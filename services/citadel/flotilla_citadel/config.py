@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
-from flotilla_shared.runtime.settings import ServiceSettings
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+
+from flotilla_shared.runtime.settings import ServiceSettings
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -19,6 +19,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
 from flotilla_citadel.ca.root import Root, make_root, read_root
 from flotilla_citadel.ca.sign import Signer
 

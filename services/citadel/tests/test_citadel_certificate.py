@@ -9,6 +9,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
+
 from flotilla_citadel.ca import profile
 from flotilla_citadel.ca.csr import read_csr
 from flotilla_citadel.ca.root import Root, make_root, read_root
@@ -16,8 +19,6 @@ from flotilla_citadel.ca.sign import Signer
 from flotilla_citadel.callers.caller import Caller
 from flotilla_citadel.callers.certificate import CertificateAuthenticator
 from flotilla_citadel.errors import CallerRefused
-from hypothesis import given
-from hypothesis import strategies as st
 
 IDENTITY = "spiffe://cluster.local/ns/default/sa/reviews"
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -6,8 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from flotilla_citadel.config import CitadelSettings
 from pydantic import ValidationError
+
+from flotilla_citadel.config import CitadelSettings
 
 
 @pytest.mark.parametrize(

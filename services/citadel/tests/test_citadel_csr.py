@@ -9,10 +9,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from flotilla_citadel.ca.csr import MAX_CSR_BYTES, read_csr
-from flotilla_citadel.errors import CsrRefused
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from flotilla_citadel.ca.csr import MAX_CSR_BYTES, read_csr
+from flotilla_citadel.errors import CsrRefused
 
 IDENTITY = "spiffe://cluster.local/ns/default/sa/reviews"
 KEYS: dict[str, Callable[[], object]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from flotilla_citadel.ca.grants import check_names, control_plane_grants, service_names
 from flotilla_citadel.errors import CsrRefused
 

@@ -9,10 +9,11 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from flotilla_citadel.callers.jwks import MAX_JWKS_BYTES, JwksFile, read_keys
-from flotilla_citadel.errors import KeysUnavailable
 from hypothesis import given
 from hypothesis import strategies as st
+
+from flotilla_citadel.callers.jwks import MAX_JWKS_BYTES, JwksFile, read_keys
+from flotilla_citadel.errors import KeysUnavailable
 
 
 def jwk(algorithm: str, key: Any, **more: Any) -> dict[str, Any]:

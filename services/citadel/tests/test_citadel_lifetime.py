@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from flotilla_citadel.ca.lifetime import Lifetimes
-from flotilla_citadel.errors import LifetimeRefused
 from hypothesis import given
 from hypothesis import strategies as st
+
+from flotilla_citadel.ca.lifetime import Lifetimes
+from flotilla_citadel.errors import LifetimeRefused
 
 RULE = Lifetimes(default=timedelta(hours=24), maximum=timedelta(days=90))
 MAXIMUM = 90 * 86400

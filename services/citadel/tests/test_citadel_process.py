@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from flotilla_shared.testing.ports import free_port
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 import structlog.testing
+
 from flotilla_citadel import errors
 from flotilla_citadel.servers.certificate_service import _ANSWERS, bearer_token, read_order
 from flotilla_citadel.servers.metrics import CitadelMetrics

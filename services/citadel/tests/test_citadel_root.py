@@ -8,6 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
 from flotilla_citadel.ca import profile
 from flotilla_citadel.ca.root import RootPem, make_root, read_root
 from flotilla_citadel.errors import StartRefused

@@ -15,14 +15,15 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from google.protobuf.message import DecodeError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from flotilla_citadel.app import Citadel
 from flotilla_citadel.config import CitadelSettings
 from flotilla_citadel.servers.certificate_service import METHOD
 from flotilla_protos.istio.security.v1alpha1.ca_pb2 import IstioCertificateRequest, IstioCertificateResponse
 from flotilla_shared.testing.ports import free_port
-from google.protobuf.message import DecodeError
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 IDENTITY = "spiffe://cluster.local/ns/default/sa/reviews"
 OTHER = "spiffe://cluster.local/ns/default/sa/ratings"

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
+
 from flotilla_citadel.ca import profile
 from flotilla_citadel.ca.csr import read_csr
 from flotilla_citadel.ca.root import Root, make_root, read_root

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from flotilla_citadel.ca.root import RootPem, make_root
 from flotilla_citadel.errors import StartRefused
 from flotilla_citadel.publish.root_file import publish_root

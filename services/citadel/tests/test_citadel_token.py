@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given
+from hypothesis import strategies as st
+
 from flotilla_citadel.callers.caller import Caller
 from flotilla_citadel.callers.jwks import JwksFile
 from flotilla_citadel.callers.memo import Memo
 from flotilla_citadel.callers.token import MAX_TOKEN_BYTES, TokenAuthenticator
 from flotilla_citadel.errors import CallerRefused, KeysUnavailable
-from hypothesis import given
-from hypothesis import strategies as st
 
 IDENTITY = "spiffe://cluster.local/ns/default/sa/reviews"
 HOUR = 3600

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
 from flotilla_citadel.ca import profile
 from flotilla_citadel.ca.csr import read_csr
 from flotilla_citadel.ca.grants import check_names

@@ -8,19 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from flotilla_shared.model.spiffe import spiffe_id
-from flotilla_shared.runtime.citadel_client import CitadelClient
-from flotilla_shared.runtime.http import HttpServer
-from flotilla_shared.runtime.identity import WorkloadIdentity
-from flotilla_shared.runtime.introspection import introspection_app
-from flotilla_shared.runtime.lifecycle import Lifecycle, Tasks
-from flotilla_shared.runtime.logs import get_logger
-from flotilla_shared.runtime.metrics import ServiceMetrics
-from flotilla_shared.runtime.monitoring import monitoring_app, version_info
-from flotilla_shared.runtime.readiness import Condition, Readiness
-from flotilla_shared.runtime.serving import GrpcServer
-from flotilla_shared.runtime.settings import describe
-from flotilla_shared.runtime.trace import HopRecorder
 from prometheus_client import Gauge
 
 from flotilla_galley.config import GalleySettings
@@ -35,6 +22,19 @@ from flotilla_galley.sources.watching import changes
 from flotilla_galley.status.board import StatusBoard
 from flotilla_galley.status.service import StatusService, reporting_accounts
 from flotilla_galley.status.view import problems_view, snapshot_view, status_view
+from flotilla_shared.model.spiffe import spiffe_id
+from flotilla_shared.runtime.citadel_client import CitadelClient
+from flotilla_shared.runtime.http import HttpServer
+from flotilla_shared.runtime.identity import WorkloadIdentity
+from flotilla_shared.runtime.introspection import introspection_app
+from flotilla_shared.runtime.lifecycle import Lifecycle, Tasks
+from flotilla_shared.runtime.logs import get_logger
+from flotilla_shared.runtime.metrics import ServiceMetrics
+from flotilla_shared.runtime.monitoring import monitoring_app, version_info
+from flotilla_shared.runtime.readiness import Condition, Readiness
+from flotilla_shared.runtime.serving import GrpcServer
+from flotilla_shared.runtime.settings import describe
+from flotilla_shared.runtime.trace import HopRecorder
 
 SERVICE = "galley"
 ACCOUNT = "istio-galley-service-account"

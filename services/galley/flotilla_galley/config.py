@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flotilla_shared.runtime.settings import ServiceSettings
 from pydantic import Field
+
+from flotilla_shared.runtime.settings import ServiceSettings
 
 
 class GalleySettings(ServiceSettings):

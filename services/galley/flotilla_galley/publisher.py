@@ -8,18 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from flotilla_galley.distribution.distributor import Distributor
+from flotilla_galley.snapshot.last_good import LastGood
+from flotilla_galley.snapshot.ledger import Entry, Ledger, Reading, State
+from flotilla_galley.snapshot.snapshot import make_snapshot
+from flotilla_galley.sources.watching import changes
 from flotilla_shared.model.kinds import MESH_CONFIG
 from flotilla_shared.model.objects import ObjectKey
 from flotilla_shared.runtime.lifecycle import Tasks
 from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.readiness import Condition
 from flotilla_shared.runtime.trace import HopRecorder
-
-from flotilla_galley.distribution.distributor import Distributor
-from flotilla_galley.snapshot.last_good import LastGood
-from flotilla_galley.snapshot.ledger import Entry, Ledger, Reading, State
-from flotilla_galley.snapshot.snapshot import make_snapshot
-from flotilla_galley.sources.watching import changes
 
 _log = get_logger(__name__)
 

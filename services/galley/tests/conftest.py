@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from flotilla_galley.sources.documents import SourceObject, read_objects
 from flotilla_shared.model.objects import Problem
 from flotilla_shared.testing.certificates import CertificateAuthorityForTests

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from flotilla_galley.distribution.distributor import Distributor
 from flotilla_galley.publisher import Publisher
 from flotilla_galley.snapshot.last_good import LastGood

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.sidecar import default_endpoint
 from flotilla_galley.validation.virtual_service import gateway_name
-from google.protobuf.duration_pb2 import Duration
 
 Check = Callable[..., str]
 LONG = "a" * 64

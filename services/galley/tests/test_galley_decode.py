@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
+from hypothesis import given
+from hypothesis import strategies as st
+
 from flotilla_galley.validation.decode import Wrong, parse_duration
 from flotilla_galley.validation.validate import decode
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
@@ -14,9 +18,6 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Virtua
 from flotilla_protos.istio.policy.v1beta1.cfg_pb2 import Handler
 from flotilla_protos.istio.security.v1beta1.peer_authentication_pb2 import PeerAuthentication
 from flotilla_shared.model.kinds import KINDS
-from google.protobuf import json_format
-from hypothesis import given
-from hypothesis import strategies as st
 
 ROUTE = {"destination": {"host": "r", "subset": "v1", "port": {"number": 80}}, "weight": 90}
 GOOD: list[tuple[Any, dict[str, Any]]] = [

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+
 from flotilla_galley.distribution.access import AccessFileError, AccessList, read_access_file
 from flotilla_galley.distribution.distributor import Distributor
 from flotilla_galley.distribution.mcp import METHOD, McpService

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from flotilla_galley.sources.documents import read_objects
 from flotilla_shared.model.kinds import KINDS, MESH_CONFIG
 from flotilla_shared.model.objects import ObjectKey

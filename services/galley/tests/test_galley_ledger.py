@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from flotilla_galley.snapshot.last_good import LastGood
 from flotilla_galley.snapshot.ledger import Ledger, Reading, State
 from flotilla_galley.snapshot.snapshot import Snapshot, make_snapshot
 from flotilla_galley.sources.readings import DirectorySource, MeshSource
-from hypothesis import given
-from hypothesis import strategies as st
 
 GOOD = "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {name}}}\nspec: {{address: {address}}}\n"
 BAD = "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {name}}}\nspec: {{address: 'a b'}}\n"

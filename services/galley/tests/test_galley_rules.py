@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from flotilla_galley.sources.documents import SourceObject, read_objects
 from flotilla_galley.validation.validate import validate_object
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from flotilla_galley.distribution.distributor import make_delta
 from flotilla_galley.snapshot.snapshot import CollectionSnapshot
 from flotilla_galley.sources.documents import read_objects

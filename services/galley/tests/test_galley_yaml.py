@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
 from hypothesis import given
 from hypothesis import strategies as st
+
+from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
 
 
 def values(text: str) -> list[Any]:

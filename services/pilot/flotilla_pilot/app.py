@@ -15,21 +15,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import grpc
-from flotilla_shared.model.spiffe import spiffe_id
-from flotilla_shared.runtime.citadel_client import CitadelClient
-from flotilla_shared.runtime.http import HttpServer
-from flotilla_shared.runtime.identity import IdentitySource, WorkloadIdentity
-from flotilla_shared.runtime.introspection import introspection_app
-from flotilla_shared.runtime.lifecycle import Lifecycle
-from flotilla_shared.runtime.metrics import ServiceMetrics
-from flotilla_shared.runtime.monitoring import monitoring_app, version_info
-from flotilla_shared.runtime.readiness import Readiness
-from flotilla_shared.runtime.serving import GrpcServer
-from flotilla_shared.runtime.settings import describe
-from flotilla_shared.runtime.streams.mcp_client import McpClient
-from flotilla_shared.runtime.streams.status import StatusClient
-from flotilla_shared.runtime.tls import open_channel
-from flotilla_shared.runtime.trace import HopRecorder
 
 from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.config import PilotSettings
@@ -48,6 +33,21 @@ from flotilla_pilot.sources.readiness import certificate_condition, configuratio
 from flotilla_pilot.sources.snapshots import SnapshotBuilder
 from flotilla_pilot.sources.store import ObjectStore
 from flotilla_pilot.status.reporter import StatusReporter
+from flotilla_shared.model.spiffe import spiffe_id
+from flotilla_shared.runtime.citadel_client import CitadelClient
+from flotilla_shared.runtime.http import HttpServer
+from flotilla_shared.runtime.identity import IdentitySource, WorkloadIdentity
+from flotilla_shared.runtime.introspection import introspection_app
+from flotilla_shared.runtime.lifecycle import Lifecycle
+from flotilla_shared.runtime.metrics import ServiceMetrics
+from flotilla_shared.runtime.monitoring import monitoring_app, version_info
+from flotilla_shared.runtime.readiness import Readiness
+from flotilla_shared.runtime.serving import GrpcServer
+from flotilla_shared.runtime.settings import describe
+from flotilla_shared.runtime.streams.mcp_client import McpClient
+from flotilla_shared.runtime.streams.status import StatusClient
+from flotilla_shared.runtime.tls import open_channel
+from flotilla_shared.runtime.trace import HopRecorder
 
 SERVICE = "pilot"
 ACCOUNT = "istio-pilot-service-account"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Self
 
-from flotilla_shared.runtime.settings import ServiceSettings
 from pydantic import Field, model_validator
+
+from flotilla_shared.runtime.settings import ServiceSettings
 
 
 class PilotSettings(ServiceSettings):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from flotilla_pilot.testing.envoy import envoy_binary, refusal
 from flotilla_pilot.testing.meshes import Compiled
 

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 from envoy.config.route.v3.route_components_pb2 import Route
+from google.protobuf import json_format
+
 from flotilla_pilot.compile.header_operations import apply_headers, host_rewrite
 from flotilla_pilot.testing.meshes import Mesh, as_dict, make_proxy
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Headers
-from google.protobuf import json_format
 
 SERVICES = """
 apiVersion: networking.istio.io/v1

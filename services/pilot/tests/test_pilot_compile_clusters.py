@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from flotilla_pilot.compile.traffic_policy import is_table_size, port_policy, speaks_http2
 from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ConnectionPoolSettings

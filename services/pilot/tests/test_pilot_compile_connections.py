@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from flotilla_pilot.compile.connections import is_server_name
 from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
 

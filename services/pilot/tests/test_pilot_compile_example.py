@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, ROUTES
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy

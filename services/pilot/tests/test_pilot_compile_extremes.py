@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
 
 SERVICE = """

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from flotilla_pilot.compile.field_rules import check_of, duration_fault
 from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
 from validate.validate_pb2 import FieldRules
+
+from flotilla_pilot.compile.field_rules import check_of, duration_fault
 
 
 def checked(rules: dict[str, Any], value: Any) -> str:

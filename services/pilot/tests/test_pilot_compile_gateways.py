@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
 
 PROXY = make_proxy("gate", 100, "router", LABELS={"app": "gate"})

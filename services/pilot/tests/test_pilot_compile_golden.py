@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from flotilla_pilot.compile.access_log import access_logs, unmatched_logs
 from flotilla_pilot.compile.retries import retry_policy
 from flotilla_pilot.compile.sources import ads, sds

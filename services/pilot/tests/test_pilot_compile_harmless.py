@@ -6,13 +6,14 @@ Every case is asked of the real Envoy: were it not left out, Envoy would refuse 
 from collections.abc import Callable
 
 import pytest
+from google.protobuf.message import Message
+
 from flotilla_pilot.compile.access_log import TEXT_FORMAT
 from flotilla_pilot.compile.guard import fault
 from flotilla_pilot.compile.header_operations import _literal
 from flotilla_pilot.compile.log_format import format_fault
 from flotilla_pilot.compile.regex import regex_fault
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
-from google.protobuf.message import Message
 
 SERVICE = """
 apiVersion: networking.istio.io/v1
@@ -244,8 +245,9 @@ def messages() -> list[tuple[str, Message, str]]:
     from envoy.config.route.v3.route_components_pb2 import Route, RouteMatch, VirtualHost
     from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
     from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
-    from flotilla_pilot.compile.packing import typed
     from google.protobuf.any_pb2 import Any
+
+    from flotilla_pilot.compile.packing import typed
 
     good = Route(match=RouteMatch(prefix="/"))
     good.route.cluster = "c"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from flotilla_pilot.compile.inbound_chains import Chain, Kind, chains
 from flotilla_pilot.compile.tls import ISTIO_ALPN, ISTIO_HTTP_ALPN
 from flotilla_pilot.model.authentication import DISABLE, PERMISSIVE, STRICT

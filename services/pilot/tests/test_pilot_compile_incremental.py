@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, LISTENER, ROUTES, TYPES, CompiledProxy
 from flotilla_pilot.model.proxy import Proxy

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+
 from flotilla_pilot.compile.listener_plan import is_place, plan_listeners
 from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.scope.sidecar import find_sidecar, sidecar_scope

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
+
 from flotilla_pilot.compile.matching import MatchRefused, any_request, route_match
 from flotilla_pilot.testing.meshes import as_dict
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPMatchRequest
-from google.protobuf import json_format
 
 
 def translated(**match: Any) -> dict[str, Any]:

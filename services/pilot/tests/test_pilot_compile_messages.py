@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
+
 from flotilla_pilot.compile import names
 from flotilla_pilot.compile.access_log import JSON_FORMAT, TEXT_FORMAT, access_logs, unmatched_logs
 from flotilla_pilot.compile.clusters import black_hole, forward_proxy, passthrough
@@ -15,7 +17,6 @@ from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.services import Endpoint
 from flotilla_pilot.testing.meshes import Mesh, as_dict
 from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import ServerTLSSettings
-from google.protobuf import json_format
 
 
 def options(spec: str = "accessLogFile: /dev/stdout") -> MeshOptions:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
-from flotilla_pilot.model.proxy import Proxy
-from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
+from flotilla_pilot.model.proxy import Proxy
+from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
 
 HOSTS = ("a.one.svc.cluster.local", "b.one.svc.cluster.local", "a.two.svc.cluster.local", "api.example.com")
 WILDCARDS = ("*.example.com", "*.wild.io")

@@ -7,13 +7,14 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.route.v3.route_components_pb2 import VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryResponse
+from google.protobuf.any_pb2 import Any
+from google.protobuf.struct_pb2 import Struct
+
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.packing import pack, serialized, typed
 from flotilla_pilot.compile.resource import CLUSTER, length_delimited, make_resource, wire_part
 from flotilla_pilot.compile.virtual_hosts import wire_host
 from flotilla_shared.model.objects import ObjectKey
-from google.protobuf.any_pb2 import Any
-from google.protobuf.struct_pb2 import Struct
 
 KEY = ObjectKey("collection", "default", "a")
 

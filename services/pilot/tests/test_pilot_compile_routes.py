@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
+
 from flotilla_pilot.compile.filters import cors, fault, fraction, percent
 from flotilla_pilot.compile.matching import Client, applies, is_catch_all
 from flotilla_pilot.compile.retries import RETRY_ON, retry_policy
@@ -15,7 +17,6 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     HTTPRetry,
     Percent,
 )
-from google.protobuf import json_format
 
 SERVICES = "".join(
     f"""

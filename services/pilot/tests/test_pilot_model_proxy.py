@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from envoy.config.core.v3.base_pb2 import Node
+
 from flotilla_pilot.model.frozen import EMPTY, FrozenMap
 from flotilla_pilot.model.proxy import NodeRefused, Proxy
 from flotilla_pilot.testing.meshes import make_node

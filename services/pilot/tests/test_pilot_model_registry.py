@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.services import Endpoint, Resolution, Service, ServicePort

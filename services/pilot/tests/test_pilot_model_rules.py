@@ -1,13 +1,14 @@
 """Which DestinationRule, VirtualService and PeerAuthentication speaks for whom."""
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+
 from flotilla_pilot.model.authentication import DISABLE, PERMISSIVE, STRICT
 from flotilla_pilot.model.frozen import EMPTY, FrozenMap
 from flotilla_pilot.model.mesh import MeshSettings
 from flotilla_pilot.model.route_rules import RuleIndex, full_gateway
 from flotilla_pilot.model.visibility import visible
 from flotilla_pilot.testing.meshes import Mesh
-from google.protobuf.duration_pb2 import Duration
 
 
 def item(kind: str, name: str, namespace: str, spec: str, group: str = "networking") -> str:

@@ -1,6 +1,7 @@
 """A snapshot: its version, what it holds, and the problems that only the whole mesh shows."""
 
 import pytest
+
 from flotilla_pilot.model.mesh import MeshSettings
 from flotilla_pilot.model.snapshot import COLLECTIONS, build_snapshot
 from flotilla_pilot.testing.meshes import Mesh, read_objects

@@ -1,6 +1,7 @@
 """What a router serves: the Gateways that select it, and the VirtualServices bound to them."""
 
 import pytest
+
 from flotilla_pilot.scope.gateway import GatewayScope, gateway_key, gateway_scope, served_hosts
 from flotilla_pilot.testing.meshes import Mesh, make_proxy
 

@@ -1,6 +1,7 @@
 """What a sidecar sees: its Sidecar, the services and rules let in, what it may share with others."""
 
 import pytest
+
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.scope.imports import Import, lets_in, parse_imports
 from flotilla_pilot.scope.sidecar import SidecarScope, asked_labels, find_sidecar, outbound_key, sidecar_scope

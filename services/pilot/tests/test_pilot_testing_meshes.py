@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from flotilla_pilot.testing.envoy import envoy_binary, refusal, static_bootstrap
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_node, make_proxy, read_objects
 from flotilla_shared.model import kinds

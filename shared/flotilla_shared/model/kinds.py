@@ -115,7 +115,9 @@ def _old(group: str, kind: str, plural: str, collection: str, message: str, *, c
 
 def _rbac(kind: str, plural: str, message: str, *, cluster: bool = False) -> Kind:
     collection = f"istio/rbac/v1alpha1/{plural}"
-    return _old("rbac.istio.io", kind, plural, collection, f"{_ISTIO}.rbac.v1alpha1.rbac_pb2:{message}", cluster=cluster)
+    return _old(
+        "rbac.istio.io", kind, plural, collection, f"{_ISTIO}.rbac.v1alpha1.rbac_pb2:{message}", cluster=cluster
+    )
 
 
 def _authentication(kind: str, plural: str, *, cluster: bool = False) -> Kind:

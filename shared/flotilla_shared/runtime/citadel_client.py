@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
-from flotilla_protos.istio.security.v1alpha1.ca_pb2 import IstioCertificateRequest, IstioCertificateResponse
 
+from flotilla_protos.istio.security.v1alpha1.ca_pb2 import IstioCertificateRequest, IstioCertificateResponse
 from flotilla_shared.runtime.identity import Certificate, SigningRefused, SigningUnavailable
 
 METHOD = "/istio.v1.auth.IstioCertificateService/CreateCertificate"

@@ -62,7 +62,10 @@ def _page(
 ) -> str:
     reasons = readiness.unmet_reasons()
     conditions = [
-        (name, f'<span class="{"unmet" if name in reasons else "met"}">{html.escape(reasons.get(name) or "met")}</span>')
+        (
+            name,
+            f'<span class="{"unmet" if name in reasons else "met"}">{html.escape(reasons.get(name) or "met")}</span>',
+        )
         for name in readiness.conditions
     ]
     about = [*version_info().items(), ("up for", f"{uptime_seconds:.0f} s")]

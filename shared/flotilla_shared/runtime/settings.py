@@ -133,6 +133,10 @@ def describe(settings: ProcessSettings) -> dict[str, Any]:
 def document(cls: type[ProcessSettings]) -> list[tuple[str, str, str]]:
     """(key, default, description) of every setting, for print-config and the READMEs."""
     return [
-        (name, "" if field.is_required() else str(field.get_default(call_default_factory=True)), field.description or "")
+        (
+            name,
+            "" if field.is_required() else str(field.get_default(call_default_factory=True)),
+            field.description or "",
+        )
         for name, field in cls.model_fields.items()
     ]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from flotilla_shared.model.spiffe import spiffe_id
-
 from flotilla_citadel.errors import CsrRefused
+from flotilla_shared.model.spiffe import spiffe_id
 
 Grants = Mapping[str, tuple[str, ...]]  # identity -> DNS names; nobody else has any
 

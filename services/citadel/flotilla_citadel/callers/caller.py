@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from flotilla_shared.model.spiffe import spiffe_id
-
 from flotilla_citadel.errors import CallerRefused
+from flotilla_shared.model.spiffe import spiffe_id
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from flotilla_shared.model.spiffe import parse_spiffe
 
 from flotilla_citadel.callers.caller import Caller, workload_identity
 from flotilla_citadel.callers.memo import Memo
 from flotilla_citadel.errors import CallerRefused
+from flotilla_shared.model.spiffe import parse_spiffe
 
 MAX_CERTIFICATE_BYTES = 64 * 1024
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from flotilla_protos.istio.security.v1alpha1.ca_pb2 import IstioCertificateRequest, IstioCertificateResponse
-from flotilla_shared.runtime.logs import get_logger
-from flotilla_shared.runtime.serving import Call
 from google.protobuf.message import DecodeError
 from grpc import StatusCode
 
@@ -29,6 +26,9 @@ from flotilla_citadel.servers.authority import Authority, Order
 from flotilla_citadel.servers.issued import IssuedLog
 from flotilla_citadel.servers.metrics import CitadelMetrics
 from flotilla_citadel.servers.refusal_log import RefusalLog
+from flotilla_protos.istio.security.v1alpha1.ca_pb2 import IstioCertificateRequest, IstioCertificateResponse
+from flotilla_shared.runtime.logs import get_logger
+from flotilla_shared.runtime.serving import Call
 
 METHOD = "/istio.v1.auth.IstioCertificateService/CreateCertificate"
 MAX_REQUEST_BYTES = 64 * 1024  # a CSR of the greatest length and room for its metadata

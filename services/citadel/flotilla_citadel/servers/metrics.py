@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from flotilla_shared.runtime.metrics import ServiceMetrics
-
 from flotilla_citadel.errors import (
     CallerRefused,
     CsrRefused,
@@ -20,6 +18,7 @@ from flotilla_citadel.errors import (
     LifetimeRefused,
     RequestRefused,
 )
+from flotilla_shared.runtime.metrics import ServiceMetrics
 
 _AUTHENTICATION = (CallerRefused, ImpersonationRefused, KeysUnavailable)
 

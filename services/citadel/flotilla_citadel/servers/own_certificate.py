@@ -6,12 +6,11 @@ in every other service (docs/adr/0023), and nothing is generated in a handshake.
 
 from __future__ import annotations
 
-from flotilla_shared.runtime.identity import Certificate, SigningRefused
-
 from flotilla_citadel.callers.caller import Caller
 from flotilla_citadel.errors import RequestRefused
 from flotilla_citadel.servers.authority import Authority, Order
 from flotilla_citadel.servers.issued import IssuedLog
+from flotilla_shared.runtime.identity import Certificate, SigningRefused
 
 
 class OwnSigner:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from flotilla_shared.runtime.logs import get_logger
-
 from flotilla_citadel.errors import RequestRefused
+from flotilla_shared.runtime.logs import get_logger
 
 LINES_A_SECOND = 20
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from flotilla_shared.model.kinds import by_collection
 
 ALL = "*"

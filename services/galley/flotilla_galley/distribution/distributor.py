@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flotilla_shared.model.objects import Delta, ObjectKey
-from flotilla_shared.runtime.streams.carrier import SubscriptionRefused
-
 from flotilla_galley.distribution.access import AccessList
 from flotilla_galley.snapshot.snapshot import CollectionSnapshot, Snapshot
+from flotilla_shared.model.objects import Delta, ObjectKey
+from flotilla_shared.runtime.streams.carrier import SubscriptionRefused
 
 Held = dict[ObjectKey, str]
 

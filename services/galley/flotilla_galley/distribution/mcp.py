@@ -11,6 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+
+from flotilla_galley.distribution.distributor import CollectionSubscription, Distributor
+from flotilla_galley.distribution.metrics import DistributionMetrics
 from flotilla_protos.istio.mcp.v1alpha1.mcp_pb2 import RequestResources
 from flotilla_shared.model.kinds import by_collection
 from flotilla_shared.model.objects import Delta, ObjectKey
@@ -19,9 +22,6 @@ from flotilla_shared.runtime.peers import Peer, peer_of
 from flotilla_shared.runtime.streams.carrier import SubscriptionRefused
 from flotilla_shared.runtime.streams.codec import to_response
 from flotilla_shared.runtime.trace import HopRecorder
-
-from flotilla_galley.distribution.distributor import CollectionSubscription, Distributor
-from flotilla_galley.distribution.metrics import DistributionMetrics
 
 METHOD = "/istio.mcp.v1alpha1.ResourceSource/EstablishResourceStream"
 

@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import orjson
+from google.protobuf.message import DecodeError
+
+from flotilla_galley.snapshot.ledger import Entry, Ledger, State
+from flotilla_galley.snapshot.snapshot import Snapshot
 from flotilla_protos.istio.mcp.v1alpha1.mcp_pb2 import Resources
 from flotilla_shared.model.kinds import KINDS
 from flotilla_shared.model.objects import ConfigObject, Delta, ObjectKey
 from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.streams.codec import UndecodableResource, from_response, to_response
-from google.protobuf.message import DecodeError
-
-from flotilla_galley.snapshot.ledger import Entry, Ledger, State
-from flotilla_galley.snapshot.snapshot import Snapshot
 
 ORIGINS = "origins.json"
 SUFFIX = ".mcp"

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
-
 from flotilla_galley.sources.documents import SourceObject
 from flotilla_galley.validation.validate import Verdict
+from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
 
 
 class State(StrEnum):

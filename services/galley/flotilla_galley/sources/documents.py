@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
 from flotilla_shared.model.kinds import KINDS, MESH_CONFIG, Kind, kind_of
 from flotilla_shared.model.objects import ObjectKey, Problem
-
-from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
 
 DEFAULT_NAMESPACE = "default"
 _WRITTEN = tuple(kind for kind in KINDS if kind.collection != MESH_CONFIG)

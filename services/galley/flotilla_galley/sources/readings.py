@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flotilla_shared.model.kinds import MESH_CONFIG, MESH_CONFIG_NAME, by_collection
-from flotilla_shared.model.objects import ObjectKey, Problem
-
 from flotilla_galley.snapshot.ledger import Reading
 from flotilla_galley.sources.documents import SourceObject, read_objects
 from flotilla_galley.sources.folder import FolderReading, read_folder, read_text
 from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
 from flotilla_galley.validation.validate import Verdict, validate_object
+from flotilla_shared.model.kinds import MESH_CONFIG, MESH_CONFIG_NAME, by_collection
+from flotilla_shared.model.objects import ObjectKey, Problem
 
 # What the mesh configuration says where its file says nothing.
 MESH_DEFAULTS = {"trustDomain": "cluster.local", "rootNamespace": "istio-system", "enableAutoMtls": True}

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+
+from flotilla_galley.status.board import ReportRefused, StatusBoard
 from flotilla_protos.flotilla.status.v1.status_pb2 import StatusAck, StatusReport
 from flotilla_shared.model.spiffe import spiffe_id
 from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.peers import Peer, peer_of
-
-from flotilla_galley.status.board import ReportRefused, StatusBoard
 
 METHOD = "/flotilla.status.v1.ConfigurationStatus/Report"
 REPORTERS = ("pilot", "mixer")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flotilla_shared.model.kinds import by_collection
-
 from flotilla_galley.snapshot.ledger import Entry, Ledger
 from flotilla_galley.snapshot.snapshot import Snapshot
 from flotilla_galley.status.board import StatusBoard
+from flotilla_shared.model.kinds import by_collection
 
 
 def status_view(

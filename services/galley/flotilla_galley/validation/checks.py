@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from google.protobuf.duration_pb2 import Duration
+
 from flotilla_shared.model.objects import Problem, Severity
 from flotilla_shared.model.protocols import Protocol, parse_protocol
-from google.protobuf.duration_pb2 import Duration
 
 _LABEL = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?\Z")
 _STARRED = re.compile(r"\*(?:-?[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)?\Z")

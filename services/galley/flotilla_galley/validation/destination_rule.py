@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flotilla_galley.validation import checks
+from flotilla_galley.validation.checks import Report
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import (
     ClientTLSSettings,
     ConnectionPoolSettings,
@@ -12,9 +14,6 @@ from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import (
     OutlierDetection,
     TrafficPolicy,
 )
-
-from flotilla_galley.validation import checks
-from flotilla_galley.validation.checks import Report
 
 POLICY_FIELDS = {
     "loadBalancer": "load_balancer",

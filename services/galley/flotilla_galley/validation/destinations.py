@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
-
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
 
 
 class _Weighted(Protocol):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import Gateway, Server, ServerTLSSettings
-from flotilla_shared.model.protocols import Protocol, parse_protocol
-
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
+from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import Gateway, Server, ServerTLSSettings
+from flotilla_shared.model.protocols import Protocol, parse_protocol
 
 UNIX = "unix://"
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPMatchRequest, StringMatch
-
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPMatchRequest, StringMatch
 
 
 def check_match(match: HTTPMatchRequest, report: Report) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from flotilla_galley.validation import checks
+from flotilla_galley.validation.checks import Report
+from flotilla_galley.validation.destinations import check_destination, check_weights
+from flotilla_galley.validation.http_match import check_match, check_string
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     CorsPolicy,
     Headers,
@@ -13,11 +17,6 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     HTTPRewrite,
     HTTPRoute,
 )
-
-from flotilla_galley.validation import checks
-from flotilla_galley.validation.checks import Report
-from flotilla_galley.validation.destinations import check_destination, check_weights
-from flotilla_galley.validation.http_match import check_match, check_string
 
 ACTIONS = {"route": "route", "redirect": "redirect", "direct_response": "directResponse", "delegate": "delegate"}
 RETRY_ON = frozenset(

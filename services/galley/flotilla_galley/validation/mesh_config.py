@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
-
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
+from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 
 _TRUST_DOMAIN = re.compile(r"[a-z0-9._@-]{1,255}\Z")
 

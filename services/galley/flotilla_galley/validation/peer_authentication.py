@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from flotilla_protos.istio.security.v1beta1.peer_authentication_pb2 import PeerAuthentication
-
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
+from flotilla_protos.istio.security.v1beta1.peer_authentication_pb2 import PeerAuthentication
 
 
 def validate(spec: PeerAuthentication, report: Report, namespace: str) -> None:

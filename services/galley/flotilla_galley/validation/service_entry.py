@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from flotilla_protos.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
-from flotilla_shared.model.protocols import Protocol, parse_protocol
-
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.workload_entry import check_address, check_ports
+from flotilla_protos.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
+from flotilla_shared.model.protocols import Protocol, parse_protocol
 
 UNIX = "unix://"
 DNS = (ServiceEntry.DNS, ServiceEntry.DNS_ROUND_ROBIN)

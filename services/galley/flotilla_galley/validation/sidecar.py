@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flotilla_galley.validation import checks
+from flotilla_galley.validation.checks import Report
 from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import (
     CaptureMode,
     IstioEgressListener,
@@ -9,9 +11,6 @@ from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import (
     Sidecar,
 )
 from flotilla_shared.model.protocols import Protocol, parse_protocol
-
-from flotilla_galley.validation import checks
-from flotilla_galley.validation.checks import Report
 
 UNIX = "unix://"
 LOCAL_ENDPOINTS = ("127.0.0.1", "0.0.0.0", "[::1]", "[::]")  # noqa: S104  # names of endpoints, nothing is bound

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flotilla_shared.model import kinds
-from flotilla_shared.model.objects import ConfigObject, Problem, Severity, content_version
 from google.protobuf.message import Message
 
 from flotilla_galley.sources.documents import SourceObject
@@ -24,6 +22,8 @@ from flotilla_galley.validation import (
 )
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.decode import Decoder
+from flotilla_shared.model import kinds
+from flotilla_shared.model.objects import ConfigObject, Problem, Severity, content_version
 
 Rules = Callable[[Any, Report, str], None]
 

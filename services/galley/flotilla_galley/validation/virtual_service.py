@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flotilla_galley.validation import checks, http_route
+from flotilla_galley.validation.checks import Report
+from flotilla_galley.validation.destinations import check_destination, check_weights
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     L4MatchAttributes,
     TCPRoute,
@@ -12,10 +15,6 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     VirtualService,
 )
 from flotilla_shared.model.hosts import covers
-
-from flotilla_galley.validation import checks, http_route
-from flotilla_galley.validation.checks import Report
-from flotilla_galley.validation.destinations import check_destination, check_weights
 
 MESH = "mesh"
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flotilla_protos.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
-
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
+from flotilla_protos.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
 
 UNIX = "unix://"
 

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakValueDictionary
 
-from flotilla_shared.model.objects import ObjectKey
-
 from flotilla_pilot.compile.resource import CompiledResource, make_resource
+from flotilla_shared.model.objects import ObjectKey
 
 Key = tuple[object, ...]
 

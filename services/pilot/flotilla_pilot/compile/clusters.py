@@ -11,9 +11,6 @@ from envoy.extensions.clusters.common.dns.v3.dns_pb2 import DnsLookupFamily
 from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
 from envoy.extensions.clusters.dynamic_forward_proxy.v3.cluster_pb2 import ClusterConfig
 from envoy.extensions.common.dynamic_forward_proxy.v3.dns_cache_pb2 import DnsCacheConfig
-from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
-from flotilla_shared.model.protocols import Protocol
-from flotilla_shared.model.spiffe import spiffe_id
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
 
@@ -26,6 +23,9 @@ from flotilla_pilot.model.destination_rules import DestinationPolicy
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.services import TLS_DISABLED, TLS_ISTIO, Endpoint, Resolution, Service, ServicePort
+from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
+from flotilla_shared.model.protocols import Protocol
+from flotilla_shared.model.spiffe import spiffe_id
 
 OWN_SOURCE = "127.0.0.6"
 """The address that a proxy calls its own application from (pilot.md 2.6)."""

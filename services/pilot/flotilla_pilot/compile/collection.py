@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from flotilla_shared.model.objects import ObjectKey, Problem
-
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import OutboundCluster, outbound
 from flotilla_pilot.compile.endpoints import load_assignment, with_tls_modes
@@ -15,6 +13,7 @@ from flotilla_pilot.model.destination_rules import without_policies
 from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.references import keys
 from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_shared.model.objects import ObjectKey, Problem
 
 
 class Collected:

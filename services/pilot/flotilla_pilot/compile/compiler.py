@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from flotilla_shared.model.objects import ObjectKey, Problem
-
 from flotilla_pilot.compile.access_log import format_problem
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.collection import Collected
@@ -17,6 +15,7 @@ from flotilla_pilot.model.proxy import ROUTER, Proxy
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.scope.gateway import gateway_key, gateway_scope
 from flotilla_pilot.scope.sidecar import find_sidecar, outbound_key, sidecar_scope
+from flotilla_shared.model.objects import ObjectKey, Problem
 
 
 class Compiler:

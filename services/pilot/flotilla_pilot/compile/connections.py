@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from envoy.config.listener.v3.listener_components_pb2 import FilterChain, FilterChainMatch
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import RouteDestination
-from flotilla_shared.model.hosts import is_wildcard
 
 from flotilla_pilot.compile.destinations import Destinations, Target
 from flotilla_pilot.compile.matching import Client, applies
@@ -15,6 +13,8 @@ from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.route_rules import RouteRules, RuleIndex
 from flotilla_pilot.model.services import Service, ServicePort
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import RouteDestination
+from flotilla_shared.model.hosts import is_wildcard
 
 Shares = Sequence[tuple[Target, int]]
 

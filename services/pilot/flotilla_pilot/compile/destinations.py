@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import LoadBalancerSettings
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
-
 from flotilla_pilot.compile import names
 from flotilla_pilot.compile.traffic_policy import port_policy
 from flotilla_pilot.model.destination_rules import DestinationPolicy
@@ -14,6 +11,8 @@ from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.route_rules import RouteRules
 from flotilla_pilot.model.services import Service
 from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import LoadBalancerSettings
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
 
 Hash = LoadBalancerSettings.ConsistentHashLB
 

@@ -10,16 +10,16 @@ from envoy.extensions.filters.http.fault.v3.fault_pb2 import FaultAbort, HTTPFau
 from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from envoy.type.v3.percent_pb2 import FractionalPercent
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import BoolValue
+
+from flotilla_pilot.compile.regex import regex_fault
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     CorsPolicy,
     HTTPFaultInjection,
     Percent,
     StringMatch,
 )
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.wrappers_pb2 import BoolValue
-
-from flotilla_pilot.compile.regex import regex_fault
 
 FAULT = "envoy.filters.http.fault"
 CORS = "envoy.filters.http.cors"

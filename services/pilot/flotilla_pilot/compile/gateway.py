@@ -6,8 +6,6 @@ from typing import Any
 from envoy.config.core.v3.base_pb2 import TrafficDirection
 from envoy.config.listener.v3.listener_components_pb2 import FilterChain, FilterChainMatch
 from envoy.config.listener.v3.listener_pb2 import Listener
-from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import ServerTLSSettings
-from flotilla_shared.model.protocols import Protocol, parse_protocol
 from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.compile import names, tls
@@ -30,6 +28,8 @@ from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.scope.gateway import BoundServer, GatewayScope
+from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import ServerTLSSettings
+from flotilla_shared.model.protocols import Protocol, parse_protocol
 
 _PASSTHROUGH = (ServerTLSSettings.PASSTHROUGH, ServerTLSSettings.AUTO_PASSTHROUGH)
 Place = tuple[str, int]

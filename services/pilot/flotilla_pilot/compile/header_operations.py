@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
+
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Headers
 
 _AUTHORITY = ("host", ":authority")

@@ -15,9 +15,6 @@ from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_components_pb2 import Route, RouteAction, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
-from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import IstioIngressListener
-from flotilla_shared.model.objects import ConfigObject
-from flotilla_shared.model.protocols import Protocol, parse_protocol
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue
 
@@ -42,6 +39,9 @@ from flotilla_pilot.model.references import keys, reference
 from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.scope.sidecar import ingress_listeners
+from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import IstioIngressListener
+from flotilla_shared.model.objects import ConfigObject
+from flotilla_shared.model.protocols import Protocol, parse_protocol
 
 _ANY = ("0.0.0.0", "[::]")  # noqa: S104
 

@@ -7,10 +7,9 @@ lands in an HTTP chain, plain `istio` in a TCP one.
 from dataclasses import dataclass
 from enum import Enum
 
-from flotilla_shared.model.protocols import Protocol
-
 from flotilla_pilot.compile.tls import ISTIO_ALPN, ISTIO_HTTP_ALPN
 from flotilla_pilot.model.authentication import DISABLE, STRICT
+from flotilla_shared.model.protocols import Protocol
 
 TLS = "tls"
 PLAIN = "raw_buffer"

@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from flotilla_shared.model.protocols import Protocol
-
 from flotilla_pilot.compile import names
 from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.services import Service, ServicePort
 from flotilla_pilot.scope.sidecar import Egress, SidecarScope
+from flotilla_shared.model.protocols import Protocol
 
 LOOPBACK = "127.0.0.1"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104

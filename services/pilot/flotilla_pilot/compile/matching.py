@@ -7,12 +7,12 @@ from typing import Any
 from envoy.config.route.v3.route_components_pb2 import HeaderMatcher, QueryParameterMatcher, RouteMatch
 from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPMatchRequest, StringMatch
-from flotilla_shared.model.labels import selects
 
 from flotilla_pilot.compile.regex import regex_fault
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.route_rules import MESH_GATEWAY, RouteRules
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPMatchRequest, StringMatch
+from flotilla_shared.model.labels import selects
 
 _CLAIMS = "@request.auth.claims"
 _ANYTHING = (".*", "*")

@@ -4,9 +4,9 @@ from typing import Any
 
 from envoy.config.route.v3.route_components_pb2 import RetryPolicy
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRetry
 
 from flotilla_pilot.compile.packing import typed
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRetry
 
 RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
 _ATTEMPTS = 2

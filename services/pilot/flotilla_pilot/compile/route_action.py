@@ -6,12 +6,6 @@ from typing import Any
 
 from envoy.config.route.v3.route_components_pb2 import RouteAction, WeightedCluster
 from envoy.type.matcher.v3.regex_pb2 import RegexMatchAndSubstitute, RegexMatcher
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
-    Destination,
-    HTTPRewrite,
-    HTTPRoute,
-    HTTPRouteDestination,
-)
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import UInt32Value
 
@@ -23,6 +17,12 @@ from flotilla_pilot.compile.regex import regex_fault
 from flotilla_pilot.compile.retries import retry_policy
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.route_rules import RouteRules
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
+    Destination,
+    HTTPRewrite,
+    HTTPRoute,
+    HTTPRouteDestination,
+)
 
 Find = Callable[[Destination], Target]
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from envoy.config.core.v3.base_pb2 import DataSource, Metadata
 from envoy.config.route.v3.route_components_pb2 import DirectResponseAction, RedirectAction, Route, RouteMatch
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRedirect, HTTPRoute
 from google.protobuf.struct_pb2 import Struct
 
 from flotilla_pilot.compile import filters, names
@@ -25,6 +24,7 @@ from flotilla_pilot.compile.route_action import RouteTargets, default_action, ro
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.route_rules import RouteRules
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRedirect, HTTPRoute
 
 UNAVAILABLE = 503
 MAX_BODY = 1 << 20

@@ -17,12 +17,12 @@ from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import (
     UpstreamTlsContext,
 )
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
-from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
-from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import ServerTLSSettings
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.compile.sources import sds
+from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
+from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import ServerTLSSettings
 
 TLS_SOCKET = "envoy.transport_sockets.tls"
 IDENTITY = "default"

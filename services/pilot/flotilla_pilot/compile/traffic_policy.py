@@ -11,6 +11,9 @@ from envoy.config.cluster.v3.outlier_detection_pb2 import OutlierDetection as En
 from envoy.config.core.v3.address_pb2 import TcpKeepalive
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from flotilla_pilot.compile.packing import pack
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import (
     ClientTLSSettings,
     ConnectionPoolSettings,
@@ -20,9 +23,6 @@ from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import (
     TrafficPolicy,
 )
 from flotilla_shared.model.protocols import Protocol
-from google.protobuf.wrappers_pb2 import UInt32Value
-
-from flotilla_pilot.compile.packing import pack
 
 UNLIMITED = 2**32 - 1
 MAX_RING_SIZE = 8388608

@@ -11,8 +11,6 @@ from envoy.config.route.v3.route_components_pb2 import (
     RouteMatch,
     VirtualHost,
 )
-from flotilla_shared.model.hosts import covers, is_wildcard, local_name, short_names
-from flotilla_shared.model.objects import ObjectKey, Problem
 from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.compile import names
@@ -29,6 +27,8 @@ from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.route_rules import RouteRules
 from flotilla_pilot.model.services import Service
 from flotilla_pilot.scope.sidecar import Egress
+from flotilla_shared.model.hosts import covers, is_wildcard, local_name, short_names
+from flotilla_shared.model.objects import ObjectKey, Problem
 
 _HTTP_PORT = 80
 _VIRTUAL_HOSTS = 2

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from flotilla_shared.model.kinds import by_collection
-from flotilla_shared.model.objects import ConfigObject
 from google.protobuf import json_format
 
 from flotilla_pilot.model.services import Endpoint, Service, ServicePort
 from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_shared.model.kinds import by_collection
+from flotilla_shared.model.objects import ConfigObject
 
 
 def configz(snapshot: MeshSnapshot) -> list[dict[str, Any]]:

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flotilla_shared.runtime.trace import HopRecorder
-
 from flotilla_pilot.debug.mesh import configz, endpointz, registryz
 from flotilla_pilot.debug.proxies import config_dump, syncz
 from flotilla_pilot.delivery.delivery import Delivery
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.status.reporter import object_states
+from flotilla_shared.runtime.trace import HopRecorder
 
 NOT_CONNECTED = "Proxy not connected to this Pilot instance. It may be connected to another instance."
 

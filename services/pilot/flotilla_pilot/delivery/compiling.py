@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from flotilla_shared.runtime.logs import get_logger
-
 from flotilla_pilot.compile.resource import CompiledProxy
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot, Objects, build_snapshot
+from flotilla_shared.runtime.logs import get_logger
 
 _log = get_logger(__name__)
 T = TypeVar("T")

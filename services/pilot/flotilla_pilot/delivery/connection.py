@@ -9,9 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import grpc
-from flotilla_shared.runtime.logs import get_logger
-from flotilla_shared.runtime.serving import Peer
-from flotilla_shared.runtime.trace import HopRecorder
 
 from flotilla_pilot.compile.resource import CompiledProxy
 from flotilla_pilot.delivery.metrics import SHORT, DeliveryMetrics
@@ -21,6 +18,9 @@ from flotilla_pilot.delivery.session import Session
 from flotilla_pilot.delivery.tracing import StreamTrace
 from flotilla_pilot.delivery.watch import Sent
 from flotilla_pilot.model.proxy import Proxy
+from flotilla_shared.runtime.logs import get_logger
+from flotilla_shared.runtime.serving import Peer
+from flotilla_shared.runtime.trace import HopRecorder
 
 LAST_WRITE_SECONDS = 1.0
 

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 import grpc
-from flotilla_shared.runtime.logs import get_logger
 
 from flotilla_pilot.delivery.connection import Connection
 from flotilla_pilot.model.proxy import SIDECAR, Proxy
+from flotilla_shared.runtime.logs import get_logger
 
 PROBE_SECONDS = 3.0
 

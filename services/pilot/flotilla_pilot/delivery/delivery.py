@@ -5,9 +5,6 @@ import contextlib
 from itertools import count
 
 import grpc
-from flotilla_shared.runtime.logs import get_logger
-from flotilla_shared.runtime.serving import Peer
-from flotilla_shared.runtime.trace import HopRecorder
 
 from flotilla_pilot.delivery.compiling import CompilingThread
 from flotilla_pilot.delivery.connection import Connection, Patience, Read, StreamEnded, Write
@@ -18,6 +15,9 @@ from flotilla_pilot.delivery.publication import Publication
 from flotilla_pilot.delivery.pushes import Pusher
 from flotilla_pilot.delivery.request import Dialect
 from flotilla_pilot.model.proxy import Proxy
+from flotilla_shared.runtime.logs import get_logger
+from flotilla_shared.runtime.serving import Peer
+from flotilla_shared.runtime.trace import HopRecorder
 
 STOP_SECONDS = 3.0
 

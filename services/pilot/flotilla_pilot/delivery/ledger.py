@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from flotilla_shared.model.objects import ObjectKey
-
 from flotilla_pilot.delivery.session import Session
+from flotilla_shared.model.objects import ObjectKey
 
 Keys = frozenset[ObjectKey]
 NO_KEYS: Keys = frozenset()

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from flotilla_shared.model.objects import ObjectKey
-
 from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_shared.model.objects import ObjectKey
 
 
 @dataclass(frozen=True, slots=True, eq=False)

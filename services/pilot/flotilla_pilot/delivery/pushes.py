@@ -5,12 +5,12 @@ import time
 from itertools import islice
 
 import grpc
-from flotilla_shared.runtime.lifecycle import Tasks
 
 from flotilla_pilot.delivery.compiling import CompilingThread
 from flotilla_pilot.delivery.connection import Connection
 from flotilla_pilot.delivery.metrics import DeliveryMetrics
 from flotilla_pilot.delivery.publication import Publication
+from flotilla_shared.runtime.lifecycle import Tasks
 
 CHUNK = 16
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-from flotilla_shared.model.objects import ConfigObject, ObjectKey
-from flotilla_shared.runtime.trace import HopRecorder
-
 from flotilla_pilot.compile.resource import TYPES
 from flotilla_pilot.delivery.metrics import SHORT
 from flotilla_pilot.delivery.watch import MAX_OUTSTANDING, Sent
+from flotilla_shared.model.objects import ConfigObject, ObjectKey
+from flotilla_shared.runtime.trace import HopRecorder
 
 REMOVED = ""
 """The version of an object that is gone."""

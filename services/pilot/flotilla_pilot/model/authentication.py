@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from flotilla_pilot.model.references import Reference, oldest_first, reference
 from flotilla_protos.istio.security.v1beta1.peer_authentication_pb2 import PeerAuthentication
 from flotilla_shared.model.labels import selects
 from flotilla_shared.model.objects import ConfigObject
-
-from flotilla_pilot.model.references import Reference, oldest_first, reference
 
 UNSET = PeerAuthentication.MutualTLS.UNSET
 DISABLE = PeerAuthentication.MutualTLS.DISABLE

@@ -5,17 +5,16 @@ Nothing here changes what is compiled; the compiler leads what goes nowhere to a
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
-from flotilla_shared.model import kinds
-from flotilla_shared.model.hosts import covers, is_wildcard, matches
-from flotilla_shared.model.objects import ConfigObject
-
 from flotilla_pilot.model.destination_rules import rule_host
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.references import oldest_first
 from flotilla_pilot.model.route_rules import MESH_GATEWAY, RouteRules
 from flotilla_pilot.model.services import Service
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
+from flotilla_shared.model import kinds
+from flotilla_shared.model.hosts import covers, is_wildcard, matches
+from flotilla_shared.model.objects import ConfigObject
 
 Held = Mapping[str, list[ConfigObject]]
 Hosts = dict[str, list[Service]]

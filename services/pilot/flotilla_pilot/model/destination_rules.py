@@ -3,6 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from flotilla_pilot.model.frozen import FrozenMap
+from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.model.references import Reference, oldest_first, reference
+from flotilla_pilot.model.visibility import visible
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import (
     DestinationRule,
     Subset,
@@ -11,11 +15,6 @@ from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import (
 from flotilla_shared.model.hosts import covers, resolve_short_name
 from flotilla_shared.model.labels import selects
 from flotilla_shared.model.objects import ConfigObject
-
-from flotilla_pilot.model.frozen import FrozenMap
-from flotilla_pilot.model.mesh import MeshOptions
-from flotilla_pilot.model.references import Reference, oldest_first, reference
-from flotilla_pilot.model.visibility import visible
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRetry
-from flotilla_shared.model.objects import ConfigObject
 from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.model.references import Reference, reference
+from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRetry
+from flotilla_shared.model.objects import ConfigObject
 
 _EVERYWHERE = ("*",)
 

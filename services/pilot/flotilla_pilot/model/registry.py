@@ -3,12 +3,6 @@
 import ipaddress
 from collections.abc import Iterable, Mapping
 
-from flotilla_protos.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
-from flotilla_protos.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
-from flotilla_shared.model.labels import selects
-from flotilla_shared.model.objects import ConfigObject
-from flotilla_shared.model.protocols import parse_protocol
-
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.references import oldest_first, reference
@@ -20,6 +14,11 @@ from flotilla_pilot.model.services import (
     Service,
     ServicePort,
 )
+from flotilla_protos.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
+from flotilla_protos.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
+from flotilla_shared.model.labels import selects
+from flotilla_shared.model.objects import ConfigObject
+from flotilla_shared.model.protocols import parse_protocol
 
 TLS_MODE_LABEL = "security.istio.io/tlsMode"
 

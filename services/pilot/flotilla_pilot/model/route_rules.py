@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from flotilla_pilot.model.references import Reference, oldest_first, reference
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import VirtualService
 from flotilla_shared.model.hosts import covers, is_wildcard, resolve_short_name, specificity
 from flotilla_shared.model.objects import ConfigObject
-
-from flotilla_pilot.model.references import Reference, oldest_first, reference
 
 MESH_GATEWAY = "mesh"
 

@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-from flotilla_shared.model.objects import ConfigObject
-from flotilla_shared.model.protocols import Protocol
-
 from flotilla_pilot.model.frozen import EMPTY, FrozenMap
 from flotilla_pilot.model.references import Reference, reference
+from flotilla_shared.model.objects import ConfigObject
+from flotilla_shared.model.protocols import Protocol
 
 TLS_ISTIO = "istio"
 TLS_DISABLED = "disabled"

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from flotilla_shared.model import kinds
-from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
-
 from flotilla_pilot.model.authentication import PeerAuthentications
 from flotilla_pilot.model.checks import check
 from flotilla_pilot.model.destination_rules import DestinationRules
@@ -17,6 +14,8 @@ from flotilla_pilot.model.references import oldest_first
 from flotilla_pilot.model.registry import WorkloadIndex, build_services
 from flotilla_pilot.model.route_rules import RouteRules, build_route_rules
 from flotilla_pilot.model.services import Service
+from flotilla_shared.model import kinds
+from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
 
 __all__ = ["COLLECTIONS", "MeshSettings", "MeshSnapshot", "build_snapshot"]
 

@@ -3,11 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import Gateway, Server
-from flotilla_shared.model.hosts import covers
-from flotilla_shared.model.labels import selects
-from flotilla_shared.model.objects import ConfigObject
-
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.references import Reference, reference
 from flotilla_pilot.model.route_rules import RouteRules
@@ -15,6 +10,10 @@ from flotilla_pilot.model.services import Service
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.model.visibility import visible
 from flotilla_pilot.scope.sidecar import exported_services
+from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import Gateway, Server
+from flotilla_shared.model.hosts import covers
+from flotilla_shared.model.labels import selects
+from flotilla_shared.model.objects import ConfigObject
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flotilla_pilot.model.frozen import FrozenMap
+from flotilla_pilot.model.proxy import Proxy
+from flotilla_pilot.model.references import Reference, reference
+from flotilla_pilot.model.route_rules import MESH_GATEWAY, RouteRules, RuleIndex
+from flotilla_pilot.model.services import Service
+from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_pilot.model.visibility import visible
+from flotilla_pilot.scope.imports import Import, lets_in, parse_imports
 from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import (
     CaptureMode,
     IstioEgressListener,
@@ -14,15 +22,6 @@ from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import (
 from flotilla_shared.model.labels import selects
 from flotilla_shared.model.objects import ConfigObject
 from flotilla_shared.model.protocols import Protocol, parse_protocol
-
-from flotilla_pilot.model.frozen import FrozenMap
-from flotilla_pilot.model.proxy import Proxy
-from flotilla_pilot.model.references import Reference, reference
-from flotilla_pilot.model.route_rules import MESH_GATEWAY, RouteRules, RuleIndex
-from flotilla_pilot.model.services import Service
-from flotilla_pilot.model.snapshot import MeshSnapshot
-from flotilla_pilot.model.visibility import visible
-from flotilla_pilot.scope.imports import Import, lets_in, parse_imports
 
 _EVERYTHING = (Import("*", "*"),)
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 import grpc
-from flotilla_shared.model.spiffe import parse_spiffe
-from flotilla_shared.runtime.serving import Peer
 
 from flotilla_pilot.delivery.connection import StreamEnded
 from flotilla_pilot.model.proxy import NodeRefused, Proxy
+from flotilla_shared.model.spiffe import parse_spiffe
+from flotilla_shared.runtime.serving import Peer
 
 
 def admit(node: Any, peer: Peer, trust_domain: str) -> Proxy:

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
-from flotilla_shared.runtime.logs import get_logger
-from flotilla_shared.runtime.serving import Peer, peer_of
 
 from flotilla_pilot.delivery.connection import StreamEnded
 from flotilla_pilot.delivery.delivery import Delivery
 from flotilla_pilot.delivery.metrics import DeliveryMetrics
 from flotilla_pilot.delivery.request import Dialect, RequestRefused, parse_request
 from flotilla_pilot.servers.admission import admit
+from flotilla_shared.runtime.logs import get_logger
+from flotilla_shared.runtime.serving import Peer, peer_of
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 METHODS: dict[str, Dialect] = {"StreamAggregatedResources": "sotw", "DeltaAggregatedResources": "delta"}

@@ -6,9 +6,9 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from flotilla_shared.runtime.readiness import Readiness
 
 from flotilla_pilot.debug.topics import BadQuestion, NotFound, Topic
+from flotilla_shared.runtime.readiness import Readiness
 
 
 def debug_app(readiness: Readiness, topics: Mapping[str, Topic]) -> FastAPI:

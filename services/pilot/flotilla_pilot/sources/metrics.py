@@ -1,9 +1,8 @@
 """Metrics of what came in, under Istio's names (pilot.md 1.4)."""
 
+from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_shared.model import kinds
 from flotilla_shared.runtime.metrics import ServiceMetrics
-
-from flotilla_pilot.model.snapshot import MeshSnapshot
 
 
 class SourceMetrics:

@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
+from flotilla_pilot.delivery.delivery import Delivery
 from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.runtime.lifecycle import Tasks
 from flotilla_shared.runtime.streams.status import ObjectState
-
-from flotilla_pilot.delivery.delivery import Delivery
 
 INTERVAL_SECONDS = 0.2
 

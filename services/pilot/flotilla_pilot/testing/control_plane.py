@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
+
+from flotilla_pilot.model.snapshot import COLLECTIONS
 from flotilla_protos.flotilla.status.v1.status_pb2 import ObjectStatus, StatusAck, StatusReport
 from flotilla_protos.istio.mcp.v1alpha1.mcp_pb2 import RequestResources, Resources
 from flotilla_protos.istio.security.v1alpha1.ca_pb2 import IstioCertificateRequest, IstioCertificateResponse
@@ -15,8 +17,6 @@ from flotilla_shared.runtime.serving import Call, GrpcServer
 from flotilla_shared.runtime.streams.codec import to_response
 from flotilla_shared.runtime.streams.status import key_of
 from flotilla_shared.testing.certificates import CertificateAuthorityForTests
-
-from flotilla_pilot.model.snapshot import COLLECTIONS
 
 SYSTEM = "spiffe://cluster.local/ns/istio-system/sa"
 

@@ -14,9 +14,6 @@ from envoy.service.discovery.v3.discovery_pb2 import (
     DiscoveryRequest,
     DiscoveryResponse,
 )
-from flotilla_shared.model.objects import ObjectKey
-from flotilla_shared.runtime.identity import Certificate
-from flotilla_shared.runtime.tls import open_channel
 
 from flotilla_pilot.compile.resource import (
     CLUSTER,
@@ -31,6 +28,9 @@ from flotilla_pilot.compile.resource import (
 from flotilla_pilot.delivery.request import Dialect
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_shared.model.objects import ObjectKey
+from flotilla_shared.runtime.identity import Certificate
+from flotilla_shared.runtime.tls import open_channel
 
 SHORT = {"cds": CLUSTER, "eds": ENDPOINTS, "lds": LISTENER, "rds": ROUTES}
 SERVER_NAME = "istio-pilot.istio-system.svc"

@@ -4,12 +4,6 @@ import time
 from collections.abc import Iterable
 
 from envoy.config.core.v3.base_pb2 import Node
-from flotilla_shared.model import kinds
-from flotilla_shared.model.objects import ConfigObject, ObjectKey
-from flotilla_shared.runtime.metrics import ServiceMetrics
-from flotilla_shared.runtime.serving import GrpcServer
-from flotilla_shared.runtime.trace import HopRecorder
-from flotilla_shared.testing.certificates import CertificateAuthorityForTests
 
 from flotilla_pilot.delivery.compiling import CompilingThread, ProxyCompiler
 from flotilla_pilot.delivery.connection import Connection, Patience
@@ -21,6 +15,12 @@ from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot, build_snap
 from flotilla_pilot.servers.ads import AdsService
 from flotilla_pilot.testing.discovery import SERVER_NAME, AdsClient
 from flotilla_pilot.testing.meshes import Objects, make_node
+from flotilla_shared.model import kinds
+from flotilla_shared.model.objects import ConfigObject, ObjectKey
+from flotilla_shared.runtime.metrics import ServiceMetrics
+from flotilla_shared.runtime.serving import GrpcServer
+from flotilla_shared.runtime.trace import HopRecorder
+from flotilla_shared.testing.certificates import CertificateAuthorityForTests
 
 PILOT = "spiffe://cluster.local/ns/istio-system/sa/istio-pilot-service-account"
 

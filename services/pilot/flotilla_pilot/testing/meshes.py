@@ -10,14 +10,14 @@ from envoy.config.core.v3.base_pb2 import Node
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
-from flotilla_shared.model import kinds
-from flotilla_shared.model.objects import ConfigObject, ObjectKey, content_version
 from google.protobuf import json_format
 
 from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, LISTENER, ROUTES, CompiledProxy
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.snapshot import COLLECTIONS, MeshSettings, MeshSnapshot, build_snapshot
+from flotilla_shared.model import kinds
+from flotilla_shared.model.objects import ConfigObject, ObjectKey, content_version
 
 Objects = dict[str, dict[ObjectKey, ConfigObject]]
 MESSAGES = {CLUSTER: Cluster, ENDPOINTS: ClusterLoadAssignment, LISTENER: Listener, ROUTES: RouteConfiguration}

@@ -8,11 +8,11 @@ from typing import Any, Self
 
 import httpx
 from envoy.config.core.v3.base_pb2 import Node
-from flotilla_shared.runtime.identity import Certificate
-from flotilla_shared.testing.ports import free_port
 from google.protobuf import json_format
 
 from flotilla_pilot.delivery.request import Dialect
+from flotilla_shared.runtime.identity import Certificate
+from flotilla_shared.testing.ports import free_port
 
 START_SECONDS = 30.0
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"

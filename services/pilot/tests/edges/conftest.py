@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 
 import pytest
+
 from flotilla_pilot.delivery.connection import Patience
 from flotilla_pilot.delivery.request import Dialect
 from flotilla_pilot.testing.discovery import TableCompiler

@@ -12,6 +12,7 @@ import grpc
 import httpx
 import pytest
 import yaml
+
 from flotilla_pilot.app import Pilot
 from flotilla_pilot.config import PilotSettings
 from flotilla_pilot.model.snapshot import COLLECTIONS

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.debug.topics import debug_topics
 from flotilla_pilot.servers.debug import debug_app

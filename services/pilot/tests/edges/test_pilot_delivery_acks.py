@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from flotilla_pilot.compile.resource import TYPES, CompiledProxy
 from flotilla_pilot.delivery.ledger import NOBODY, Ledger, Outcome
 from flotilla_pilot.delivery.request import Dialect

@@ -6,12 +6,13 @@ hold back the ACK, changed ones are not asked for again in delta, removals act a
 
 from collections import deque
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from flotilla_pilot.delivery.request import Dialect, parse_request
 from flotilla_pilot.delivery.session import Session
 from flotilla_pilot.delivery.watch import Sent
 from flotilla_pilot.testing.discovery import Response, Table, compiled, decode, delta_request, sotw_request
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 ROUTE = "r"
 

@@ -1,6 +1,7 @@
 """What a stream is sent, in which order: the rules of delivery/session.py, without a stream."""
 
 import pytest
+
 from flotilla_pilot.delivery.request import Dialect, RequestRefused, parse_request
 from flotilla_pilot.delivery.session import Session
 from flotilla_pilot.delivery.watch import Sent

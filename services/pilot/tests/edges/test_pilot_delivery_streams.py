@@ -3,6 +3,7 @@
 import asyncio
 
 import grpc
+
 from flotilla_pilot.delivery.request import Dialect
 from flotilla_pilot.testing.discovery import AdsClient, TableCompiler, sotw_request
 from flotilla_pilot.testing.edge import Edge, route_object, workload

@@ -4,12 +4,13 @@ import gc
 
 import pytest
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse, DiscoveryResponse
+from hypothesis import given
+from hypothesis import strategies as st
+
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from flotilla_pilot.delivery import wire
 from flotilla_pilot.delivery.verdict import blame
 from flotilla_pilot.testing.discovery import resource
-from hypothesis import given
-from hypothesis import strategies as st
 
 resources = st.lists(st.builds(resource, st.just("rds"), st.text(max_size=200), st.text(max_size=300)), max_size=5)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.delivery.request import Dialect
 from flotilla_pilot.status.reporter import object_states

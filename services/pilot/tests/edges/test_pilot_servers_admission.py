@@ -5,6 +5,7 @@ import asyncio
 import grpc
 import pytest
 from envoy.config.core.v3.base_pb2 import Node
+
 from flotilla_pilot.delivery.connection import StreamEnded
 from flotilla_pilot.delivery.request import Dialect
 from flotilla_pilot.servers.admission import admit

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+
 from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.delivery.compiling import CompilingThread
 from flotilla_pilot.delivery.publication import Publication

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flotilla_protos.istio.mcp.v1alpha1.mcp_pb2 import Resources
-from flotilla_protos.istio.mcp.v1alpha1.resource_pb2 import Resource
 from google.protobuf.message import DecodeError
 
+from flotilla_protos.istio.mcp.v1alpha1.mcp_pb2 import Resources
+from flotilla_protos.istio.mcp.v1alpha1.resource_pb2 import Resource
 from flotilla_shared.model.kinds import Kind, by_collection
 from flotilla_shared.model.objects import ConfigObject, Delta, ObjectKey
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
-from flotilla_protos.istio.mcp.v1alpha1.mcp_pb2 import RequestResources, Resources
 
+from flotilla_protos.istio.mcp.v1alpha1.mcp_pb2 import RequestResources, Resources
 from flotilla_shared.model.objects import Delta, ObjectKey
 from flotilla_shared.runtime.backoff import Backoff
 from flotilla_shared.runtime.lifecycle import Tasks

@@ -12,9 +12,9 @@ from itertools import count
 from typing import Any, Protocol
 
 import grpc
+
 from flotilla_protos.flotilla.status.v1.status_pb2 import ObjectStatus, StatusAck, StatusReport
 from flotilla_protos.flotilla.status.v1.status_pb2 import Problem as WireProblem
-
 from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.runtime.backoff import Backoff
 from flotilla_shared.runtime.lifecycle import Tasks
