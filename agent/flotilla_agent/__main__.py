@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from flotilla_shared.runtime.command import service_command
-
 from flotilla_agent.config import AgentSettings
+from flotilla_shared.runtime.command import service_command
 
 
 async def run(settings: AgentSettings) -> int:

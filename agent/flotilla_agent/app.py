@@ -6,13 +6,12 @@ import asyncio
 import socket
 from pathlib import Path
 
-from flotilla_shared.runtime.http import HttpServer
-from flotilla_shared.runtime.lifecycle import Lifecycle
-
 from flotilla_agent.config import AgentSettings
 from flotilla_agent.errors import AgentRefused
 from flotilla_agent.fleet import Fleet
 from flotilla_agent.status.control_app import control_app
+from flotilla_shared.runtime.http import HttpServer
+from flotilla_shared.runtime.lifecycle import Lifecycle
 
 # Two rounds of drains (gateways, then sidecars), and what it takes to end the processes.
 DRAIN_ROUNDS = 2

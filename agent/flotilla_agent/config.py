@@ -7,10 +7,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from flotilla_shared.runtime.settings import ProcessSettings
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from flotilla_agent.sds.socket_path import check_socket_path, sds_socket
+from flotilla_shared.runtime.settings import ProcessSettings
 
 
 def _place(text: str) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from flotilla_shared.runtime.citadel_client import CitadelClient
-
 from flotilla_agent.config import AgentSettings, WorkloadConfig, check_distinct
 from flotilla_agent.envoy.admin import open_client
 from flotilla_agent.errors import WorkloadRefused
 from flotilla_agent.sds.socket_path import check_socket_path, sds_socket
 from flotilla_agent.status.view import workload_view
 from flotilla_agent.workload import Workload
+from flotilla_shared.runtime.citadel_client import CitadelClient
 
 
 class Fleet:

@@ -7,12 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import httpx
-from flotilla_shared.model.spiffe import spiffe_id
-from flotilla_shared.runtime.backoff import Backoff
-from flotilla_shared.runtime.http import HttpServer
-from flotilla_shared.runtime.identity import CertificateSigner, WorkloadIdentity
-from flotilla_shared.runtime.lifecycle import Tasks
-from flotilla_shared.runtime.logs import get_logger
 
 from flotilla_agent.bootstrap.bootstrap import ADMIN_PORT, make_bootstrap
 from flotilla_agent.bootstrap.node import node_id
@@ -25,6 +19,12 @@ from flotilla_agent.sds.server import sds_server
 from flotilla_agent.sds.socket_path import sds_socket
 from flotilla_agent.status.state import State, why_not_ready
 from flotilla_agent.status.workload_app import STATUS_PORT, workload_app
+from flotilla_shared.model.spiffe import spiffe_id
+from flotilla_shared.runtime.backoff import Backoff
+from flotilla_shared.runtime.http import HttpServer
+from flotilla_shared.runtime.identity import CertificateSigner, WorkloadIdentity
+from flotilla_shared.runtime.lifecycle import Tasks
+from flotilla_shared.runtime.logs import get_logger
 
 STARTING_POLL_SECONDS = 0.05
 READY_POLL_SECONDS = 2.0

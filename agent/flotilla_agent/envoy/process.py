@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from flotilla_shared.runtime.child import Child, Command, State, ending
 
 from flotilla_agent.config import AgentSettings
 from flotilla_agent.envoy.admin import Admin
 from flotilla_agent.envoy.log import last_complaint, log_size
 from flotilla_agent.errors import AdminUnavailable
+from flotilla_shared.runtime.child import Child, Command, State, ending
 
 DRAIN_POLL_SECONDS = 0.05
 TERMINATE_SECONDS = 5.0

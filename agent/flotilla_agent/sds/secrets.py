@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
-from flotilla_shared.runtime.identity import Certificate
 from google.protobuf.any_pb2 import Any as PackedSecret
+
+from flotilla_shared.runtime.identity import Certificate
 
 DEFAULT = "default"
 ROOT = "ROOTCA"

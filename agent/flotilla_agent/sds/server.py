@@ -14,12 +14,12 @@ from typing import Any
 
 import grpc
 from envoy.service.discovery.v3 import discovery_pb2
-from flotilla_shared.runtime.identity import IdentitySource
-from flotilla_shared.runtime.logs import get_logger
-from flotilla_shared.runtime.serving import GrpcServer
 
 from flotilla_agent.sds.secrets import make_secrets
 from flotilla_agent.sds.subscription import Delta, StateOfTheWorld, Subscription, UnknownSecret
+from flotilla_shared.runtime.identity import IdentitySource
+from flotilla_shared.runtime.logs import get_logger
+from flotilla_shared.runtime.serving import GrpcServer
 
 SERVICE = "/envoy.service.secret.v3.SecretDiscoveryService"
 

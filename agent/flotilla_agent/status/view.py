@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flotilla_shared.runtime.identity import WorkloadIdentity
-
 from flotilla_agent.envoy.admin import Reading
 from flotilla_agent.errors import AdminUnavailable
+from flotilla_shared.runtime.identity import WorkloadIdentity
 
 if TYPE_CHECKING:
     from flotilla_agent.workload import Workload

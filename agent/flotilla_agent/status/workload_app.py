@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, Response
-from flotilla_shared.runtime.metrics import CONTENT_TYPE
 
 from flotilla_agent.errors import AdminUnavailable
 from flotilla_agent.status.state import State
+from flotilla_shared.runtime.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from flotilla_agent.workload import Workload
