@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
+from flotilla_cli.status.gather import service_status
 from flotilla_cli.status.table import problems, remaining, show
 from flotilla_cli.status.view import MeshStatus
+from flotilla_cli.supervision.child import Child, State
+from flotilla_cli.supervision.probe import Readiness
 
 NOW = 1_800_000_000.0
 VIRTUAL_SERVICE = {
@@ -201,3 +205,28 @@ def test_the_view_answers_for_parts_and_for_silence():
     assert json.dumps(found.raw)
     with pytest.raises(KeyError):
         found.part("nobody")
+
+
+class DyingWhileAsked:
+    """A probe whose service ends before it answers."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+
+    async def ready(self, address: str) -> Readiness:
+        self.child.state = State.DIED
+        return Readiness(False, ("does not answer yet",))
+
+
+async def test_a_service_that_dies_while_it_is_asked_is_told_with_its_last_words(monkeypatch):
+    child = Child("galley")
+    child.state = State.RUNNING
+    monkeypatch.setattr(child, "reason", lambda: "ended with code 3: no more disk" if child.state == "died" else "")
+    supervisor = SimpleNamespace(
+        fleet=SimpleNamespace(child=lambda name: child),
+        plan=SimpleNamespace(addresses={"galley": "127.0.0.11"}),
+        probe=DyingWhileAsked(child),
+    )
+    found = await service_status(supervisor, "galley")
+    assert (found["state"], found["ready"]) == ("died", False)
+    assert found["reasons"] == ["ended with code 3: no more disk"]

@@ -29,7 +29,7 @@ async def gather(supervisor: Supervisor) -> dict[str, Any]:
     """The whole status; parts that are silent are said to be so, and nothing raises."""
     addresses, probe = supervisor.plan.addresses, supervisor.probe
     services, agent, proxies, galley = await asyncio.gather(
-        asyncio.gather(*(_service(supervisor, name) for name in SERVICES)),
+        asyncio.gather(*(service_status(supervisor, name) for name in SERVICES)),
         probe.workloads(),
         probe.debug(addresses["pilot"], "syncz", PILOT_DEBUG_PORT),
         probe.debug(addresses["galley"], "status"),
@@ -52,12 +52,14 @@ async def gather(supervisor: Supervisor) -> dict[str, Any]:
     }
 
 
-async def _service(supervisor: Supervisor, name: str) -> dict[str, Any]:
+async def service_status(supervisor: Supervisor, name: str) -> dict[str, Any]:
+    """One service: its process, and what it says of itself."""
     child, address = supervisor.fleet.child(name), supervisor.plan.addresses[name]
-    running = child.state is State.RUNNING
-    readiness = await supervisor.probe.ready(address) if running else Readiness(False)
-    reasons = readiness.reasons if running else tuple(filter(None, [child.reason()]))
-    return {**_process(name, child), "ready": readiness.ready, "reasons": list(reasons), "address": address}
+    readiness = await supervisor.probe.ready(address) if child.state is State.RUNNING else Readiness(False)
+    # Looked at after the answer: a service that died meanwhile is silent for that reason.
+    if child.state is not State.RUNNING:
+        readiness = Readiness(False, tuple(filter(None, [child.reason()])))
+    return {**_process(name, child), "ready": readiness.ready, "reasons": list(readiness.reasons), "address": address}
 
 
 def _agent(child: Child, answers: bool) -> dict[str, Any]:

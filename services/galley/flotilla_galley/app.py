@@ -24,6 +24,7 @@ from flotilla_galley.status.service import StatusService, reporting_accounts
 from flotilla_galley.status.view import problems_view, snapshot_view, status_view
 from flotilla_shared.model.spiffe import spiffe_id
 from flotilla_shared.runtime.citadel_client import CitadelClient
+from flotilla_shared.runtime.conditions import certificate_condition
 from flotilla_shared.runtime.http import HttpServer
 from flotilla_shared.runtime.identity import WorkloadIdentity
 from flotilla_shared.runtime.introspection import introspection_app
@@ -31,7 +32,7 @@ from flotilla_shared.runtime.lifecycle import Lifecycle, Tasks
 from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.metrics import ServiceMetrics
 from flotilla_shared.runtime.monitoring import monitoring_app, version_info
-from flotilla_shared.runtime.readiness import Condition, Readiness
+from flotilla_shared.runtime.readiness import Readiness
 from flotilla_shared.runtime.serving import GrpcServer
 from flotilla_shared.runtime.settings import describe
 from flotilla_shared.runtime.trace import HopRecorder
@@ -93,30 +94,6 @@ class AccessFile:
 def _set_both(refused: Gauge, now_refused: int, kept: Gauge, now_kept: int) -> None:
     refused.set(now_refused)
     kept.set(now_kept)
-
-
-class CertificateReadiness:
-    """Component: the condition `certificate`, from an identity."""
-
-    def __init__(self, identity: WorkloadIdentity, condition: Condition) -> None:
-        self._identity = identity
-        self._condition = condition
-        self._tasks = Tasks("certificate")
-
-    async def start(self) -> None:
-        self._condition.unmet("waiting for Citadel")
-        self._tasks.spawn(self._wait(), "wait")
-
-    async def stop(self) -> None:
-        await self._tasks.stop()
-
-    async def _wait(self) -> None:
-        waiting = asyncio.ensure_future(self._identity.wait())
-        while not waiting.done():
-            await asyncio.wait({waiting}, timeout=0.2)
-            if not waiting.done():
-                self._condition.unmet(self._identity.last_error or "waiting for Citadel")
-        self._condition.met()
 
 
 class Galley:
@@ -184,7 +161,7 @@ class Galley:
         settings = self.settings
         monitoring = monitoring_app(self.metrics, self.readiness, version_info())
         introspection = introspection_app(SERVICE, describe(settings), self.readiness, self._topics())
-        certificate = CertificateReadiness(self.identity, self.readiness.condition("certificate"))
+        certificate = certificate_condition(self.readiness.condition("certificate"), self.identity)
         lifecycle = Lifecycle()
         lifecycle.add(HttpServer(monitoring, settings.address, settings.monitoring_port), "monitoring")
         lifecycle.add(

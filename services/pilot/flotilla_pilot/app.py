@@ -27,14 +27,13 @@ from flotilla_pilot.delivery.publication import Publication
 from flotilla_pilot.model.snapshot import COLLECTIONS, MeshSettings
 from flotilla_pilot.servers.ads import AdsService
 from flotilla_pilot.servers.debug import debug_app
-from flotilla_pilot.sources.debounce import Debounce
 from flotilla_pilot.sources.metrics import SourceMetrics
-from flotilla_pilot.sources.readiness import certificate_condition, configuration_condition
 from flotilla_pilot.sources.snapshots import SnapshotBuilder
-from flotilla_pilot.sources.store import ObjectStore
 from flotilla_pilot.status.reporter import StatusReporter
 from flotilla_shared.model.spiffe import spiffe_id
 from flotilla_shared.runtime.citadel_client import CitadelClient
+from flotilla_shared.runtime.conditions import certificate_condition, configuration_condition
+from flotilla_shared.runtime.debounce import Debounce
 from flotilla_shared.runtime.http import HttpServer
 from flotilla_shared.runtime.identity import IdentitySource, WorkloadIdentity
 from flotilla_shared.runtime.introspection import introspection_app
@@ -46,6 +45,7 @@ from flotilla_shared.runtime.serving import GrpcServer
 from flotilla_shared.runtime.settings import describe
 from flotilla_shared.runtime.streams.mcp_client import McpClient
 from flotilla_shared.runtime.streams.status import StatusClient
+from flotilla_shared.runtime.streams.store import ObjectStore
 from flotilla_shared.runtime.tls import open_channel
 from flotilla_shared.runtime.trace import HopRecorder
 
@@ -73,7 +73,7 @@ class Pilot:
         self._source_metrics = SourceMetrics(self.metrics)
         self.delivery = self._delivery()
         self.debounce = Debounce(settings.debounce_seconds, settings.debounce_max_seconds)
-        self.store = ObjectStore(COLLECTIONS, self.trace, self._configuration_changed)
+        self.store = ObjectStore(SERVICE, COLLECTIONS, self.trace, self._configuration_changed)
         self.galley = self._galley()
         self.status = StatusClient(open_channel=self._channel_to_galley, reporter=_reporter())
         self.server = self._ads_server()

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from flotilla_pilot.delivery.compiling import CompilingThread
 from flotilla_pilot.delivery.publication import Publication, changed_objects
 from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot
-from flotilla_pilot.sources.debounce import Debounce
-from flotilla_pilot.sources.store import ObjectStore
+from flotilla_shared.runtime.debounce import Debounce
 from flotilla_shared.runtime.lifecycle import Tasks
 from flotilla_shared.runtime.logs import get_logger
+from flotilla_shared.runtime.streams.store import ObjectStore
 from flotilla_shared.runtime.trace import HopRecorder
 
 _log = get_logger(__name__)

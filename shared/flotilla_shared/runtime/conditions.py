@@ -1,4 +1,4 @@
-"""Whether Pilot may answer proxies, and what is missing if not."""
+"""Conditions of readiness that several services have: a certificate, and the first configuration."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ LOOK_SECONDS = 0.2
 class ConditionKeeper:
     """Component. Keeps a condition unmet, with the newest reason, until `done` returns; then met for good.
 
-    Once met it stays: a Pilot whose Galley or Citadel is away goes on with what it has.
+    Once met it stays: a service whose Galley or Citadel is away goes on with what it has.
     """
 
     def __init__(

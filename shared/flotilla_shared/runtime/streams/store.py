@@ -12,9 +12,15 @@ EMPTY: Collection = MappingProxyType({})
 
 
 class ObjectStore:
-    """A DeltaConsumer. Nothing that was handed out ever changes: readers on other threads need no lock."""
+    """A DeltaConsumer. Nothing that was handed out ever changes: readers on other threads need no lock.
 
-    def __init__(self, collections: Sequence[str], recorder: HopRecorder, on_change: Callable[[], None]) -> None:
+    `service` is whose store it is: it names the hops that are recorded, and the refusals.
+    """
+
+    def __init__(
+        self, service: str, collections: Sequence[str], recorder: HopRecorder, on_change: Callable[[], None]
+    ) -> None:
+        self._service = service
         self.objects: Mapping[str, Collection] = MappingProxyType(dict.fromkeys(collections, EMPTY))
         self._recorder = recorder
         self._on_change = on_change
@@ -29,7 +35,7 @@ class ObjectStore:
         """Take a change. Raises DeltaRefused for a collection that was not asked for."""
         before = self.objects.get(delta.collection)
         if before is None:
-            raise DeltaRefused(f"Pilot does not use the collection {delta.collection!r}")
+            raise DeltaRefused(f"{self._service.capitalize()} does not use the collection {delta.collection!r}")
         after = {} if delta.full else dict(before)
         for key in delta.removed:
             after.pop(key, None)
@@ -45,7 +51,7 @@ class ObjectStore:
         for key, item in after.items():
             known = before.get(key)
             if known is None or known.version != item.version:
-                self._recorder.record("pilot.received", key, item.version)
+                self._recorder.record(f"{self._service}.received", key, item.version)
         for key in before:
             if key not in after:
-                self._recorder.record("pilot.received", key, "", detail="removed")
+                self._recorder.record(f"{self._service}.received", key, "", detail="removed")
