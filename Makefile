@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-ROOMS  := protos shared services/citadel services/galley services/pilot agent cli examples/bookinfo
+ROOMS  := protos shared services/citadel services/galley services/pilot services/mixer agent cli examples/bookinfo
 EDITABLE := $(foreach room,$(ROOMS),-e ./$(room))
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 MANIFESTS := pyproject.toml constraints.txt $(foreach room,$(ROOMS),$(room)/pyproject.toml)

@@ -166,3 +166,43 @@ async def _ended(call: Any) -> None:
     """Return or raise when the stream has ended: nothing is sent by the receiver but acknowledgements."""
     code = await call.code()
     raise ConnectionError(f"the status stream ended: {code.name}")
+
+
+class DirectStatus:
+    """Component: reports to a receiver in the same process, as StatusClient does over the wire."""
+
+    def __init__(
+        self, receiver: StatusReceiver, caller: str, reporter: str, interval_seconds: float = INTERVAL_SECONDS
+    ) -> None:
+        self._receiver = receiver
+        self._caller = caller
+        self._reporter = reporter
+        self._interval_seconds = interval_seconds
+        self._tasks = Tasks("status")
+        self._states: States = {}
+        self._changed = asyncio.Event()
+        self.last_error = ""
+
+    async def start(self) -> None:
+        """Begin; returns at once."""
+        self._tasks.spawn(self._keep(), "keep")
+
+    async def stop(self) -> None:
+        await self._tasks.stop()
+
+    def update(self, states: States) -> None:
+        """The whole of what the reporter knows now; the mapping must not be changed afterwards."""
+        self._states = states
+        self._changed.set()
+
+    async def _keep(self) -> None:
+        told: States | None = None
+        for sequence in count(1):
+            await self._changed.wait()
+            self._changed.clear()
+            states = self._states
+            report = make_report(self._reporter, sequence, told, states)
+            if report is not None:
+                self._receiver.receive(report, self._caller)
+                told = states
+                await asyncio.sleep(self._interval_seconds)

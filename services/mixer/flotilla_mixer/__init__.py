@@ -1,0 +1,1 @@
+"""Mixer: decides on requests and collects telemetry through adapters."""

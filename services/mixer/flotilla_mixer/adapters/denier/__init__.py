@@ -1,0 +1,1 @@
+"""Says no, always: the adapter for rules that close something."""

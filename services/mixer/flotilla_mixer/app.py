@@ -1,0 +1,202 @@
+"""Mixer, wired: settings in, components joined, started and stopped in order.
+
+    monitoring, introspection, the prometheus page -> identity -> the swap of tables -> Checks and logs (15004)
+    -> configuration -> Galley: configuration in (MCP), status out
+
+It stops in reverse: Galley first, then the port, and last the handlers, when nobody calls them any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+import grpc
+
+from flotilla_mixer.adapters.prometheus.adapter import Prometheus
+from flotilla_mixer.adapters.prometheus.page import metrics_app
+from flotilla_mixer.config import MixerSettings
+from flotilla_mixer.configuration.build import COLLECTIONS
+from flotilla_mixer.debug.topics import debug_topics
+from flotilla_mixer.dispatch.check import CheckDispatcher
+from flotilla_mixer.dispatch.failures import Failures
+from flotilla_mixer.dispatch.report import ReportDispatcher
+from flotilla_mixer.dispatch.table import DispatchTable
+from flotilla_mixer.kit.catalogue import load_adapters
+from flotilla_mixer.metrics import MixerMetrics
+from flotilla_mixer.servers.access_logs import AccessLogs
+from flotilla_mixer.servers.ext_authz import METHOD, ExtAuthz
+from flotilla_mixer.sources.follow import ConfigurationFollower
+from flotilla_mixer.sources.swap import Swap
+from flotilla_mixer.status.states import object_states
+from flotilla_shared.model.spiffe import spiffe_id
+from flotilla_shared.runtime.citadel_client import CitadelClient
+from flotilla_shared.runtime.conditions import certificate_condition, configuration_condition
+from flotilla_shared.runtime.debounce import Debounce
+from flotilla_shared.runtime.http import HttpServer
+from flotilla_shared.runtime.identity import CertificateSigner, WorkloadIdentity
+from flotilla_shared.runtime.introspection import introspection_app
+from flotilla_shared.runtime.lifecycle import Lifecycle
+from flotilla_shared.runtime.metrics import ServiceMetrics
+from flotilla_shared.runtime.monitoring import monitoring_app, version_info
+from flotilla_shared.runtime.readiness import Readiness
+from flotilla_shared.runtime.serving import GrpcServer
+from flotilla_shared.runtime.settings import describe
+from flotilla_shared.runtime.streams.carrier import ConfigurationSource, DirectClient
+from flotilla_shared.runtime.streams.mcp_client import McpClient
+from flotilla_shared.runtime.streams.status import DirectStatus, StatusClient, StatusReceiver
+from flotilla_shared.runtime.streams.store import ObjectStore
+from flotilla_shared.runtime.tls import open_channel
+from flotilla_shared.runtime.trace import HopRecorder
+
+SERVICE = "mixer"
+ACCOUNT = "istio-mixer-service-account"
+
+
+async def serve(settings: MixerSettings) -> int:
+    """Run Mixer until it is told to stop; gives the process's exit code."""
+    return await Mixer(settings).lifecycle.run()
+
+
+class Mixer:
+    """All parts of one Mixer. Made on the event loop without being started; `lifecycle` starts and stops it.
+
+    The neighbours are reached over the wire, but for those that are given: a process that holds several services
+    gives its Citadel's signer, and its Galley as source and as receiver of status.
+    """
+
+    def __init__(
+        self,
+        settings: MixerSettings,
+        *,
+        signer: CertificateSigner | None = None,
+        source: ConfigurationSource | None = None,
+        receiver: StatusReceiver | None = None,
+    ) -> None:
+        self.settings = settings
+        self.service_metrics = ServiceMetrics(SERVICE)
+        self.metrics = MixerMetrics(self.service_metrics)
+        self.readiness = Readiness()
+        self.trace = HopRecorder(SERVICE)
+        self.published = asyncio.Event()
+        self.identity = self._own_identity(signer)
+        self.adapters = dict(load_adapters())
+        self.swap = Swap(settings.default_namespace or settings.root_namespace)
+        self.debounce = Debounce(settings.debounce_seconds, settings.debounce_max_seconds)
+        self.store = ObjectStore(SERVICE, COLLECTIONS, self.trace, self.debounce.touch)
+        self.galley = self._galley(source)
+        self.status = self._status(receiver)
+        self.server = self._server()
+        self.metrics.galley_connected.set_function(lambda: float(self.galley.connected))
+        self.lifecycle = self._lifecycle()
+
+    def _own_identity(self, signer: CertificateSigner | None) -> WorkloadIdentity:
+        settings = self.settings
+        name = spiffe_id(settings.trust_domain, settings.root_namespace, settings.service_account or ACCOUNT)
+        over_the_wire = CitadelClient(
+            settings.citadel_address,
+            settings.server_name("citadel", settings.citadel_server_name),
+            settings.root_cert_file,
+            settings.token_file,
+        )
+        return WorkloadIdentity(signer or over_the_wire, name, settings.certificate_ttl_seconds)
+
+    def _galley(self, source: ConfigurationSource | None) -> McpClient | DirectClient:
+        if source is not None:
+            return DirectClient(source, self.identity.spiffe_id, COLLECTIONS, self.store)
+        client = McpClient(
+            open_channel=self._channel_to_galley,
+            node_id=self.identity.spiffe_id,
+            collections=COLLECTIONS,
+            consumer=self.store,
+        )
+        self.identity.subscribe(lambda _: client.renew())
+        return client
+
+    def _status(self, receiver: StatusReceiver | None) -> StatusClient | DirectStatus:
+        reporter = f"{SERVICE}/{socket.gethostname()}-{os.getpid()}"
+        if receiver is not None:
+            return DirectStatus(receiver, self.identity.spiffe_id, reporter)
+        return StatusClient(open_channel=self._channel_to_galley, reporter=reporter)
+
+    def _channel_to_galley(self) -> grpc.aio.Channel:
+        """Raises RuntimeError while there is no certificate; clients then try again."""
+        settings = self.settings
+        if self.identity.current is None:
+            raise RuntimeError("there is no certificate yet")
+        return open_channel(
+            settings.galley_address,
+            settings.server_name("galley", settings.galley_server_name),
+            self.identity.current,
+        )
+
+    def _server(self) -> GrpcServer:
+        failures = Failures(self.metrics)
+        logs = AccessLogs(self._table, ReportDispatcher(failures), self.metrics)
+        checks = ExtAuthz(self._table, CheckDispatcher(failures), self.metrics)
+        return GrpcServer(
+            self.settings.address,
+            self.settings.mixer_port,
+            identity=self.identity,
+            client_certificate="required",
+            generic_handlers=[logs.handler()],
+            batch={METHOD: checks.check},
+            max_receive_bytes=self.settings.max_message_bytes,
+        )
+
+    def _follower(self) -> ConfigurationFollower:
+        return ConfigurationFollower(
+            self.store,
+            self.debounce,
+            self.adapters,
+            self.settings.trust_domain,
+            self.swap,
+            self.trace,
+            self._publish,
+        )
+
+    def _lifecycle(self) -> Lifecycle:
+        settings, readiness = self.settings, self.readiness
+        monitoring = monitoring_app(self.service_metrics, readiness, version_info())
+        topics = debug_topics(self.swap, self.adapters, self.trace)
+        introspection = introspection_app(SERVICE, describe(settings), readiness, topics)
+        configuration = configuration_condition(
+            readiness.condition("configuration"),
+            self.published,
+            lambda: self.store.missing,
+            lambda: self.galley.last_error,
+        )
+        lifecycle = Lifecycle()
+        lifecycle.add(HttpServer(monitoring, settings.address, settings.monitoring_port), "monitoring")
+        lifecycle.add(
+            HttpServer(introspection, settings.loopback_address, settings.introspection_port), "introspection"
+        )
+        self._add_prometheus_page(lifecycle)
+        lifecycle.add(certificate_condition(readiness.condition("certificate"), self.identity), "certificate condition")
+        lifecycle.add(configuration, "configuration condition")
+        lifecycle.add(self.identity, "identity")
+        lifecycle.add(self.swap, "handlers")
+        lifecycle.add(self.server, "Checks and logs")
+        lifecycle.add(self._follower(), "configuration")
+        lifecycle.add(self.status, "status")
+        lifecycle.add(self.galley, "Galley")
+        return lifecycle
+
+    def _add_prometheus_page(self, lifecycle: Lifecycle) -> None:
+        found = self.adapters.get(Prometheus.name)
+        if isinstance(found, Prometheus):
+            page = HttpServer(metrics_app(found.store), self.settings.address, self.settings.prometheus_port)
+            lifecycle.add(page, "prometheus page")
+
+    def _table(self) -> DispatchTable | None:
+        return self.swap.table
+
+    def _publish(self, table: DispatchTable) -> None:
+        configuration = table.configuration
+        self.metrics.configurations.inc()
+        self.metrics.rules.set(len({action.rule for action in configuration.actions}))
+        self.metrics.problems.set(sum(map(len, self.swap.problems.values())))
+        self.metrics.workloads.set(len(configuration.view.workloads))
+        self.status.update(object_states(configuration, self.swap.problems))
+        self.published.set()

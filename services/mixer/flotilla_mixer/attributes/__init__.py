@@ -1,0 +1,1 @@
+"""From what Envoy sends to attribute bags: who reports, who the peer is, what was asked and answered."""

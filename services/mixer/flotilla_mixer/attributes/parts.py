@@ -1,0 +1,55 @@
+"""Small conversions that Checks and log entries share."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl
+
+from flotilla_shared.model.expressions import Duration, Timestamp
+
+GRPC_CONTENT_TYPE = "application/grpc"
+NANOSECONDS = 1_000_000_000
+
+
+@lru_cache(maxsize=65_536)
+def ip_bytes(address: str) -> bytes | None:
+    """The bytes of an address, or None for a text that is none (a pipe, a name)."""
+    try:
+        return ipaddress.ip_address(address).packed
+    except ValueError:
+        return None
+
+
+def put_address(bag: dict[str, object], prefix: str, address: Any) -> None:
+    """`<prefix>.ip` and `<prefix>.port` of an envoy Address that is a socket's."""
+    found = ip_bytes(address.socket_address.address)
+    if found is not None:
+        bag[f"{prefix}.ip"] = found
+        bag[f"{prefix}.port"] = address.socket_address.port_value
+
+
+def put_path(bag: dict[str, object], path: str) -> None:
+    """request.path, and what it is made of."""
+    bag["request.path"] = path
+    url_path, question, query = path.partition("?")
+    bag["request.url_path"] = url_path
+    if question:
+        bag["request.query_params"] = dict(parse_qsl(query, keep_blank_values=True))
+
+
+def http_protocol(headers: Mapping[str, str]) -> str:
+    """context.protocol of an HTTP request: gRPC is told by its content type."""
+    return "grpc" if headers.get("content-type", "").startswith(GRPC_CONTENT_TYPE) else "http"
+
+
+def timestamp(message: Any) -> Timestamp:
+    """A google.protobuf.Timestamp."""
+    return Timestamp(message.seconds * NANOSECONDS + message.nanos)
+
+
+def duration(message: Any) -> Duration:
+    """A google.protobuf.Duration."""
+    return Duration(message.seconds * NANOSECONDS + message.nanos)

@@ -1,0 +1,52 @@
+"""The services of the mesh: whom a host's name means, and which workloads a service selects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from flotilla_mixer.attributes.workloads import Workload
+from flotilla_shared.model.objects import ConfigObject
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One host of a ServiceEntry. `endpoints` are addresses that the entry names itself."""
+
+    host: str
+    namespace: str
+    selector: Mapping[str, str]
+    endpoints: frozenset[str]
+
+    def selects(self, workload: Workload) -> bool:
+        """Whether the workload serves it: by labels in the same namespace, or by its address."""
+        if workload.address in self.endpoints:
+            return True
+        return (
+            bool(self.selector)
+            and workload.namespace == self.namespace
+            and self.selector.items() <= workload.labels.items()
+        )
+
+
+class ServiceIndex:
+    """Services by host. Immutable. Several entries may name one host."""
+
+    def __init__(self, services: Iterable[Service] = ()) -> None:
+        self._by_host: dict[str, tuple[Service, ...]] = {}
+        for service in services:
+            self._by_host[service.host] = (*self._by_host.get(service.host, ()), service)
+
+    def selects(self, host: str, workload: Workload) -> bool:
+        """Whether some service of this host selects the workload."""
+        return any(service.selects(workload) for service in self._by_host.get(host, ()))
+
+    def knows(self, host: str) -> bool:
+        return host in self._by_host
+
+
+def services_of(entry: ConfigObject) -> list[Service]:
+    """The services of a ServiceEntry: one for each host."""
+    selector = dict(entry.spec.workload_selector.labels)
+    endpoints = frozenset(endpoint.address for endpoint in entry.spec.endpoints)
+    return [Service(host, entry.key.namespace, selector, endpoints) for host in entry.spec.hosts]

@@ -1,0 +1,135 @@
+"""Instances: from the expressions that a user wrote to functions that make rows of bags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+
+from flotilla_mixer.configuration.names import full_name
+from flotilla_mixer.expressions.compile import RowFunction, compile_row, compile_rows
+from flotilla_mixer.templates.catalogue import TEMPLATES
+from flotilla_mixer.templates.template import InstanceSpec, Template
+from flotilla_shared.model.expressions import Expression, ExpressionError, ValueType, check, parse
+from flotilla_shared.model.objects import ConfigObject
+from flotilla_shared.model.problems import ProblemLog
+
+Vocabulary = Mapping[str, ValueType]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instance:
+    """An instance ready to be made of bags: `fields(bag) + maps(bag)` is its row.
+
+    `maps` is one object for all instances whose maps are written the same: in a message that many metrics are
+    made of, their dimensions are worked out once.
+    """
+
+    spec: InstanceSpec
+    fields: RowFunction
+    maps: RowFunction
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Expressions as they were found, checked."""
+
+    fields: Mapping[str, tuple[Expression, ValueType]]
+    maps: Mapping[str, Mapping[str, tuple[Expression, ValueType]]]
+
+
+class InstanceReader:
+    """Reads the instances of one configuration."""
+
+    def __init__(self, vocabulary: Vocabulary, problems: ProblemLog) -> None:
+        self._vocabulary = vocabulary
+        self._problems = problems
+        self._shared: dict[tuple[Any, ...], RowFunction] = {}
+
+    def read(self, item: ConfigObject) -> Instance | None:
+        """The instance, or None when something of it is wrong; then the problems say what."""
+        template = self._template(item)
+        if template is None:
+            return None
+        before = len(self._problems.found().get(item.key, ()))
+        written = self._written(item, template)
+        if len(self._problems.found().get(item.key, ())) > before:
+            return None
+        spec = InstanceSpec(
+            name=full_name(item.key),
+            template=template,
+            types={name: kind for name, (_, kind) in written.fields.items()},
+            names={name: tuple(sorted(found)) for name, found in written.maps.items()},
+            map_types={name: {key: kind for key, (_, kind) in found.items()} for name, found in written.maps.items()},
+        )
+        try:
+            return self._compiled(spec, written)
+        except ExpressionError as error:
+            self._problems.error(
+                item.key, "bad-expression", "spec.params", f"an expression cannot be computed: {error}."
+            )
+            return None
+
+    def _compiled(self, spec: InstanceSpec, written: _Written) -> Instance:
+        fields = [written.fields[name][0] if name in written.fields else None for name in spec.template.fields]
+        maps = [
+            [written.maps[name][key][0] for key in spec.names[name]] if name in written.maps else []
+            for name in spec.template.maps
+        ]
+        key = tuple(map(tuple, maps))
+        if key not in self._shared:
+            self._shared[key] = compile_rows(maps, self._vocabulary)
+        return Instance(spec, compile_row(fields, self._vocabulary), self._shared[key])
+
+    def _template(self, item: ConfigObject) -> Template | None:
+        name = item.spec.compiled_template
+        found = TEMPLATES.get(name)
+        if found is None:
+            text = f"there is no template {name!r} in this Mixer; it has {', '.join(sorted(TEMPLATES))}."
+            self._problems.error(item.key, "unknown-template", "spec.compiledTemplate", text)
+        return found
+
+    def _written(self, item: ConfigObject, template: Template) -> _Written:
+        fields: dict[str, tuple[Expression, ValueType]] = {}
+        maps: dict[str, dict[str, tuple[Expression, ValueType]]] = {}
+        for given, value in MessageToDict(item.spec.params).items():
+            name, path = _snake(given), f"spec.params.{given}"
+            if name in template.fields:
+                self._field(item, path, value, template.fields[name], fields, name)
+            elif name in template.maps and isinstance(value, dict):
+                found = maps.setdefault(name, {})
+                for key, text in value.items():
+                    self._field(item, f"{path}[{key}]", text, None, found, key)
+            else:
+                known = ", ".join((*template.fields, *template.maps)) or "none"
+                text = f"the template {template.name} has no field {given}; its fields are: {known}."
+                self._problems.error(item.key, "unknown-field", path, text)
+        return _Written(fields, maps)
+
+    def _field(
+        self, item: ConfigObject, path: str, text: object, wanted: ValueType | None, into: dict[str, Any], name: str
+    ) -> None:
+        """Put the checked expression into `into`, or say what is wrong with it."""
+        if not isinstance(text, str):
+            said = f'an expression is text: write "{text:g}".' if isinstance(text, float) else "an expression is text."
+            self._problems.error(item.key, "not-an-expression", path, said)
+            return
+        if not text.strip():
+            return
+        try:
+            expression = parse(text)
+            kind = check(expression, self._vocabulary)
+        except ExpressionError as error:
+            self._problems.error(item.key, "bad-expression", path, f"{text!r}: {error}.")
+            return
+        if wanted is not None and kind is not wanted:
+            self._problems.error(item.key, "wrong-type", path, f"{text!r} is {kind}, and must be {wanted}.")
+            return
+        into[name] = (expression, kind)
+
+
+def _snake(name: str) -> str:
+    """monitoredResourceType and monitored_resource_type are the same field."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

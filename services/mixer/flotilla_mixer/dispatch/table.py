@@ -1,0 +1,111 @@
+"""The dispatch table: for each namespace what to ask and what to report, ready to be called."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from flotilla_mixer.attributes.view import MeshView
+from flotilla_mixer.configuration.build import Configuration
+from flotilla_mixer.configuration.instances import Instance
+from flotilla_mixer.configuration.rules import Action, Match
+from flotilla_mixer.dispatch.handlers import BuiltHandler
+from flotilla_mixer.templates.template import Variety
+from flotilla_shared.model.objects import ObjectKey
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """Instances for a handler."""
+
+    handler: BuiltHandler
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """What happens when one condition holds. Rules with the same match share a group: it is asked once."""
+
+    match: Match | None
+    match_text: str
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceTable:
+    """What concerns the workloads of one namespace: the rules of the default namespace, then its own."""
+
+    check: tuple[Group, ...] = ()
+    report: tuple[Group, ...] = ()
+
+
+EMPTY = NamespaceTable()
+
+
+class DispatchTable:
+    """One configuration, ready. Immutable but for the count of Checks that it has not answered yet; `idle` is set
+    while there are none.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        handlers: Mapping[ObjectKey, BuiltHandler],
+        default_namespace: str,
+    ) -> None:
+        self.configuration = configuration
+        self.handlers = tuple(handlers.values())
+        self.open_calls = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._default = _namespace_table(configuration.actions, handlers, {default_namespace})
+        namespaces = {action.rule.namespace for action in configuration.actions}
+        self._by_namespace = {
+            namespace: _namespace_table(configuration.actions, handlers, {default_namespace, namespace})
+            for namespace in namespaces - {default_namespace}
+        }
+
+    def call_opens(self) -> None:
+        """A Check begins to use the table."""
+        self.open_calls += 1
+        self.idle.clear()
+
+    def call_ends(self) -> None:
+        """A Check has been answered."""
+        self.open_calls -= 1
+        if not self.open_calls:
+            self.idle.set()
+
+    @property
+    def view(self) -> MeshView:
+        return self.configuration.view
+
+    def of(self, namespace: str) -> NamespaceTable:
+        """What concerns a workload of this namespace."""
+        return self._by_namespace.get(namespace, self._default)
+
+
+def _namespace_table(
+    actions: Iterable[Action], handlers: Mapping[ObjectKey, BuiltHandler], namespaces: set[str]
+) -> NamespaceTable:
+    chosen = [each for each in actions if each.rule.namespace in namespaces and each.handler in handlers]
+    return NamespaceTable(
+        check=_groups(chosen, handlers, Variety.CHECK), report=_groups(chosen, handlers, Variety.REPORT)
+    )
+
+
+def _groups(
+    actions: Iterable[Action], handlers: Mapping[ObjectKey, BuiltHandler], variety: Variety
+) -> tuple[Group, ...]:
+    """Actions by condition, then by handler; a handler gets an instance once for a condition."""
+    found: dict[str, tuple[Match | None, dict[ObjectKey, dict[str, Instance]]]] = {}
+    for action in actions:
+        instances = {each.spec.name: each for each in action.instances if each.spec.template.variety is variety}
+        if instances:
+            _, targets = found.setdefault(action.match_text, (action.match, {}))
+            targets.setdefault(action.handler, {}).update(instances)
+    return tuple(
+        Group(match, text, tuple(Target(handlers[key], tuple(each.values())) for key, each in targets.items()))
+        for text, (match, targets) in found.items()
+    )

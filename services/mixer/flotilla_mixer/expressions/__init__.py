@@ -1,0 +1,1 @@
+"""Evaluating expressions: each becomes a Python function when the configuration is read."""

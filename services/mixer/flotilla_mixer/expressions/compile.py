@@ -1,0 +1,236 @@
+"""From trees to Python functions.
+
+A function is built as Python's own syntax tree, never as text: whatever stands in an expression, it can only become
+an operand. `a | b` is an assignment expression over `bag.get`, so nothing is raised where a fallback is given.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from types import CodeType, FunctionType
+from typing import Any
+
+from flotilla_mixer.expressions import functions
+from flotilla_mixer.expressions.errors import EvaluationError
+from flotilla_shared.model.expressions import (
+    Call,
+    Constant,
+    Duration,
+    Expression,
+    ExpressionError,
+    ValueType,
+    Variable,
+    check,
+    parse,
+)
+
+__all__ = ["Bag", "EvaluationError", "Function", "RowFunction", "compile_expression", "compile_row"]
+
+Bag = Mapping[str, object]
+Function = Callable[[Bag], object]
+RowFunction = Callable[[Bag], tuple[Any, ...]]
+Vocabulary = Mapping[str, ValueType]
+
+ABSENT = object()
+_COMPARED: dict[str, ast.cmpop] = {
+    "EQ": ast.Eq(),
+    "NEQ": ast.NotEq(),
+    "LT": ast.Lt(),
+    "LEQ": ast.LtE(),
+    "GT": ast.Gt(),
+    "GEQ": ast.GtE(),
+}
+_EQUAL_BY = {
+    ValueType.IP_ADDRESS: "ip_equal",
+    ValueType.DNS_NAME: "dns_equal",
+    ValueType.EMAIL_ADDRESS: "email_equal",
+    ValueType.URI: "uri_equal",
+}
+_CALLED = {"dnsName": "dns_name"} | {
+    name: name for name in ("ip", "timestamp", "email", "uri", "match", "size", "matches", "ip_equal")
+}
+_RUN_TIME = {name: getattr(functions, name) for name in (*_CALLED.values(), *_EQUAL_BY.values(), "wrapped")}
+
+
+def compile_expression(expression: Expression | str, vocabulary: Vocabulary) -> Function:
+    """The function of an expression: of a bag, gives its value or raises EvaluationError.
+
+    Raises ExpressionError when the expression is none or does not fit the vocabulary.
+    """
+    tree = parse(expression) if isinstance(expression, str) else expression
+    check(tree, vocabulary)
+    code = _Code(vocabulary)
+    found: Function = code.function(code.strict(tree))
+    return found
+
+
+def compile_row(expressions: Sequence[Expression | None], vocabulary: Vocabulary) -> RowFunction:
+    """One function for several expressions: of a bag, gives the tuple of their values; None gives None."""
+    code = _Code(vocabulary)
+    for tree in expressions:
+        if tree is not None:
+            check(tree, vocabulary)
+    values = [ast.Constant(None) if tree is None else code.strict(tree) for tree in expressions]
+    row: RowFunction = code.function(_tuple(values))
+    return row
+
+
+def compile_rows(groups: Sequence[Sequence[Expression]], vocabulary: Vocabulary) -> RowFunction:
+    """Likewise for groups of expressions: gives a tuple of tuples."""
+    code = _Code(vocabulary)
+    for tree in (tree for group in groups for tree in group):
+        check(tree, vocabulary)
+    rows: RowFunction = code.function(_tuple([_tuple([code.strict(tree) for tree in group]) for group in groups]))
+    return rows
+
+
+class _Code:
+    """Makes the nodes of one function, over its argument `bag`."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._names: dict[str, object] = {**_RUN_TIME, "ABSENT": ABSENT, "EMPTY_MAP": functions.EMPTY_MAP}
+        self._places = 0
+
+    def function(self, body: ast.expr) -> Any:
+        """The function whose result is `body`; a missing attribute becomes an EvaluationError."""
+        inner = _make(body, self._names)
+
+        def evaluate(bag: Bag) -> object:
+            try:
+                return inner(bag)
+            except KeyError as missing:
+                raise EvaluationError(f"lookup failed: '{missing.args[0]}'") from None
+            except (TypeError, AttributeError) as wrong:
+                raise EvaluationError(f"error converting a value of the bag: {wrong}") from None
+
+        return evaluate
+
+    def strict(self, tree: Expression) -> ast.expr:
+        """The node of a value that must be there."""
+        if isinstance(tree, Constant):
+            return self._constant(tree.value)
+        if isinstance(tree, Variable):
+            return ast.Subscript(_name("bag"), ast.Constant(tree.name), ast.Load())
+        if tree.name == "OR":
+            return self._fallback(tree, self.strict(tree.arguments[1]))
+        if tree.name == "INDEX":
+            found, key = (self.strict(argument) for argument in tree.arguments[:2])
+            return _method(found, "get", key, ast.Constant(""))
+        return self._call(tree)
+
+    def soft(self, tree: Expression) -> ast.expr:
+        """The node of a value that may be missing: then it gives ABSENT."""
+        if isinstance(tree, Variable):
+            return _method(_name("bag"), "get", ast.Constant(tree.name), _name("ABSENT"))
+        if isinstance(tree, Call) and tree.name == "OR":
+            return self._fallback(tree, self.soft(tree.arguments[1]))
+        if isinstance(tree, Call) and tree.name == "INDEX":
+            return self._soft_index(tree)
+        return self.strict(tree)
+
+    def _fallback(self, tree: Call, otherwise: ast.expr) -> ast.expr:
+        """The left side where it is there, or else the other."""
+        place = self._place()
+        return ast.IfExp(_is_absent(_assigned(place, self.soft(tree.arguments[0]))), otherwise, _name(place))
+
+    def _soft_index(self, tree: Call) -> ast.expr:
+        found, key = self._place(), self._place()
+        missing = ast.BoolOp(
+            ast.Or(),
+            [
+                _is_absent(_assigned(found, self.soft(tree.arguments[0]))),
+                _is_absent(_assigned(key, self.soft(tree.arguments[1]))),
+            ],
+        )
+        return ast.IfExp(missing, _name("ABSENT"), _method(_name(found), "get", _name(key), _name("ABSENT")))
+
+    def _call(self, tree: Call) -> ast.expr:
+        arguments = tree.arguments
+        match tree.name:
+            case "LAND":
+                return ast.BoolOp(ast.And(), [self.strict(each) for each in arguments[:2]])
+            case "LOR":
+                return ast.BoolOp(ast.Or(), [self.strict(each) for each in arguments[:2]])
+            case "ADD":
+                return self._sum(tree)
+            case "conditional" | "conditionalString":
+                condition, chosen, other = (self.strict(each) for each in arguments[:3])
+                return ast.IfExp(condition, chosen, other)
+            case "emptyStringMap":
+                return _name("EMPTY_MAP")
+            case "toLower":
+                return _method(self.strict(arguments[0]), "lower")
+            case "startsWith" | "endsWith":
+                assert tree.target is not None
+                return _method(self.strict(tree.target), tree.name.lower(), self.strict(arguments[0]))
+            case "matches":
+                assert tree.target is not None
+                return _called("matches", self.strict(tree.target), self.strict(arguments[0]))
+        if tree.name in _COMPARED:
+            return self._comparison(tree)
+        taken = 2 if tree.name == "match" else 1
+        return _called(_CALLED[tree.name], *(self.strict(each) for each in arguments[:taken]))
+
+    def _comparison(self, tree: Call) -> ast.expr:
+        left, right = (self.strict(each) for each in tree.arguments[:2])
+        kind = check(tree.arguments[0], self._vocabulary)
+        if kind in _EQUAL_BY:
+            equal = _called(_EQUAL_BY[kind], left, right)
+            return equal if tree.name == "EQ" else ast.UnaryOp(ast.Not(), equal)
+        return ast.Compare(left, [_COMPARED[tree.name]], [right])
+
+    def _sum(self, tree: Call) -> ast.expr:
+        left, right = (self.strict(each) for each in tree.arguments[:2])
+        total = ast.BinOp(left, ast.Add(), right)
+        is_whole = check(tree.arguments[0], self._vocabulary) is ValueType.INT64
+        return _called("wrapped", total) if is_whole else total
+
+    def _constant(self, value: object) -> ast.expr:
+        if isinstance(value, Duration):
+            name = f"constant_{len(self._names)}"
+            self._names[name] = value
+            return _name(name)
+        return ast.Constant(value)  # type: ignore[arg-type]  # literals are text, numbers and booleans
+
+    def _place(self) -> str:
+        """A local variable of its own."""
+        self._places += 1
+        return f"value_{self._places}"
+
+
+def _make(body: ast.expr, names: dict[str, object]) -> Function:
+    """The function `lambda bag: body`."""
+    argument = ast.arguments(posonlyargs=[], args=[ast.arg("bag")], kwonlyargs=[], kw_defaults=[], defaults=[])
+    whole = ast.Expression(ast.Lambda(argument, body))
+    try:
+        code = compile(ast.fix_missing_locations(whole), "<expression>", "eval")
+    except (RecursionError, MemoryError) as error:
+        raise ExpressionError("the expression is too large") from error
+    inner = next(each for each in code.co_consts if isinstance(each, CodeType))
+    return FunctionType(inner, dict(names))
+
+
+def _name(name: str) -> ast.expr:
+    return ast.Name(name, ast.Load())
+
+
+def _assigned(place: str, value: ast.expr) -> ast.expr:
+    return ast.NamedExpr(ast.Name(place, ast.Store()), value)
+
+
+def _is_absent(value: ast.expr) -> ast.expr:
+    return ast.Compare(value, [ast.Is()], [_name("ABSENT")])
+
+
+def _called(function: str, *arguments: ast.expr) -> ast.expr:
+    return ast.Call(_name(function), list(arguments), [])
+
+
+def _method(target: ast.expr, name: str, *arguments: ast.expr) -> ast.expr:
+    return ast.Call(ast.Attribute(target, name, ast.Load()), list(arguments), [])
+
+
+def _tuple(values: Sequence[ast.expr]) -> ast.expr:
+    return ast.Tuple(list(values), ast.Load())

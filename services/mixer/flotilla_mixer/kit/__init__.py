@@ -1,0 +1,1 @@
+"""What adapters are given and what they must be: the adapter kit."""

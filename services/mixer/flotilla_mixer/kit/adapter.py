@@ -1,0 +1,105 @@
+"""The life of an adapter: Validate, Build, Handle, Close.
+
+1. The catalogue loads an adapter once; it lives as long as Mixer.
+2. For each handler object that a rule uses, `validate` says what is wrong with its parameters; nothing is built
+   of what has errors.
+3. `build` gives the handler. It must not block and does no I/O; work in the background belongs to `environment`.
+4. The handler is called on the loop, with batches; it answers at once or later, and never blocks.
+5. `close` is called once, when no call uses the handler any more. A new handler is built before the old one of
+   its name is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from google.protobuf.message import Message
+
+from flotilla_mixer.kit.results import CheckResult
+from flotilla_mixer.templates.template import InstanceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong with a handler: the field under `spec`, and one sentence."""
+
+    field: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportBatch:
+    """Rows of one instance, in order: each is the tuple of values that the instance's template describes."""
+
+    instance: InstanceSpec
+    rows: Sequence[Any]
+
+
+class CheckCall:
+    """One question to a handler. Answer it once; later answers are ignored."""
+
+    __slots__ = ("_done", "instance", "row")
+
+    def __init__(self, instance: InstanceSpec, row: Any, done: Any) -> None:
+        self.instance = instance
+        self.row = row
+        self._done = done
+
+    def answer(self, result: CheckResult) -> None:
+        self._take(result)
+
+    def fail(self, text: str) -> None:
+        """The handler cannot say: the whole Check fails with INTERNAL."""
+        self._take(text)
+
+    def _take(self, outcome: CheckResult | str) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done(outcome)
+
+
+class Environment(Protocol):
+    """What a handler may use of Mixer."""
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run in the background until it ends or the handler is closed."""
+        ...
+
+
+class Handler(Protocol):
+    """A configured adapter. It has the methods of the templates that its adapter supports."""
+
+    def close(self) -> None: ...
+
+
+class CheckHandler(Handler, Protocol):
+    def check(self, calls: Sequence[CheckCall]) -> None:
+        """Answer each call, now or later."""
+        ...
+
+
+class ReportHandler(Handler, Protocol):
+    def report(self, batches: Sequence[ReportBatch]) -> None:
+        """Take what one message reported; returns at once."""
+        ...
+
+
+class Adapter(Protocol):
+    """One kind of backend. `folder` holds its metadata.yaml and README.md."""
+
+    name: ClassVar[str]
+    folder: ClassVar[Path]
+    templates: ClassVar[frozenset[str]]
+
+    def defaults(self) -> Message:
+        """The parameters that a handler has which sets none; a new message each time."""
+        ...
+
+    def validate(self, params: Any, instances: Sequence[InstanceSpec]) -> Iterable[Fault]: ...
+
+    def build(self, params: Any, instances: Sequence[InstanceSpec], environment: Environment) -> Handler:
+        """Raises ValueError with one sentence when it cannot be."""
+        ...

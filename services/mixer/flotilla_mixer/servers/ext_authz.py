@@ -1,0 +1,89 @@
+"""envoy.service.auth.v3.Authorization: a batch of Checks becomes one dispatch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import grpc
+from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+from google.protobuf.message import DecodeError
+
+from flotilla_mixer.attributes.check import check_bag
+from flotilla_mixer.attributes.trust import Direction, Disbelief, Trust, find_reporter
+from flotilla_mixer.dispatch.check import Bag, CheckDispatcher, Decide
+from flotilla_mixer.dispatch.table import DispatchTable
+from flotilla_mixer.kit.results import CheckResult
+from flotilla_mixer.metrics import MixerMetrics
+from flotilla_mixer.servers.answers import code_name, response_bytes
+from flotilla_shared.runtime.serving import Call
+
+METHOD = "/envoy.service.auth.v3.Authorization/Check"
+STATIC_HEADER = "x-flotilla-static"
+REPORTER_HEADER = "x-flotilla-reporter"
+
+
+class ExtAuthz:
+    """The batch function. `table` gives the newest dispatch table, or None until there is one."""
+
+    def __init__(
+        self, table: Callable[[], DispatchTable | None], dispatcher: CheckDispatcher, metrics: MixerMetrics
+    ) -> None:
+        self._table = table
+        self._dispatcher = dispatcher
+        self._metrics = metrics
+
+    def check(self, calls: Sequence[Call]) -> None:
+        """Answer each call, now or when its handlers have answered."""
+        table = self._table()
+        if table is None:
+            for call in calls:
+                call.fail(grpc.StatusCode.UNAVAILABLE, "Mixer is not ready: it has no configuration yet")
+            return
+        began = time.perf_counter()
+        asked = [each for call in calls if (each := self._question(table, call, began)) is not None]
+        self._dispatcher.dispatch(table, asked)
+
+    def _question(self, table: DispatchTable, call: Call, began: float) -> tuple[str, Bag, Decide] | None:
+        """What to ask about the call; None when it has been refused."""
+        reporter = find_reporter(table.view, call.peer.ip, call.peer.identity)
+        if reporter is None:
+            self._metrics.disbelieve(Disbelief.REPORTER)
+            call.fail(
+                grpc.StatusCode.PERMISSION_DENIED,
+                f"no workload at {call.peer.ip or 'this address'} has the identity {call.peer.identity}",
+            )
+            return None
+        try:
+            request = CheckRequest.FromString(call.message)
+        except DecodeError:
+            call.fail(grpc.StatusCode.INVALID_ARGUMENT, "this is no CheckRequest")
+            return None
+        trust = Trust(table.view, reporter, self._metrics.disbelieve)
+        static, direction = _said(call)
+        bag = check_bag(request.attributes, static, direction, trust)
+
+        def decide(outcome: CheckResult | str) -> None:
+            self._answer(call, outcome, began)
+
+        return reporter.namespace, bag, decide
+
+    def _answer(self, call: Call, outcome: CheckResult | str, began: float) -> None:
+        if isinstance(outcome, str):
+            self._metrics.checks.labels("INTERNAL").inc()
+            call.fail(grpc.StatusCode.INTERNAL, outcome)
+        else:
+            self._metrics.checks.labels("OK" if outcome.ok else code_name(outcome.code)).inc()
+            call.answer(response_bytes(outcome))
+        self._metrics.check_seconds.observe(time.perf_counter() - began)
+
+
+def _said(call: Call) -> tuple[str, Direction]:
+    """What the proxy's configuration says in the call's metadata: static attributes, and which side it is on."""
+    static, direction = "", "inbound"
+    for name, value in call.metadata:
+        if name == STATIC_HEADER:
+            static = str(value)
+        elif name == REPORTER_HEADER:
+            direction = str(value)
+    return static, "outbound" if direction == "outbound" else "inbound"

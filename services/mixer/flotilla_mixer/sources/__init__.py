@@ -1,0 +1,1 @@
+"""Configuration comes in: Galley's deltas -> store -> debounce -> configuration -> dispatch table."""

@@ -1,0 +1,1 @@
+"""What became of each object, back to Galley."""
