@@ -10,10 +10,7 @@ import orjson
 from flotilla_mixer.attributes.parts import http_protocol, put_address, put_path, timestamp
 from flotilla_mixer.attributes.trust import Direction, Trust, bare
 from flotilla_shared.model.expressions import Timestamp
-
-NAMESPACE = "flotilla"
-# Headers that 1.4's proxies used to hand on attributes: any client can send them, and nobody reads them here.
-CLAIMING_HEADERS = ("x-istio-attributes", "x-flotilla-peer")
+from flotilla_shared.model.static_attributes import METADATA, TRUST_HEADERS
 
 Bag = dict[str, object]
 
@@ -61,7 +58,7 @@ def _put_ends(bag: Bag, attributes: Any, direction: Direction, trust: Trust, pri
 def _put_http(bag: Bag, attributes: Any) -> None:
     http = attributes.request.http
     headers = dict(http.headers)
-    for name in CLAIMING_HEADERS:
+    for name in TRUST_HEADERS:
         headers.pop(name, None)
     bag["request.headers"] = headers
     bag["request.method"], bag["request.host"] = http.method, http.host
@@ -81,9 +78,9 @@ def _put_http(bag: Bag, attributes: Any) -> None:
 def _route_metadata(attributes: Any) -> str:
     """The static attributes of the route, as the JSON that a log entry has them in."""
     found = attributes.route_metadata_context.filter_metadata
-    if NAMESPACE not in found:
+    if METADATA not in found:
         return ""
-    return _as_json(found[NAMESPACE])
+    return _as_json(found[METADATA])
 
 
 def _as_json(struct: Any) -> str:

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 
 from flotilla_mixer.attributes.workloads import Workload
 from flotilla_shared.model.objects import ConfigObject
+from flotilla_shared.model.static_attributes import service_attributes
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One host of a ServiceEntry. `endpoints` are addresses that the entry names itself."""
+    """One host of a ServiceEntry. `endpoints` are addresses that the entry names itself, `attributes` what a call to it
+    has of the service.
+    """
 
     host: str
     namespace: str
     selector: Mapping[str, str]
     endpoints: frozenset[str]
+    attributes: Mapping[str, str]
 
     def selects(self, workload: Workload) -> bool:
         """Whether the workload serves it: by labels in the same namespace, or by its address."""
@@ -37,16 +41,17 @@ class ServiceIndex:
         for service in services:
             self._by_host[service.host] = (*self._by_host.get(service.host, ()), service)
 
-    def selects(self, host: str, workload: Workload) -> bool:
-        """Whether some service of this host selects the workload."""
-        return any(service.selects(workload) for service in self._by_host.get(host, ()))
-
-    def knows(self, host: str) -> bool:
-        return host in self._by_host
+    def served(self, host: str, workload: Workload) -> Service | None:
+        """The service of this host that selects the workload, or None."""
+        return next((service for service in self._by_host.get(host, ()) if service.selects(workload)), None)
 
 
 def services_of(entry: ConfigObject) -> list[Service]:
     """The services of a ServiceEntry: one for each host."""
     selector = dict(entry.spec.workload_selector.labels)
     endpoints = frozenset(endpoint.address for endpoint in entry.spec.endpoints)
-    return [Service(host, entry.key.namespace, selector, endpoints) for host in entry.spec.hosts]
+    namespace = entry.key.namespace
+    return [
+        Service(host, namespace, selector, endpoints, service_attributes(host, namespace))
+        for host in dict.fromkeys(host.lower() for host in entry.spec.hosts)
+    ]

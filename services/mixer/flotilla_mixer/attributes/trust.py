@@ -16,13 +16,11 @@ import orjson
 
 from flotilla_mixer.attributes.view import MeshView
 from flotilla_mixer.attributes.workloads import SPIFFE, Workload
+from flotilla_shared.model.static_attributes import HOST, OUTBOUND, STATIC_ATTRIBUTES
 
 Direction = Literal["inbound", "outbound"]
 Attributes = Mapping[str, object]
 NOTHING: Attributes = MappingProxyType({})
-STATIC_ATTRIBUTES = frozenset(
-    ("destination.service.host", "destination.service.name", "destination.service.namespace", "destination.service.uid")
-)
 MEMO_SIZE = 10_000
 
 
@@ -69,14 +67,12 @@ class Trust:
         if given is None:
             self._count(Disbelief.STATIC)
             return NOTHING
-        if direction == "inbound" and given and not self._serves(given):
+        if direction == OUTBOUND or not given:
+            return given
+        served = self.view.services.served(str(given.get(HOST, "")), self.reporter)
+        if served is None or served.attributes != given:
             self._count(Disbelief.SERVICE)
-            return NOTHING
-        return given
-
-    def _serves(self, given: Attributes) -> bool:
-        host = given.get("destination.service.host")
-        return isinstance(host, str) and self.view.services.selects(host, self.reporter)
+        return served.attributes if served is not None else NOTHING
 
 
 _read: dict[str, Attributes | None] = {}

@@ -34,9 +34,11 @@ class Workload:
 
 
 def workload_of(entry: ConfigObject, trust_domain: str) -> Workload:
-    """The workload of a WorkloadEntry: named as the object is; no service account means `default`."""
+    """The workload of a WorkloadEntry: named as the object is; no service account means `default`, and labels of its
+    metadata beat those of its spec.
+    """
     account = entry.spec.service_account or DEFAULT_ACCOUNT
-    labels = MappingProxyType({**entry.labels, **entry.spec.labels})
+    labels = MappingProxyType({**entry.spec.labels, **entry.labels})
     name, namespace = entry.key.name, entry.key.namespace
     principal = spiffe_id(trust_domain, namespace, account).removeprefix(SPIFFE)
     about = {

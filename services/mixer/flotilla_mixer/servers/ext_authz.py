@@ -16,11 +16,10 @@ from flotilla_mixer.dispatch.table import DispatchTable
 from flotilla_mixer.kit.results import CheckResult
 from flotilla_mixer.metrics import MixerMetrics
 from flotilla_mixer.servers.answers import code_name, response_bytes
+from flotilla_shared.model.static_attributes import REPORTER_HEADER, STATIC_HEADER
 from flotilla_shared.runtime.serving import Call
 
 METHOD = "/envoy.service.auth.v3.Authorization/Check"
-STATIC_HEADER = "x-flotilla-static"
-REPORTER_HEADER = "x-flotilla-reporter"
 
 
 class ExtAuthz:

@@ -14,7 +14,7 @@ from envoy.extensions.common.dynamic_forward_proxy.v3.dns_cache_pb2 import DnsCa
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
 
-from flotilla_pilot.compile import names, tls
+from flotilla_pilot.compile import mixer, names, tls
 from flotilla_pilot.compile.endpoints import load_assignment, socket_address
 from flotilla_pilot.compile.packing import pack
 from flotilla_pilot.compile.sources import ads
@@ -188,7 +188,9 @@ def _metadata(given: OutboundCluster) -> Metadata:
         fields["config"] = names.config_path(key.namespace, "destination-rule", key.name)
     if given.subset:
         fields["subset"] = given.subset
-    return Metadata(filter_metadata={"istio": _struct(fields)})
+    metadata = Metadata(filter_metadata={"istio": _struct(fields)})
+    mixer.add_static(metadata, mixer.attributes_of(given.service.host, given.service.namespace, given.mesh))
+    return metadata
 
 
 def inbound(port: int, address: str, target_port: int, mesh: MeshOptions, *, http2: bool) -> Any:

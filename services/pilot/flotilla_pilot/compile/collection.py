@@ -10,10 +10,10 @@ from flotilla_pilot.compile.guard import Fault, fault
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, TYPES, CompiledResource
 from flotilla_pilot.model.destination_rules import without_policies
-from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.references import keys
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_shared.model.objects import ObjectKey, Problem
+from flotilla_shared.model.problems import ProblemLog
 
 
 class Collected:
@@ -42,8 +42,7 @@ class Collected:
             key = given.policy.references[0][0]
             text = f"Envoy's {path} {text}; {given.name} has no traffic policy"
             self.log.error(key, "refused-by-envoy", "spec.trafficPolicy", text)
-        if given.has_assignment:
-            self.add(self._assignment(given, snapshot))
+        self.add_assignment(given, snapshot)
 
     def _cluster(self, given: OutboundCluster) -> tuple[CompiledResource, Fault | None]:
         """The cluster, and what of its policy breaks Envoy's limits: then it is made without the policy.
@@ -56,6 +55,11 @@ class Collected:
             cluster = outbound(replace(given, policy=without_policies(given.policy)))
         body = serialized(cluster)
         return self._cache.intern(CLUSTER, given.name, body, keys(given.references())), broken
+
+    def add_assignment(self, given: OutboundCluster, snapshot: MeshSnapshot) -> None:
+        """The endpoints of `given`, where Pilot tells them."""
+        if given.has_assignment:
+            self.add(self._assignment(given, snapshot))
 
     def _assignment(self, given: OutboundCluster, snapshot: MeshSnapshot) -> CompiledResource:
         stated, references = with_tls_modes(given.endpoints(), given.service, given.port, snapshot)

@@ -10,12 +10,12 @@ from flotilla_pilot.compile.gateway import compile_gateway
 from flotilla_pilot.compile.inbound import compile_inbound
 from flotilla_pilot.compile.outbound import compile_outbound
 from flotilla_pilot.compile.resource import TYPES, CompiledProxy, CompiledResource
-from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.proxy import ROUTER, Proxy
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.scope.gateway import gateway_key, gateway_scope
 from flotilla_pilot.scope.sidecar import find_sidecar, outbound_key, sidecar_scope
 from flotilla_shared.model.objects import ObjectKey, Problem
+from flotilla_shared.model.problems import ProblemLog
 
 
 class Compiler:

@@ -24,6 +24,7 @@ class Target:
     cluster: str
     host: str = ""
     port: int = 0
+    namespace: str = ""
     references: tuple[Reference, ...] = ()
     hash: Hash | None = None
 
@@ -70,6 +71,7 @@ class Destinations:
             cluster=names.outbound_cluster(port, subset, service.host),
             host=service.host,
             port=port,
+            namespace=service.namespace,
             references=(*service.references, *policy.references),
             hash=balancer.consistent_hash if balancer is not None and hashed else None,
         )

@@ -20,6 +20,7 @@ from flotilla_pilot.compile.gateway_hosts import gateway_parts
 from flotilla_pilot.compile.gateway_tcp import passthrough_chains, plain_chain
 from flotilla_pilot.compile.http_manager import GATEWAY, http_manager
 from flotilla_pilot.compile.listener_plan import is_place, is_port
+from flotilla_pilot.compile.mixer_clusters import add_mixer_clusters
 from flotilla_pilot.compile.outbound import tls_inspector
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER, ROUTES
@@ -50,6 +51,7 @@ class GatewayCompilation:
         """Listeners and tables first: they tell which clusters are used."""
         for place, servers in self._scope.servers.items():
             self._add_listener(place, servers)
+        add_mixer_clusters(self.found, self._snapshot)
         for cluster in self._clusters():
             self.found.add_cluster(cluster, self._snapshot)
         hole = black_hole(self._mesh)

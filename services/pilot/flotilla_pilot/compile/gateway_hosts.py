@@ -11,10 +11,10 @@ from flotilla_pilot.compile.matching import Client
 from flotilla_pilot.compile.route_action import RouteTargets, find_targets
 from flotilla_pilot.compile.routes import Translation, catch_alls_last, translate
 from flotilla_pilot.compile.virtual_hosts import HostPart, wire_host
-from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.route_rules import RouteRules
 from flotilla_pilot.scope.gateway import BoundServer, served_hosts
+from flotilla_shared.model.problems import ProblemLog
 
 
 @dataclass(slots=True, eq=False)

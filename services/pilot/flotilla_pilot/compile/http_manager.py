@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.listener.v3.listener_components_pb2 import Filter
 from envoy.extensions.filters.http.cors.v3.cors_pb2 import Cors
 from envoy.extensions.filters.http.dynamic_forward_proxy.v3.dynamic_forward_proxy_pb2 import FilterConfig
@@ -13,17 +15,22 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
     HttpFilter,
     Rds,
 )
+from envoy.extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2 import (
+    HeaderMutation as EarlyHeaderMutation,
+)
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue
 
-from flotilla_pilot.compile import filters
+from flotilla_pilot.compile import filters, mixer
 from flotilla_pilot.compile.access_log import access_logs
 from flotilla_pilot.compile.clusters import dns_cache
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.compile.sources import ads
 from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_shared.model import static_attributes
 
 HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
+HEADER_MUTATION = "envoy.http.early_header_mutation.header_mutation"
 _SERVER_NAME = "istio-envoy"
 
 
@@ -33,13 +40,23 @@ class Side:
 
     remote_address: bool
     certificates: int
+    direction: str
+    """As Mixer is told: a gateway is on the side of who calls."""
     shows_certificate: bool = False
+    foreign: bool = False
+    """Its callers are not of the mesh: headers that carry trust are taken from them."""
 
 
 _MANAGER = HttpConnectionManager
-OUTBOUND = Side(remote_address=False, certificates=_MANAGER.SANITIZE)
-INBOUND = Side(remote_address=False, certificates=_MANAGER.APPEND_FORWARD)
-GATEWAY = Side(remote_address=True, certificates=_MANAGER.SANITIZE_SET, shows_certificate=True)
+OUTBOUND = Side(remote_address=False, certificates=_MANAGER.SANITIZE, direction=static_attributes.OUTBOUND)
+INBOUND = Side(remote_address=False, certificates=_MANAGER.APPEND_FORWARD, direction=static_attributes.INBOUND)
+GATEWAY = Side(
+    remote_address=True,
+    certificates=_MANAGER.SANITIZE_SET,
+    direction=static_attributes.OUTBOUND,
+    shows_certificate=True,
+    foreign=True,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +76,12 @@ def http_manager(
     manager = HttpConnectionManager(
         stat_prefix=stat_prefix,
         server_name=_SERVER_NAME,
-        access_log=access_logs(mesh),
+        access_log=[*access_logs(mesh), *mixer.http_reports(mesh, side.direction)],
         use_remote_address=BoolValue(value=side.remote_address),
         normalize_path=BoolValue(value=True),
         stream_idle_timeout=Duration(),
         forward_client_cert_details=side.certificates,
-        http_filters=_filters(manner),
+        http_filters=_filters(side, mesh, manner),
         upgrade_configs=[_MANAGER.UpgradeConfig(upgrade_type=each) for each in _upgrades(manner)],
     )
     if isinstance(routes, str):
@@ -75,6 +92,10 @@ def http_manager(
         details = manager.set_current_client_cert_details
         details.subject.value, details.uri, details.dns = True, True, True
         details.cert = side.shows_certificate
+    if _asks(side, mesh):
+        manager.local_reply_config.CopyFrom(mixer.true_grpc_status())
+    if side.foreign:
+        manager.early_header_mutation_extensions.append(_distrust())
     if manner.tunnels:
         manager.http_protocol_options.accept_http_10 = True
     return typed(Filter, HTTP_MANAGER, manager)
@@ -84,8 +105,21 @@ def _upgrades(manner: Manner) -> list[str]:
     return ["websocket", "CONNECT"] if manner.tunnels and manner.forwards else ["websocket"]
 
 
-def _filters(manner: Manner) -> list[HttpFilter]:
-    answer = [typed(HttpFilter, filters.FAULT, HTTPFault()), typed(HttpFilter, filters.CORS, Cors())]
+def _asks(side: Side, mesh: MeshOptions) -> bool:
+    """Whether Mixer is asked here: where calls come in, and on the caller's side if the mesh wants that."""
+    return mesh.mixer.check is not None and (side is not OUTBOUND or mesh.mixer.client_checks)
+
+
+def _distrust() -> TypedExtensionConfig:
+    """Nothing in the chain ever sees a header by which a client claims to be somebody of the mesh."""
+    gone = [HeaderMutation(remove=name) for name in static_attributes.TRUST_HEADERS]
+    return typed(TypedExtensionConfig, HEADER_MUTATION, EarlyHeaderMutation(mutations=gone))
+
+
+def _filters(side: Side, mesh: MeshOptions, manner: Manner) -> list[HttpFilter]:
+    asked = mixer.http_check(mesh, side.direction) if _asks(side, mesh) else None
+    answer = [*([asked] if asked is not None else []), typed(HttpFilter, filters.FAULT, HTTPFault())]
+    answer.append(typed(HttpFilter, filters.CORS, Cors()))
     if manner.forwards:
         config = FilterConfig(dns_cache_config=dns_cache())
         answer.append(typed(HttpFilter, "envoy.filters.http.dynamic_forward_proxy", config))

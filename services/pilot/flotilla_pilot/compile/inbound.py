@@ -18,7 +18,7 @@ from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 impo
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue
 
-from flotilla_pilot.compile import names, tls
+from flotilla_pilot.compile import mixer, names, tls
 from flotilla_pilot.compile.access_log import unmatched_logs
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import inbound
@@ -37,6 +37,7 @@ from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.references import keys, reference
 from flotilla_pilot.model.registry import is_ip
+from flotilla_pilot.model.services import Service
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.scope.sidecar import ingress_listeners
 from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import IstioIngressListener
@@ -55,6 +56,8 @@ class Entrance:
     protocol: Protocol
     target: str
     target_port: int
+    service: Service | None
+    """Whose calls come in here, as far as some service says so."""
 
 
 def compile_inbound(
@@ -64,7 +67,7 @@ def compile_inbound(
     found = Collected(cache)
     taken: set[tuple[str, int]] = set()
     for index, ingress in enumerate(ingress_listeners(sidecar)):
-        entrance = _entrance(ingress, proxy)
+        entrance = _entrance(ingress, proxy, snapshot)
         place = entrance.address, entrance.port
         wrong = _fault(ingress, entrance, place in taken)
         if wrong is None:
@@ -88,7 +91,7 @@ def _fault(ingress: IstioIngressListener, entrance: Entrance, taken: bool) -> tu
     return None
 
 
-def _entrance(ingress: IstioIngressListener, proxy: Proxy) -> Entrance:
+def _entrance(ingress: IstioIngressListener, proxy: Proxy, snapshot: MeshSnapshot) -> Entrance:
     address, port = _application(ingress.default_endpoint, ingress.port.number, proxy)
     return Entrance(
         address=ingress.bind or ANY_ADDRESS,
@@ -96,7 +99,19 @@ def _entrance(ingress: IstioIngressListener, proxy: Proxy) -> Entrance:
         protocol=parse_protocol(ingress.port.protocol),
         target=address,
         target_port=port,
+        service=_served(ingress, proxy, snapshot),
     )
+
+
+def _served(ingress: IstioIngressListener, proxy: Proxy, snapshot: MeshSnapshot) -> Service | None:
+    """The oldest service with an endpoint of this proxy behind the port."""
+    for address in dict.fromkeys((ingress.bind, *proxy.addresses)):
+        for service in snapshot.serving.get(address, ()):
+            for endpoint in service.endpoints:
+                ports = (endpoint.port_for(port) for port in service.ports)
+                if endpoint.address == address and ingress.port.number in ports:
+                    return service
+    return None
 
 
 def _application(endpoint: str, port: int, proxy: Proxy) -> tuple[str, int]:
@@ -118,7 +133,8 @@ def _add(
     stated = (*((reference(sidecar),) if sidecar is not None else ()), *mesh.references)
     found.intern(CLUSTER, cluster.name, serialized(cluster), keys(stated))
     listener = _listener(entrance, asked, mesh)
-    found.intern(LISTENER, listener.name, serialized(listener), keys((*stated, *asked.references)))
+    served = entrance.service.references if entrance.service is not None and mesh.mixer.servers else ()
+    found.intern(LISTENER, listener.name, serialized(listener), keys((*stated, *asked.references, *served)))
 
 
 def _listener(entrance: Entrance, asked: PeerMode, mesh: MeshOptions) -> Any:
@@ -134,7 +150,13 @@ def _listener(entrance: Entrance, asked: PeerMode, mesh: MeshOptions) -> Any:
         access_log=unmatched_logs(mesh),
         filter_chains=[_chain(each, name, entrance, mesh) for each in found],
     )
+    mixer.add_static(listener.metadata, _static(entrance, mesh))
     return listener
+
+
+def _static(entrance: Entrance, mesh: MeshOptions) -> mixer.Attributes:
+    service = entrance.service
+    return mixer.attributes_of(service.host, service.namespace, mesh) if service is not None else {}
 
 
 def _inspectors(found: Iterable[Chain]) -> Iterable[Any]:
@@ -148,22 +170,27 @@ def _inspectors(found: Iterable[Chain]) -> Iterable[Any]:
 def _chain(chain: Chain, name: str, entrance: Entrance, mesh: MeshOptions) -> Any:
     match = FilterChainMatch(transport_protocol=chain.transport, application_protocols=chain.alpn)
     match.destination_port.value = entrance.port
-    answer = FilterChain(name=chain.name, filter_chain_match=match, filters=[_filter(chain, name, entrance, mesh)])
+    answer = FilterChain(name=chain.name, filter_chain_match=match, filters=list(_filters(chain, name, entrance, mesh)))
     if chain.mutual:
         alpn = tls.SERVER_ALPN_HTTP if chain.kind is Kind.HTTP else tls.SERVER_ALPN_TCP
         answer.transport_socket.CopyFrom(tls.mesh_server(mesh.trust_domains, alpn))
     return answer
 
 
-def _filter(chain: Chain, name: str, entrance: Entrance, mesh: MeshOptions) -> Filter:
-    cluster = names.inbound_cluster(entrance.port)
-    if chain.kind is Kind.TCP:
-        return tcp_proxy(cluster, [(Target(cluster), 1)], mesh)
-    return http_manager(f"inbound_{name};", INBOUND, mesh, _routes(cluster, entrance.port))
+def _filters(chain: Chain, name: str, entrance: Entrance, mesh: MeshOptions) -> Iterable[Filter]:
+    cluster, static = names.inbound_cluster(entrance.port), _static(entrance, mesh)
+    if chain.kind is Kind.HTTP:
+        yield http_manager(f"inbound_{name};", INBOUND, mesh, _routes(cluster, entrance.port, static))
+        return
+    asked = mixer.tcp_check(mesh, INBOUND.direction, static)
+    if asked is not None:
+        yield asked
+    yield tcp_proxy(cluster, [(Target(cluster), 1)], mesh, INBOUND.direction, mutual=chain.mutual)
 
 
-def _routes(cluster: str, port: int) -> RouteConfiguration:
+def _routes(cluster: str, port: int, static: mixer.Attributes) -> RouteConfiguration:
     route = Route(name="default", route=RouteAction(cluster=cluster, timeout=Duration()))
+    mixer.add_static(route.metadata, static)
     route.match.prefix = "/"
     route.decorator.operation = f"{cluster}/*"
     host = VirtualHost(name=f"inbound|http|{port}", domains=["*"], routes=[route])

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from flotilla_pilot.compile import names
-from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.services import Service, ServicePort
 from flotilla_pilot.scope.sidecar import Egress, SidecarScope
+from flotilla_shared.model.problems import ProblemLog
 from flotilla_shared.model.protocols import Protocol
 
 LOOPBACK = "127.0.0.1"

@@ -9,7 +9,7 @@ from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue
 
-from flotilla_pilot.compile import names
+from flotilla_pilot.compile import mixer, names
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import black_hole, every_cluster, forward_proxy, passthrough
 from flotilla_pilot.compile.collection import Collected
@@ -18,6 +18,7 @@ from flotilla_pilot.compile.destinations import Destinations
 from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.http_manager import OUTBOUND, Manner, http_manager
 from flotilla_pilot.compile.listener_plan import ListenerPlan, plan_listeners
+from flotilla_pilot.compile.mixer_clusters import add_mixer_clusters
 from flotilla_pilot.compile.packing import serialized, typed
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER
 from flotilla_pilot.compile.route_table import route_table
@@ -37,6 +38,7 @@ def compile_outbound(snapshot: MeshSnapshot, scope: SidecarScope, cache: Resourc
         if plan.is_http:
             found.add(_table(plan, scope, destinations, cache, found))
         found.add(_listener(plan, scope, destinations, cache))
+    add_mixer_clusters(found, snapshot)
     clusters = every_cluster(scope.services.values(), destinations.policy, snapshot.mesh, scope.binds)
     for each in clusters:
         found.add_cluster(each, snapshot)
@@ -56,7 +58,7 @@ def _table(
     parts = [host_part(host, destinations, cache, scope.namespace) for host in hosts]
     for part in parts:
         found.merge_problems(part.problems)
-    last = wire_host(catch_all(scope.allow_any, scope.binds))
+    last = wire_host(catch_all(scope.allow_any, scope.binds, destinations.snapshot.mesh))
     references = (*scope.references, *destinations.snapshot.mesh.references)
     parts.append(HostPart(last, keys(references), {}))
     return route_table(plan.routes, parts, cache, ignore_port=not plan.proxy)
@@ -105,6 +107,7 @@ def _add_connections(
     if plan.tcp is not None:
         service, port = plan.tcp
         targets, used = tcp_targets(service, port, plan.egress.routes, destinations)
+        mixer.add_static(listener.metadata, mixer.attributes_of(service.host, service.namespace, mesh))
         stat = names.outbound_cluster(port.number, "", service.host)
         listener.filter_chains.append(FilterChain(filters=[tcp_proxy(stat, targets, mesh)]))
         references.update(dict.fromkeys(used))

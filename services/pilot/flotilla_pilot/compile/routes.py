@@ -8,7 +8,7 @@ from envoy.config.core.v3.base_pb2 import DataSource, Metadata
 from envoy.config.route.v3.route_components_pb2 import DirectResponseAction, RedirectAction, Route, RouteMatch
 from google.protobuf.struct_pb2 import Struct
 
-from flotilla_pilot.compile import filters, names
+from flotilla_pilot.compile import filters, mixer, names
 from flotilla_pilot.compile.guard import fault
 from flotilla_pilot.compile.header_operations import RESERVED_HEADER, apply_headers
 from flotilla_pilot.compile.matching import (
@@ -20,11 +20,11 @@ from flotilla_pilot.compile.matching import (
     route_match,
 )
 from flotilla_pilot.compile.packing import pack
-from flotilla_pilot.compile.route_action import RouteTargets, default_action, route_action
+from flotilla_pilot.compile.route_action import RouteTargets, default_action, route_action, weighted
 from flotilla_pilot.model.mesh import MeshOptions
-from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.route_rules import RouteRules
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRedirect, HTTPRoute
+from flotilla_shared.model.problems import ProblemLog
 
 UNAVAILABLE = 503
 MAX_BODY = 1 << 20
@@ -87,12 +87,14 @@ def _kept(given: Translation, index: int, route: Any) -> bool:
 
 def default_route(targets: Any, label: str, mesh: MeshOptions) -> Any:
     """The route of a service that no VirtualService routes."""
-    return Route(
+    route = Route(
         name="default",
         match=any_request(),
         decorator={"operation": f"{label}/*"},
         route=default_action(targets, mesh),
     )
+    mixer.add_static(route.metadata, mixer.attributes_of(targets.host, targets.namespace, mesh))
+    return route
 
 
 def _matches(given: Translation, index: int, http: HTTPRoute) -> Iterator[tuple[RouteMatch, str, bool]]:
@@ -130,8 +132,18 @@ def _route(given: Translation, index: int, http: HTTPRoute, match: RouteMatch, n
             given.refuse(f"{field}.delegate", "not-offered", "delegation is not offered yet; calls are answered 503")
         route.direct_response.status = UNAVAILABLE
     route.decorator.operation = _operation(given, index, http, match)
+    mixer.add_static(route.metadata, _static(given, index, http))
     _extras(given, field, http, route)
     return route
+
+
+def _static(given: Translation, index: int, http: HTTPRoute) -> mixer.Attributes:
+    """Of the first destination that gets requests; what was sent elsewhere is told by its cluster."""
+    used = weighted(given.targets.routes[index], http.route)
+    if not used:
+        return {}
+    target, _ = used[0]
+    return mixer.attributes_of(target.host, target.namespace, given.mesh) or mixer.nowhere(target.cluster, given.mesh)
 
 
 def _extras(given: Translation, field: str, http: HTTPRoute, route: Any) -> None:

@@ -4,20 +4,43 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from envoy.config.listener.v3.listener_components_pb2 import Filter
-from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import ON_DOWNSTREAM_TLS_HANDSHAKE, TcpProxy
 
+from flotilla_pilot.compile import mixer
 from flotilla_pilot.compile.access_log import access_logs
 from flotilla_pilot.compile.destinations import Target
 from flotilla_pilot.compile.hashing import connection_hash
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_shared.model.static_attributes import OUTBOUND
 
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
 
 
-def tcp_proxy(stat_prefix: str, targets: Sequence[tuple[Target, int]], mesh: MeshOptions) -> Filter:
-    """The filter for `targets` with their weights; a weight of 0 gets nothing unless it stands alone."""
-    proxy = TcpProxy(stat_prefix=stat_prefix, access_log=access_logs(mesh))
+EARLY_BYTES = 16384
+"""What a caller may send before its handshake with us has ended, where the application waits for that."""
+
+
+def tcp_proxy(
+    stat_prefix: str,
+    targets: Sequence[tuple[Target, int]],
+    mesh: MeshOptions,
+    direction: str = OUTBOUND,
+    *,
+    mutual: bool = False,
+) -> Filter:
+    """The filter for `targets` with their weights; a weight of 0 gets nothing unless it stands alone.
+
+    `mutual`: callers show a certificate, which is to be known when a connection is reported as open.
+    """
+    reports = mixer.tcp_reports(mesh, direction)
+    proxy = TcpProxy(stat_prefix=stat_prefix, access_log=[*access_logs(mesh), *reports])
+    if reports:
+        proxy.access_log_options.flush_access_log_on_connected = True
+        proxy.access_log_options.access_log_flush_interval.seconds = mixer.REPORT_SECONDS
+    if reports and mutual:
+        proxy.upstream_connect_mode = ON_DOWNSTREAM_TLS_HANDSHAKE
+        proxy.max_early_data_bytes.value = EARLY_BYTES
     used = [pair for pair in targets if pair[1] > 0] or list(targets[:1])
     if len(used) == 1:
         proxy.cluster = used[0][0].cluster

@@ -13,7 +13,7 @@ from envoy.config.route.v3.route_components_pb2 import (
 )
 from google.protobuf.duration_pb2 import Duration
 
-from flotilla_pilot.compile import names
+from flotilla_pilot.compile import mixer, names
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.destinations import Destinations
 from flotilla_pilot.compile.matching import Client, any_request
@@ -21,7 +21,7 @@ from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import length_delimited
 from flotilla_pilot.compile.route_action import RouteTargets, find_targets
 from flotilla_pilot.compile.routes import Translation, default_route, translate
-from flotilla_pilot.model.problems import ProblemLog
+from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.route_rules import RouteRules
@@ -29,6 +29,7 @@ from flotilla_pilot.model.services import Service
 from flotilla_pilot.scope.sidecar import Egress
 from flotilla_shared.model.hosts import covers, is_wildcard, local_name, short_names
 from flotilla_shared.model.objects import ObjectKey, Problem
+from flotilla_shared.model.problems import ProblemLog
 
 _HTTP_PORT = 80
 _VIRTUAL_HOSTS = 2
@@ -165,8 +166,16 @@ def wire_host(host: Any) -> bytes:
     return length_delimited(_VIRTUAL_HOSTS, serialized(host))
 
 
-def catch_all(allow_any: bool, binds: bool) -> Any:
+def catch_all(allow_any: bool, binds: bool, mesh: MeshOptions) -> Any:
     """What is asked of hosts that nobody declared: refused, or let through to where the name leads."""
+    host = _catch_all(allow_any, binds)
+    name = names.PASSTHROUGH if allow_any else names.BLACK_HOLE
+    for route in host.routes:
+        mixer.add_static(route.metadata, mixer.nowhere(name, mesh))
+    return host
+
+
+def _catch_all(allow_any: bool, binds: bool) -> Any:
     if not allow_any:
         action = DirectResponseAction(status=_BAD_GATEWAY)
         routes = [Route(name=names.BLOCK_ALL, match=any_request(), direct_response=action)]

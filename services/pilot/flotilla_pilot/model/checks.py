@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from flotilla_pilot.model.destination_rules import rule_host
 from flotilla_pilot.model.mesh import MeshOptions
-from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.references import oldest_first
 from flotilla_pilot.model.route_rules import MESH_GATEWAY, RouteRules
 from flotilla_pilot.model.services import Service
@@ -15,6 +14,7 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destin
 from flotilla_shared.model import kinds
 from flotilla_shared.model.hosts import covers, is_wildcard, matches
 from flotilla_shared.model.objects import ConfigObject
+from flotilla_shared.model.problems import ProblemLog
 
 Held = Mapping[str, list[ConfigObject]]
 Hosts = dict[str, list[Service]]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from google.protobuf.duration_pb2 import Duration
 
+from flotilla_pilot.model.mixer import MixerOptions, mixer_options
 from flotilla_pilot.model.references import Reference, reference
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRetry
@@ -43,6 +44,7 @@ class MeshOptions:
     service_export: tuple[str, ...]
     virtual_service_export: tuple[str, ...]
     destination_rule_export: tuple[str, ...]
+    mixer: MixerOptions
     references: tuple[Reference, ...]
 
     @property
@@ -68,6 +70,7 @@ def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptio
         service_export=tuple(config.default_service_export_to) or _EVERYWHERE,
         virtual_service_export=tuple(config.default_virtual_service_export_to) or _EVERYWHERE,
         destination_rule_export=tuple(config.default_destination_rule_export_to) or _EVERYWHERE,
+        mixer=mixer_options(config),
         references=(reference(item),) if item is not None else (),
     )
 

@@ -4,7 +4,6 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 
 from flotilla_pilot.model.frozen import FrozenMap
-from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.references import oldest_first, reference
 from flotilla_pilot.model.services import (
     TLS_DISABLED,
@@ -18,6 +17,7 @@ from flotilla_protos.istio.networking.v1alpha3.service_entry_pb2 import ServiceE
 from flotilla_protos.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
 from flotilla_shared.model.labels import selects
 from flotilla_shared.model.objects import ConfigObject
+from flotilla_shared.model.problems import ProblemLog
 from flotilla_shared.model.protocols import parse_protocol
 
 TLS_MODE_LABEL = "security.istio.io/tlsMode"

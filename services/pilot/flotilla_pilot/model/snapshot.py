@@ -9,13 +9,13 @@ from flotilla_pilot.model.authentication import PeerAuthentications
 from flotilla_pilot.model.checks import check
 from flotilla_pilot.model.destination_rules import DestinationRules
 from flotilla_pilot.model.mesh import MeshOptions, MeshSettings, mesh_options
-from flotilla_pilot.model.problems import ProblemLog
 from flotilla_pilot.model.references import oldest_first
 from flotilla_pilot.model.registry import WorkloadIndex, build_services
 from flotilla_pilot.model.route_rules import RouteRules, build_route_rules
 from flotilla_pilot.model.services import Service
 from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
+from flotilla_shared.model.problems import ProblemLog
 
 __all__ = ["COLLECTIONS", "MeshSettings", "MeshSnapshot", "build_snapshot"]
 
@@ -41,7 +41,7 @@ class MeshSnapshot:
     `version` is the same wherever the same objects and settings are. `problems` holds what only the whole
     mesh shows, such as a route to a service that nobody declares. `label_keys` are the labels that rules
     ask of a client (`sourceLabels`, DestinationRule `workloadSelector`): proxies that agree on these may
-    share what is compiled for their outbound side.
+    share what is compiled for their outbound side. `serving` has the services by the addresses of their endpoints.
     """
 
     version: str
@@ -56,6 +56,7 @@ class MeshSnapshot:
     gateways: tuple[ConfigObject, ...]
     sidecars: Mapping[str, tuple[ConfigObject, ...]]
     label_keys: frozenset[str]
+    serving: Mapping[str, tuple[Service, ...]]
 
 
 def build_snapshot(objects: Objects, settings: MeshSettings) -> MeshSnapshot:
@@ -84,7 +85,16 @@ def build_snapshot(objects: Objects, settings: MeshSettings) -> MeshSnapshot:
         gateways=tuple(oldest_first(held[kinds.GATEWAYS])),
         sidecars=_by_namespace(held[kinds.SIDECARS]),
         label_keys=_label_keys(rules, held[kinds.DESTINATION_RULES]),
+        serving=_by_address(services),
     )
+
+
+def _by_address(services: Iterable[Service]) -> dict[str, tuple[Service, ...]]:
+    found: dict[str, dict[Service, None]] = {}
+    for service in services:
+        for endpoint in service.endpoints:
+            found.setdefault(endpoint.address, {})[service] = None
+    return {address: tuple(each) for address, each in found.items()}
 
 
 def _version(held: Mapping[str, list[ConfigObject]], settings: MeshSettings) -> str:
