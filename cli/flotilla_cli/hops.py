@@ -1,4 +1,4 @@
-"""Asks Galley and Pilot for the hops that they recorded of an object."""
+"""Asks Galley, Pilot and Mixer for the hops that they recorded of an object."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ INTROSPECTION_PORT = 9876
 
 
 def recorded(mesh: Mesh, kind: str, namespace: str, name: str) -> list[Mapping[str, Any]]:
-    """All hops of the object that both remember. A service that is away remembers nothing: its hops are
+    """All hops of the object that they remember. A service that is away remembers nothing: its hops are
     missing.
 
     Raises Refused for a kind that does not exist.
     """
     query = {"collection": collection(kind), "namespace": namespace, "name": name}
     hops: list[Mapping[str, Any]] = []
-    for service in ("galley", "pilot"):
+    for service in ("galley", "pilot", "mixer"):
         url = f"http://{mesh.plan.addresses[service]}:{INTROSPECTION_PORT}/debug/trace"
         try:
             hops += mesh.ask(url, query)["hops"]
@@ -38,4 +38,4 @@ def collection(kind: str) -> str:
     for known in KINDS:
         if known.kind.lower() == kind.lower():
             return known.collection
-    raise Refused(f"There is no kind {kind}.", "Such as VirtualService, DestinationRule, Gateway, ServiceEntry.")
+    raise Refused(f"There is no kind {kind}.", "Such as VirtualService, DestinationRule, Gateway, ServiceEntry, rule.")

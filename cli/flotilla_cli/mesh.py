@@ -35,6 +35,7 @@ SECONDS = 30.0
 POLL_SECONDS = 0.05
 INTROSPECTION_PORT = 9876
 PILOT_DEBUG_PORT = 8080
+PROMETHEUS_PORT = 42422
 ADMIN_PORT = 15000
 Found = TypeVar("Found")
 
@@ -227,7 +228,8 @@ class Mesh:
 
         def applied() -> Trace | None:
             trace = self.trace(kind, namespace, name)
-            done = trace.complete and trace.of("pilot.acked") and trace.version != unlike
+            taken = trace.for_mixer or trace.of("pilot.acked")
+            done = trace.complete and taken and trace.version != unlike
             return trace if done else None
 
         return self.wait(applied, f"{kind}/{namespace}/{name} to be applied", seconds=seconds)
@@ -250,6 +252,16 @@ class Mesh:
     def pilot(self, topic: str, *, port: int = PILOT_DEBUG_PORT, **query: str) -> Any:
         """A debug endpoint of Pilot, as JSON; `port` 9876 has its introspection topics, such as trace."""
         return self.ask(f"http://{self.plan.addresses['pilot']}:{port}/debug/{topic}", query)
+
+    def mixer(self, topic: str, **query: str) -> Any:
+        """A debug topic of Mixer, as JSON."""
+        return self.ask(f"http://{self.plan.addresses['mixer']}:{INTROSPECTION_PORT}/debug/{topic}", query)
+
+    def mixer_metrics(self) -> str:
+        """What Mixer's prometheus handler shows, in Prometheus' text format."""
+        response = self.http.get(f"http://{self.plan.addresses['mixer']}:{PROMETHEUS_PORT}/metrics")
+        response.raise_for_status()
+        return response.text
 
     def ask(self, url: str, query: Mapping[str, str] | None = None) -> Any:
         response = self.http.get(url, params=dict(query or {}))

@@ -10,7 +10,7 @@ from flotilla_cli.options import DEFAULT_CERTIFICATE_SECONDS
 
 RUN_DIR = "run folder; default $FLOTILLA_RUN, $XDG_RUNTIME_DIR/flotilla or /tmp/flotilla-<uid>"
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-PARTS = "galley, pilot, citadel, agent or a workload"
+PARTS = "galley, pilot, citadel, mixer, agent or a workload"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -19,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(prog="flotilla", description="Istio's four-service control plane on one machine.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_up, _down, _status, _logs, _stop, _start, _run, _trace_change, _demo, _version):
+    for add in (_up, _monolith, _down, _status, _logs, _stop, _start, _run, _trace_change, _demo, _version):
         add(commands)
     return parser
 
@@ -40,6 +40,16 @@ def _up(commands: Commands) -> None:
     _mesh_options(parser)
 
 
+def _monolith(commands: Commands) -> None:
+    text = "start a mesh whose four services are one process, to compare; else as `flotilla up`"
+    parser = _command(commands, "monolith", "up", text)
+    parser.add_argument("directory", type=Path, nargs="?", help="the mesh; default: the Bookinfo example")
+    parser.add_argument("-d", "--detach", action="store_true", help="return when it is up")
+    parser.add_argument("--behind", action="store_true", help=argparse.SUPPRESS)
+    _mesh_options(parser)
+    parser.set_defaults(monolith=True)
+
+
 def _mesh_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--envoy", type=Path, metavar="FILE", help="Envoy to run; default $FLOTILLA_ENVOY")
     parser.add_argument(
@@ -51,6 +61,7 @@ def _mesh_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--delta", dest="delta", action="store_true", default=True, help="delta xDS; default")
     parser.add_argument("--sotw", dest="delta", action="store_false", help="xDS by the state of the world")
+    parser.add_argument("--monolith", action="store_true", help="the four services in one process")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
 
 

@@ -57,12 +57,13 @@ class SettingsFiles:
         self._domain = trust_domain(plan)
 
     def write_services(self) -> None:
-        """Galley's, Pilot's and Citadel's, and the list of who may ask Galley for what."""
+        """Those of the four services, and the list of who may ask Galley for what."""
         self._write(self._folder.access, access_list(self._domain))
         for service, own in (
             ("citadel", self._citadel()),
             ("galley", self._galley()),
-            ("pilot", self._pilot()),
+            ("pilot", self._galley_client("pilot")),
+            ("mixer", self._galley_client("mixer")),
         ):
             self._write(self._folder.settings(service), self._shared(service) | own)
 
@@ -138,8 +139,8 @@ class SettingsFiles:
             "debounce_seconds": DEBOUNCE_SECONDS,
         }
 
-    def _pilot(self) -> dict[str, Any]:
-        return self._client("pilot") | {
+    def _galley_client(self, service: str) -> dict[str, Any]:
+        return self._client(service) | {
             "galley_address": f"{self._plan.addresses['galley']}:9901",
             "debounce_seconds": DEBOUNCE_SECONDS,
         }
@@ -150,10 +151,10 @@ class SettingsFiles:
 
 
 def access_list(domain: str) -> list[Mapping[str, Any]]:
-    """Who may ask Galley for which collections: Pilot, for those that it compiles."""
+    """Who may ask Galley for which collections: Pilot, for those that it compiles, and Mixer."""
     from flotilla_shared.model import kinds
 
-    collections = [
+    compiled = [
         kinds.MESH_CONFIG,
         kinds.SERVICE_ENTRIES,
         kinds.WORKLOAD_ENTRIES,
@@ -163,4 +164,16 @@ def access_list(domain: str) -> list[Mapping[str, Any]]:
         kinds.DESTINATION_RULES,
         kinds.PEER_AUTHENTICATIONS,
     ]
-    return [{"identity": identity("pilot", domain), "collections": collections}]
+    dispatched = [
+        kinds.MESH_CONFIG,
+        kinds.RULES,
+        kinds.HANDLERS,
+        kinds.INSTANCES,
+        kinds.ATTRIBUTE_MANIFESTS,
+        kinds.WORKLOAD_ENTRIES,
+        kinds.SERVICE_ENTRIES,
+    ]
+    return [
+        {"identity": identity("pilot", domain), "collections": compiled},
+        {"identity": identity("mixer", domain), "collections": dispatched},
+    ]

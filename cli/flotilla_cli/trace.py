@@ -1,4 +1,4 @@
-"""A change's way through the mesh: the hops recorded by Galley and Pilot, joined by the version."""
+"""A change's way through the mesh: the hops recorded by Galley, Pilot and Mixer, joined by the version."""
 
 from __future__ import annotations
 
@@ -14,22 +14,20 @@ ORDER = (
     "galley.published",
     "galley.sent",
     "pilot.received",
+    "mixer.received",
     "galley.acked",
+    "mixer.applied",
     "pilot.compiled",
     "pilot.sent",
     "pilot.acked",
     "pilot.rejected",
 )
-REQUIRED = (
-    "galley.read",
-    "galley.published",
-    "galley.sent",
-    "galley.acked",
-    "pilot.received",
-    "pilot.compiled",
-)
-# Galley hears Pilot's acknowledgement while Pilot compiles: between these two there is no order.
-UNORDERED = frozenset(("galley.acked",))
+GALLEYS = ("galley.read", "galley.published", "galley.sent", "galley.acked")
+REQUIRED = (*GALLEYS, "pilot.received", "pilot.compiled")
+REQUIRED_OF_MIXER = (*GALLEYS, "mixer.received", "mixer.applied")
+MIXER_KINDS = frozenset(("rule", "handler", "instance", "attributemanifest"))
+# Galley hears an acknowledgement while Pilot compiles, and Mixer and Pilot do not wait for one another.
+UNORDERED = frozenset(("galley.acked", "mixer.received", "mixer.applied"))
 
 
 @dataclass(frozen=True)
@@ -63,11 +61,20 @@ class Trace:
     @property
     def missing(self) -> list[str]:
         """Hops that a complete trace has and this one has not."""
-        return [hop for hop in REQUIRED if not self.of(hop)]
+        return [hop for hop in self._required if not self.of(hop)]
+
+    @property
+    def for_mixer(self) -> bool:
+        """Whether the object is one that Mixer takes and no proxy hears of."""
+        return self.object.partition("/")[0].lower() in MIXER_KINDS
+
+    @property
+    def _required(self) -> tuple[str, ...]:
+        return REQUIRED_OF_MIXER if self.for_mixer else REQUIRED
 
     @property
     def complete(self) -> bool:
-        """Read, published, taken by Pilot, and answered by every proxy that it was sent to."""
+        """Read, published, taken by Pilot (or Mixer), and answered by every proxy that it was sent to."""
         return not self.missing and not self.unanswered
 
     @property
@@ -111,7 +118,11 @@ def join(name: str, recorded: Iterable[Mapping[str, Any]], version: str | None =
     versions = list(dict.fromkeys(hop.version for hop in hops))
     if not hops or (version is not None and version not in versions):
         what = f"Version {version} of {name}" if version else name
-        known = f"Known versions: {', '.join(versions)}." if versions else "Galley and Pilot remember 4096 hops each."
+        known = (
+            f"Known versions: {', '.join(versions)}."
+            if versions
+            else "Galley, Pilot and Mixer remember 4096 hops each."
+        )
         raise Refused(f"{what} has not passed through the mesh since it was started.", known)
     chosen = version or _newest(hops)
     return Trace(name, chosen, tuple(hop for hop in hops if hop.version == chosen), tuple(versions))

@@ -223,7 +223,7 @@ async def test_a_service_that_dies_while_it_is_asked_is_told_with_its_last_words
     child.state = State.RUNNING
     monkeypatch.setattr(child, "reason", lambda: "ended with code 3: no more disk" if child.state == "died" else "")
     supervisor = SimpleNamespace(
-        fleet=SimpleNamespace(child=lambda name: child),
+        process_of=lambda name: child,
         plan=SimpleNamespace(addresses={"galley": "127.0.0.11"}),
         probe=DyingWhileAsked(child),
     )

@@ -15,13 +15,14 @@ import yaml
 from flotilla_cli.errors import PlanError, Refused, StartError
 from flotilla_cli.options import UpOptions
 from flotilla_cli.plan.plan import read_plan
+from flotilla_cli.plan.processes import SERVICES
 from flotilla_cli.run_folder import RunFolder, prepare
 from flotilla_cli.settings_files import SettingsFiles
 from flotilla_cli.status.gather import gather
 from flotilla_cli.status.view import MeshStatus
 from flotilla_cli.supervision.child import State
 from flotilla_cli.supervision.commands import Commands
-from flotilla_cli.supervision.supervisor import CONTROL_PLANE, Supervisor
+from flotilla_cli.supervision.supervisor import AGENT, Supervisor
 
 STUBS = str(Path(__file__).parent / "stubs")
 
@@ -62,11 +63,11 @@ async def test_up_starts_all_in_order_and_down_leaves_nothing(supervisor, folder
     await supervisor.up()
     started = [line.split() for line in (folder.path / "order").read_text().splitlines()]
     assert started[0][0] == "citadel"
-    assert {name for name, _ in started} == set(CONTROL_PLANE)
+    assert {name for name, _ in started} == {*SERVICES, AGENT}
     assert supervisor.phase == "up"
     found = await status(supervisor)
     assert {name: (part.state, part.ready) for name, part in found.services.items()} == dict.fromkeys(
-        CONTROL_PLANE, ("running", True)
+        (*SERVICES, AGENT), ("running", True)
     )
     assert {name: part.state for name, part in found.workloads.items()} == {
         "gate": "ready",

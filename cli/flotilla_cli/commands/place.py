@@ -27,4 +27,5 @@ def up_options(arguments: Namespace) -> UpOptions:
         certificate_seconds=arguments.certificate_ttl,
         delta=arguments.delta,
         log_level=arguments.log_level,
+        monolith=arguments.monolith,
     )

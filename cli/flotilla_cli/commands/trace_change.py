@@ -45,4 +45,6 @@ def verdict(trace: Trace) -> str:
         return f"Not complete: {trace.missing[0]} is missing."
     if trace.unanswered:
         return f"Not complete: {', '.join(sorted(trace.unanswered))} has not answered yet."
+    if trace.for_mixer:
+        return "Complete: Mixer works by it."
     return f"Complete: acknowledged by {proxies} {'proxy' if proxies == 1 else 'proxies'}."

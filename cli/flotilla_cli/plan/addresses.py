@@ -12,6 +12,7 @@ SERVICE_PORTS = {
     "citadel": (8060, 9876, 15014),
     "galley": (9901, 9876, 15014),
     "pilot": (15012, 8080, 9876, 15014),
+    "mixer": (15004, 42422, 9876, 15014),
 }
 ENVOY_ADMIN_PORT = 15000
 ENVOY_PORTS = (ENVOY_ADMIN_PORT, 15020, 15090)

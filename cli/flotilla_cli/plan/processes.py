@@ -11,8 +11,9 @@ import yaml
 from flotilla_cli.errors import PlanError
 
 NAME = "processes.yaml"
-SERVICES = ("citadel", "galley", "pilot")
-RESERVED = frozenset((*SERVICES, "mixer", "agent", "supervisor"))
+SERVICES = ("citadel", "galley", "pilot", "mixer")
+MONOLITH = "monolith"
+RESERVED = frozenset((*SERVICES, MONOLITH, "agent", "supervisor"))
 
 
 class ServiceConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

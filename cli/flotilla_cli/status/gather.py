@@ -54,7 +54,7 @@ async def gather(supervisor: Supervisor) -> dict[str, Any]:
 
 async def service_status(supervisor: Supervisor, name: str) -> dict[str, Any]:
     """One service: its process, and what it says of itself."""
-    child, address = supervisor.fleet.child(name), supervisor.plan.addresses[name]
+    child, address = supervisor.process_of(name), supervisor.plan.addresses[name]
     readiness = await supervisor.probe.ready(address) if child.state is State.RUNNING else Readiness(False)
     # Looked at after the answer: a service that died meanwhile is silent for that reason.
     if child.state is not State.RUNNING:

@@ -83,10 +83,11 @@ def workloads_table(status: MeshStatus, now: float) -> Table:
 def objects_table(objects: Iterable[Mapping[str, Any]]) -> Table:
     rows = []
     for item in sorted(objects, key=lambda item: (item["kind"], item["namespace"], item["name"])):
-        report = (item.get("reports") or {}).get("pilot") or {}
+        reports = item.get("reports") or {}
+        report = reports.get("pilot") or reports.get("mixer") or {}
         name = f"{item['kind']}/{item['namespace']}/{item['name']}"
         rows.append((name, item["version"], _state(item["state"]), *_taken(report)))
-    return _table(("object", "version", "Galley", "Pilot", "proxies"), rows)
+    return _table(("object", "version", "Galley", "taken", "proxies"), rows)
 
 
 def problems(answer: Any) -> list[str]:
@@ -96,7 +97,8 @@ def problems(answer: Any) -> list[str]:
     lines = []
     for item in answer.get("objects", ()):
         name = f"{item['kind']}/{item['namespace']}/{item['name']}"
-        reported = ((item.get("reports") or {}).get("pilot") or {}).get("problems") or ()
+        reports = (item.get("reports") or {}).values()
+        reported = [problem for report in reports for problem in report.get("problems") or ()]
         lines += [_problem(name, problem) for problem in (*item.get("problems", ()), *reported)]
     return lines + [_problem("", problem) for problem in answer.get("documents", ())]
 
@@ -122,7 +124,8 @@ def _taken(report: Mapping[str, Any]) -> tuple[str, str]:
     if not report:
         return "", ""
     rejected = report.get("proxies_rejected") or 0
-    counts = f"{report.get('proxies_acknowledged', 0)} of {report.get('proxies_concerned', 0)}"
+    concerned = report.get("proxies_concerned", 0)
+    counts = f"{report.get('proxies_acknowledged', 0)} of {concerned}" if concerned else ""
     return "accepted" if report.get("accepted") else "refused", counts + (f", {rejected} refused" if rejected else "")
 
 

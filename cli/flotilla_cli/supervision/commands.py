@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flotilla_cli.plan.plan import Workload
+from flotilla_cli.plan.processes import MONOLITH
 from flotilla_cli.run_folder import RunFolder
 from flotilla_cli.supervision.child import Command
 
@@ -23,7 +24,10 @@ class Commands:
         self._environment = clean(environment)
 
     def service(self, name: str) -> Command:
-        """Galley, Pilot, Citadel or the agent."""
+        """One of the four services, all four in one process, or the agent."""
+        if name == MONOLITH:
+            whole = (sys.executable, "-m", "flotilla_cli.monolith", str(self._folder.path))
+            return Command(whole, self._environment, self._folder.log(name))
         settings = str(self._folder.settings(name))
         arguments = (sys.executable, "-m", f"flotilla_{name}", "serve", "--config", settings)
         return Command(arguments, self._environment, self._folder.log(name))

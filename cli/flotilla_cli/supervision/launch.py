@@ -64,7 +64,7 @@ async def run(
 
     plan, envoy, folder = check(directory, options, os.environ)
     settings = SettingsFiles(plan, folder, options, envoy)
-    supervisor = Supervisor(plan, folder, settings, Commands(folder, os.environ), say)
+    supervisor = Supervisor(plan, folder, settings, Commands(folder, os.environ), say, monolith=options.monolith)
     ending = asyncio.Event()
     _obey_signals(supervisor, ending, say)
     server = HttpServer(control_app(supervisor, ending.set), uds=folder.control_socket)

@@ -11,7 +11,7 @@ from flotilla_cli.credentials.files import write_private
 from flotilla_cli.credentials.tokens import RENEW_SECONDS, TokenIssuer
 from flotilla_cli.errors import PlanError, Refused, StartError
 from flotilla_cli.plan.plan import Plan, Workload
-from flotilla_cli.plan.processes import SERVICES
+from flotilla_cli.plan.processes import MONOLITH, SERVICES
 from flotilla_cli.run_folder import RunFolder
 from flotilla_cli.settings_files import DRAIN_SECONDS, ROOT_NAMESPACE, SettingsFiles, service_account
 from flotilla_cli.supervision.child import Child, State
@@ -20,7 +20,6 @@ from flotilla_cli.supervision.fleet import Fleet
 from flotilla_cli.supervision.probe import Probe
 
 AGENT = "agent"
-CONTROL_PLANE = (*SERVICES, AGENT)
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
 DRAIN_PATIENCE_SECONDS = DRAIN_SECONDS + 10.0
@@ -39,8 +38,11 @@ class Supervisor:
         settings: SettingsFiles,
         commands: Commands,
         say: Callable[[str], None],
+        *,
+        monolith: bool = False,
     ) -> None:
         self.plan = plan
+        self.processes = (MONOLITH,) if monolith else SERVICES  # of the control plane, in the order of their start
         self.folder = folder
         self.phase = "starting"
         self.began = time.time()
@@ -63,11 +65,11 @@ class Supervisor:
         self.joined = {workload.name for workload in self.plan.workloads.values() if workload.start}
         for name in self._joined_applications():
             self._start_application(name)
-        self._start_service("citadel")
+        self._start_service(self.processes[0])
         await self._until_ready("citadel")
-        for name in ("galley", "pilot", AGENT):
+        for name in (*self.processes[1:], AGENT):
             self._start_service(name)
-        for name in ("galley", "pilot"):
+        for name in SERVICES[1:]:
             await self._until_ready(name)
         await self._until_joined(self.joined)
         self.phase = "up"
@@ -81,13 +83,14 @@ class Supervisor:
             self._renewal.cancel()
         await self.fleet.stop([AGENT])
         await self.fleet.stop([name for name in self.fleet.running() if name in self.plan.workloads])
-        for name in reversed(SERVICES):
+        for name in reversed(self.processes):
             await self.fleet.stop([name])
         await self.probe.close()
 
     async def start(self, name: str) -> None:
         """Starts a service, the agent or a workload that is not running; raises Refused or PlanError."""
-        if name in CONTROL_PLANE:
+        self._refuse_inner(name)
+        if name in self._parts:
             if self.fleet.child(name).state is State.RUNNING:
                 raise Refused(f"{name} is running already, as pid {self.fleet.child(name).pid}.")
             self._start_service(name)
@@ -96,7 +99,8 @@ class Supervisor:
 
     async def stop(self, name: str, *, kill: bool = False) -> None:
         """Stops a part, or kills it; what is stopped already stays so. Raises Refused or PlanError."""
-        if name in CONTROL_PLANE:
+        self._refuse_inner(name)
+        if name in self._parts:
             await self.fleet.stop([name], kill=kill)
             return
         workload = self._workload(name)
@@ -106,12 +110,25 @@ class Supervisor:
         if workload.command:
             await self.fleet.stop([name], kill=kill)
 
+    def process_of(self, service: str) -> Child:
+        """The process that a service of the control plane lives in."""
+        return self.fleet.child(service if service in self.processes else MONOLITH)
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """Those that are processes of the mesh itself."""
+        return (*self.processes, AGENT)
+
+    def _refuse_inner(self, name: str) -> None:
+        if name in SERVICES and name not in self.processes:
+            raise Refused(f"{name} lives in the monolith and has no process of its own.", f"`{MONOLITH}` is the part.")
+
     def kill_all(self) -> None:
         self.fleet.kill_all()
 
     def _workload(self, name: str) -> Workload:
         if name not in self.plan.workloads:
-            known = ", ".join((*CONTROL_PLANE, *self.plan.workloads))
+            known = ", ".join((*self._parts, *self.plan.workloads))
             raise PlanError(f"The mesh has no part named {name}.", f"It has: {known}.")
         return self.plan.workloads[name]
 
@@ -121,7 +138,7 @@ class Supervisor:
             for workload in joined:
                 self._write_token(workload.name)
             self._settings.write_agent(joined)
-        else:
+        elif name != MONOLITH:  # which needs none: its services ask its own Citadel
             self._write_token(name)
         self.fleet.start(name, self._commands.service(name))
 
@@ -164,7 +181,7 @@ class Supervisor:
     async def _renew_tokens(self) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            for name in (*SERVICES, *self.joined):
+            for name in (*(each for each in self.processes if each != MONOLITH), *self.joined):
                 self._write_token(name)
 
     def _died(self, child: Child) -> None:
@@ -175,7 +192,7 @@ class Supervisor:
         began = time.monotonic()
         reasons: tuple[str, ...] = ("does not answer",)
         while time.monotonic() - began < START_SECONDS:
-            self._raise_if_ended((name,))
+            self._raise_if_ended((self.process_of(name).name,))
             readiness = await self.probe.ready(self.plan.addresses[name])
             if readiness.ready and (name != "citadel" or self.folder.root_cert.exists()):
                 self._say(f"{name} is ready ({self.plan.addresses[name]})")

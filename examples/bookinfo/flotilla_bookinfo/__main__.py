@@ -7,13 +7,16 @@ called <NAME>_HOSTNAME and <NAME>_SERVICE_PORT; `http_proxy` is obeyed.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib
 import os
+import signal
 from collections.abc import Mapping, Sequence
 
 from starlette.applications import Starlette
 
 SERVICES = ("productpage", "details", "reviews", "ratings")
+STORE = "store"
 # Longer than a proxy keeps an idle connection: the caller closes it, so no request meets a closing server.
 KEEP_ALIVE_SECONDS = 7200
 
@@ -25,12 +28,28 @@ def build(service: str, environment: Mapping[str, str]) -> Starlette:
     return application
 
 
+async def serve_store(address: str, port: int) -> None:
+    """The store, until SIGTERM or SIGINT."""
+    from flotilla_bookinfo.store import listen
+
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    server = await listen(address, port)
+    await asked.wait()
+    server.close()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="flotilla_bookinfo", description="One application of Bookinfo.")
-    parser.add_argument("service", choices=SERVICES)
+    parser.add_argument("service", choices=(*SERVICES, STORE))
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9080)
     chosen = parser.parse_args(arguments)
+    if chosen.service == STORE:
+        asyncio.run(serve_store(chosen.address, chosen.port))
+        return
     import uvicorn
 
     uvicorn.run(

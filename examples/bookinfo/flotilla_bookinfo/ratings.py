@@ -1,8 +1,10 @@
-"""ratings: how many stars each reviewer gave; POST changes them for as long as the process lives."""
+"""ratings: how many stars each reviewer gave; POST changes them.
+
+The stars are kept by a store where STORE_HOSTNAME names one, else in this process for as long as it lives.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from starlette.applications import Starlette
@@ -11,46 +13,54 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from flotilla_bookinfo.service import assemble, bad_id, product_id
-
-STARS = {"Reviewer1": 5, "Reviewer2": 4}
+from flotilla_bookinfo.store import STARS, StoreClient, StoreError, read_stars
 
 
 class Ratings:
-    """The stars given by hand in this process, by product; all others have STARS."""
+    """The service; without a store it keeps what was given by hand, and all others have STARS."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: StoreClient | None = None) -> None:
+        self._store = store
         self._given: dict[int, dict[str, int]] = {}
 
     async def show(self, request: Request) -> Response:
         number = product_id(request)
         if number is None:
             return bad_id()
-        return self._answer(number)
+        if self._store is None:
+            return _answer(number, self._given.get(number, STARS))
+        try:
+            return _answer(number, await self._store.ratings(number))
+        except StoreError as error:
+            return _unavailable(error)
 
     async def change(self, request: Request) -> Response:
         number = product_id(request)
         if number is None:
             return bad_id()
         try:
-            stars = _stars(json.loads(await request.body()))
+            stars = read_stars(await request.body())
         except ValueError:
             return JSONResponse({"error": "please provide valid ratings JSON"}, status_code=400)
-        self._given[number] = stars
-        return self._answer(number)
+        if self._store is None:
+            self._given[number] = stars
+            return _answer(number, stars)
+        try:
+            return _answer(number, await self._store.rate(number, stars))
+        except StoreError as error:
+            return _unavailable(error)
 
-    def _answer(self, number: int) -> Response:
-        return JSONResponse({"id": number, "ratings": self._given.get(number, STARS)})
+
+def _answer(number: int, stars: Mapping[str, int]) -> Response:
+    return JSONResponse({"id": number, "ratings": dict(stars)})
 
 
-def _stars(body: object) -> dict[str, int]:
-    """The body as reviewer -> stars; raises ValueError for anything else."""
-    if not isinstance(body, dict) or not all(isinstance(stars, int) for stars in body.values()):
-        raise ValueError("not an object of numbers")
-    return body
+def _unavailable(error: StoreError) -> Response:
+    return JSONResponse({"error": f"Ratings are unavailable: {error}"}, status_code=503)
 
 
 def application(environment: Mapping[str, str]) -> Starlette:
-    ratings = Ratings()
+    ratings = Ratings(StoreClient.from_environment(environment))
     routes = [
         Route("/ratings/{product}", ratings.show, methods=["GET"]),
         Route("/ratings/{product}", ratings.change, methods=["POST"]),

@@ -26,7 +26,7 @@ from flotilla_shared.model.spiffe import spiffe_id
 from flotilla_shared.runtime.citadel_client import CitadelClient
 from flotilla_shared.runtime.conditions import certificate_condition
 from flotilla_shared.runtime.http import HttpServer
-from flotilla_shared.runtime.identity import WorkloadIdentity
+from flotilla_shared.runtime.identity import CertificateSigner, WorkloadIdentity
 from flotilla_shared.runtime.introspection import introspection_app
 from flotilla_shared.runtime.lifecycle import Lifecycle, Tasks
 from flotilla_shared.runtime.logs import get_logger
@@ -99,29 +99,30 @@ def _set_both(refused: Gauge, now_refused: int, kept: Gauge, now_kept: int) -> N
 class Galley:
     """All parts of one Galley. Made without being started; `lifecycle` starts and stops it.
 
-    `distributor` is a ConfigurationSource and `board` a StatusReceiver for a process that holds several services.
+    `distributor` is a ConfigurationSource and `board` a StatusReceiver for a process that holds several services,
+    which gives its Citadel's `signer`; without one Citadel is asked over the wire.
     """
 
-    def __init__(self, settings: GalleySettings) -> None:
+    def __init__(self, settings: GalleySettings, *, signer: CertificateSigner | None = None) -> None:
         self.settings = settings
         self.metrics = ServiceMetrics(SERVICE)
         self.readiness = Readiness()
         self.trace = HopRecorder(SERVICE)
         self.board = StatusBoard()
-        self.distributor = Distributor(lambda: self.access.current)
+        self.distributor = Distributor(lambda: self.access.current, self.trace)
         self.access = AccessFile(settings, self.distributor)
-        self.identity = self._identity()
+        self.identity = self._identity(signer)
         self.publisher = self._publisher()
         self.server = self._server()
         self.lifecycle = self._lifecycle()
 
-    def _identity(self) -> WorkloadIdentity:
+    def _identity(self, signer: CertificateSigner | None) -> WorkloadIdentity:
         settings = self.settings
         name = f"istio-citadel.{settings.root_namespace}.svc"
         client = CitadelClient(settings.citadel_address, name, settings.root_cert_file, settings.token_file)
         account = settings.service_account or ACCOUNT
         identity = spiffe_id(settings.trust_domain, settings.root_namespace, account)
-        return WorkloadIdentity(client, identity, settings.certificate_ttl_seconds)
+        return WorkloadIdentity(signer or client, identity, settings.certificate_ttl_seconds)
 
     def _publisher(self) -> Publisher:
         settings = self.settings
@@ -145,7 +146,7 @@ class Galley:
 
     def _server(self) -> GrpcServer:
         settings = self.settings
-        mcp = McpService(self.distributor, DistributionMetrics(self.metrics), self.trace)
+        mcp = McpService(self.distributor, DistributionMetrics(self.metrics))
         accounts = reporting_accounts(settings.trust_domain, settings.root_namespace)
         return GrpcServer(
             settings.address,

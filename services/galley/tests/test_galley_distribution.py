@@ -194,11 +194,11 @@ class Wire:
 
     def __init__(self, authority: CertificateAuthorityForTests) -> None:
         self.authority = authority
-        self.distributor = Distributor(lambda: GRANTED)
         self.metrics = ServiceMetrics("galley")
         self.trace = HopRecorder("galley")
+        self.distributor = Distributor(lambda: GRANTED, self.trace)
         self.board = StatusBoard()
-        mcp = McpService(self.distributor, DistributionMetrics(self.metrics), self.trace)
+        mcp = McpService(self.distributor, DistributionMetrics(self.metrics))
         status = StatusService(self.board, reporting_accounts("cluster.local", "istio-system"))
         self.server = GrpcServer(
             "127.0.0.1",

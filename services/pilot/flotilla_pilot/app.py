@@ -35,7 +35,7 @@ from flotilla_shared.runtime.citadel_client import CitadelClient
 from flotilla_shared.runtime.conditions import certificate_condition, configuration_condition
 from flotilla_shared.runtime.debounce import Debounce
 from flotilla_shared.runtime.http import HttpServer
-from flotilla_shared.runtime.identity import IdentitySource, WorkloadIdentity
+from flotilla_shared.runtime.identity import CertificateSigner, IdentitySource, WorkloadIdentity
 from flotilla_shared.runtime.introspection import introspection_app
 from flotilla_shared.runtime.lifecycle import Lifecycle
 from flotilla_shared.runtime.metrics import ServiceMetrics
@@ -43,8 +43,9 @@ from flotilla_shared.runtime.monitoring import monitoring_app, version_info
 from flotilla_shared.runtime.readiness import Readiness
 from flotilla_shared.runtime.serving import GrpcServer
 from flotilla_shared.runtime.settings import describe
+from flotilla_shared.runtime.streams.carrier import ConfigurationSource, DirectClient
 from flotilla_shared.runtime.streams.mcp_client import McpClient
-from flotilla_shared.runtime.streams.status import StatusClient
+from flotilla_shared.runtime.streams.status import DirectStatus, StatusClient, StatusReceiver
 from flotilla_shared.runtime.streams.store import ObjectStore
 from flotilla_shared.runtime.tls import open_channel
 from flotilla_shared.runtime.trace import HopRecorder
@@ -59,14 +60,25 @@ async def serve(settings: PilotSettings) -> int:
 
 
 class Pilot:
-    """All parts of one Pilot. Made on the event loop without being started; `lifecycle` starts and stops it."""
+    """All parts of one Pilot. Made on the event loop without being started; `lifecycle` starts and stops it.
 
-    def __init__(self, settings: PilotSettings) -> None:
+    The neighbours are reached over the wire, but for those that are given: a process that holds several services
+    gives its Citadel's signer, and its Galley as source and as receiver of status.
+    """
+
+    def __init__(
+        self,
+        settings: PilotSettings,
+        *,
+        signer: CertificateSigner | None = None,
+        source: ConfigurationSource | None = None,
+        receiver: StatusReceiver | None = None,
+    ) -> None:
         self.settings = settings
         self.metrics = ServiceMetrics(SERVICE)
         self.readiness = Readiness()
         self.trace = HopRecorder(SERVICE)
-        self.identity = self._own_identity()
+        self.identity = self._own_identity(signer)
         self.published = asyncio.Event()
         self.thread = CompilingThread(Compiler())
         self._delivery_metrics = DeliveryMetrics(self.metrics)
@@ -74,24 +86,24 @@ class Pilot:
         self.delivery = self._delivery()
         self.debounce = Debounce(settings.debounce_seconds, settings.debounce_max_seconds)
         self.store = ObjectStore(SERVICE, COLLECTIONS, self.trace, self._configuration_changed)
-        self.galley = self._galley()
-        self.status = StatusClient(open_channel=self._channel_to_galley, reporter=_reporter())
+        self.galley = self._galley(source)
+        self.status = self._status(receiver)
         self.server = self._ads_server()
         self.topics = debug_topics(self.delivery, self.trace)
         self.debug = HttpServer(debug_app(self.readiness, self.topics), settings.loopback_address, settings.debug_port)
         self._source_metrics.galley_connected.set_function(lambda: float(self.galley.connected))
         self.lifecycle = self._lifecycle()
 
-    def _own_identity(self) -> WorkloadIdentity:
+    def _own_identity(self, signer: CertificateSigner | None) -> WorkloadIdentity:
         settings = self.settings
         name = spiffe_id(settings.trust_domain, settings.root_namespace, settings.service_account or ACCOUNT)
-        signer = CitadelClient(
+        over_the_wire = CitadelClient(
             settings.citadel_address,
             settings.server_name("citadel", settings.citadel_server_name),
             settings.root_cert_file,
             settings.token_file,
         )
-        return WorkloadIdentity(signer, name, settings.certificate_ttl_seconds)
+        return WorkloadIdentity(signer or over_the_wire, name, settings.certificate_ttl_seconds)
 
     def _delivery(self) -> Delivery:
         settings = self.settings
@@ -103,13 +115,22 @@ class Pilot:
             settings.probe_seconds,
         )
 
-    def _galley(self) -> McpClient:
-        return McpClient(
+    def _galley(self, source: ConfigurationSource | None) -> McpClient | DirectClient:
+        if source is not None:
+            return DirectClient(source, self.identity.spiffe_id, COLLECTIONS, self.store)
+        client = McpClient(
             open_channel=self._channel_to_galley,
             node_id=self.identity.spiffe_id,
             collections=COLLECTIONS,
             consumer=self.store,
         )
+        self.identity.subscribe(lambda _: client.renew())
+        return client
+
+    def _status(self, receiver: StatusReceiver | None) -> StatusClient | DirectStatus:
+        if receiver is not None:
+            return DirectStatus(receiver, self.identity.spiffe_id, _reporter())
+        return StatusClient(open_channel=self._channel_to_galley, reporter=_reporter())
 
     def _channel_to_galley(self) -> grpc.aio.Channel:
         """Raises RuntimeError while there is no certificate; clients then try again."""
@@ -168,7 +189,6 @@ class Pilot:
         lifecycle.add(self.status, "status")
         lifecycle.add(StatusReporter(self.delivery, self.status.update), "status reporter")
         lifecycle.add(self.galley, "Galley")
-        self.identity.subscribe(lambda _: self.galley.renew())
         return lifecycle
 
     def _configuration_changed(self) -> None:

@@ -10,6 +10,7 @@ from flotilla_galley.distribution.access import AccessList
 from flotilla_galley.snapshot.snapshot import CollectionSnapshot, Snapshot
 from flotilla_shared.model.objects import Delta, ObjectKey
 from flotilla_shared.runtime.streams.carrier import SubscriptionRefused
+from flotilla_shared.runtime.trace import HopRecorder
 
 Held = dict[ObjectKey, str]
 
@@ -52,6 +53,7 @@ class CollectionSubscription:
                 self._distributor.check(self.caller, collection)
                 delta = self._due(collection, watch)
                 if delta is not None:
+                    self._record("galley.sent", delta)
                     return delta
             if self._closed:
                 raise SubscriptionRefused("the subscription is closed")
@@ -74,6 +76,7 @@ class CollectionSubscription:
     def ack(self, delta: Delta) -> None:
         watch = self._answered(delta)
         if watch is not None:
+            self._record("galley.acked", delta)
             watch.refused = ""
             held = {} if delta.full else watch.held
             held.update({item.key: item.version for item in delta.upserts})
@@ -85,6 +88,12 @@ class CollectionSubscription:
         watch = self._answered(delta)
         if watch is not None:
             watch.refused = text
+
+    def _record(self, hop: str, delta: Delta) -> None:
+        trace = self._distributor.trace
+        if trace is not None:
+            for item in delta.upserts:
+                trace.record(hop, item.key, item.version, proxy=self.caller)
 
     def _answered(self, delta: Delta) -> _Watch | None:
         watch = self._watches.get(delta.collection)
@@ -115,9 +124,13 @@ class CollectionSubscription:
 
 @dataclass
 class Distributor:
-    """A ConfigurationSource. Holds the newest snapshot (none before the first) and everybody who wants it."""
+    """A ConfigurationSource. Holds the newest snapshot (none before the first) and everybody who wants it.
+
+    `trace` hears what was sent to whom and taken, whatever carries it.
+    """
 
     access: Callable[[], AccessList]
+    trace: HopRecorder | None = None
     snapshot: Snapshot | None = None
     _subscriptions: list[CollectionSubscription] = field(default_factory=list)
 

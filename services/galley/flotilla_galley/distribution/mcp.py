@@ -21,7 +21,6 @@ from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.peers import Peer, peer_of
 from flotilla_shared.runtime.streams.carrier import SubscriptionRefused
 from flotilla_shared.runtime.streams.codec import to_response
-from flotilla_shared.runtime.trace import HopRecorder
 
 METHOD = "/istio.mcp.v1alpha1.ResourceSource/EstablishResourceStream"
 
@@ -39,10 +38,9 @@ class StreamRefused(Exception):
 class McpStream:
     """One stream's state machine: requests in, responses out. No transport."""
 
-    def __init__(self, subscription: CollectionSubscription, metrics: DistributionMetrics, trace: HopRecorder) -> None:
+    def __init__(self, subscription: CollectionSubscription, metrics: DistributionMetrics) -> None:
         self._subscription = subscription
         self._metrics = metrics
-        self._trace = trace
         self._nonce = 0
         self._unanswered: dict[str, tuple[str, Delta]] = {}
 
@@ -77,8 +75,6 @@ class McpStream:
 
     def _taken(self, delta: Delta) -> None:
         self._metrics.acked(delta.collection)
-        for item in delta.upserts:
-            self._trace.record("galley.acked", item.key, item.version, proxy=self._subscription.caller)
         self._subscription.ack(delta)
 
     def _refused(self, delta: Delta, error: Any) -> None:
@@ -100,8 +96,6 @@ class McpStream:
             raise StreamRefused(grpc.StatusCode.PERMISSION_DENIED, str(error)) from error
         self._nonce += 1
         self._unanswered[delta.collection] = (str(self._nonce), delta)
-        for item in delta.upserts:
-            self._trace.record("galley.sent", item.key, item.version, proxy=self._subscription.caller)
         self._metrics.sent(delta.collection)
         return to_response(delta, str(self._nonce)).SerializeToString()
 
@@ -113,12 +107,10 @@ class McpService(grpc.GenericRpcHandler):
         self,
         distributor: Distributor,
         metrics: DistributionMetrics,
-        trace: HopRecorder,
         peer: Callable[[Any], Peer] = peer_of,
     ) -> None:
         self._distributor = distributor
         self._metrics = metrics
-        self._trace = trace
         self._peer = peer
         self._handler: Any = grpc.stream_stream_rpc_method_handler(self._serve, RequestResources.FromString)
 
@@ -136,7 +128,7 @@ class McpService(grpc.GenericRpcHandler):
             return
         self._metrics.opened(1)
         try:
-            await self._run(McpStream(subscription, self._metrics, self._trace), context)
+            await self._run(McpStream(subscription, self._metrics), context)
         except StreamRefused as error:
             _log.warning("configuration stream refused", caller=caller, error=str(error))
             await context.abort(error.code, str(error))

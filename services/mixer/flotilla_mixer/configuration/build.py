@@ -58,6 +58,10 @@ def build_configuration(collections: Collections, adapters: Mapping[str, Adapter
     rule_reader = RuleReader(known, instances, words, problems)
     actions = [action for item in _ordered(collections[kinds.RULES]) for action in rule_reader.read(item)]
     handlers = _handlers(collections, handler_reader, actions)
+    for action in actions:
+        if action.handler not in handlers:
+            text = f"the handler {action.handler.full_name} has errors itself; what goes to it has no effect."
+            problems.error(action.rule, "no-handler", "spec.actions", text)
     view = mesh_view(
         collections[kinds.WORKLOAD_ENTRIES].values(), collections[kinds.SERVICE_ENTRIES].values(), trust_domain
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 from flotilla_shared.model.expressions import ValueType
 
@@ -39,6 +38,6 @@ class InstanceSpec:
 
     name: str
     template: Template
-    types: Mapping[str, ValueType] = MappingProxyType({})
-    names: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    map_types: Mapping[str, Mapping[str, ValueType]] = MappingProxyType({})
+    types: Mapping[str, ValueType] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    map_types: Mapping[str, Mapping[str, ValueType]] = field(default_factory=dict)

@@ -51,7 +51,7 @@ class GatewayCompilation:
         """Listeners and tables first: they tell which clusters are used."""
         for place, servers in self._scope.servers.items():
             self._add_listener(place, servers)
-        add_mixer_clusters(self.found, self._snapshot)
+        add_mixer_clusters(self.found, self._snapshot, self._cache)
         for cluster in self._clusters():
             self.found.add_cluster(cluster, self._snapshot)
         hole = black_hole(self._mesh)

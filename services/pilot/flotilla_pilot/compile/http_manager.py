@@ -1,6 +1,6 @@
 """The HTTP connection manager, as outbound, inbound and gateway listeners use it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
@@ -44,12 +44,13 @@ class Side:
     """As Mixer is told: a gateway is on the side of who calls."""
     shows_certificate: bool = False
     foreign: bool = False
-    """Its callers are not of the mesh: headers that carry trust are taken from them."""
+    """Its callers show no certificate of the mesh: headers that carry trust are taken from them."""
 
 
 _MANAGER = HttpConnectionManager
 OUTBOUND = Side(remote_address=False, certificates=_MANAGER.SANITIZE, direction=static_attributes.OUTBOUND)
 INBOUND = Side(remote_address=False, certificates=_MANAGER.APPEND_FORWARD, direction=static_attributes.INBOUND)
+INBOUND_PLAIN = replace(INBOUND, foreign=True)
 GATEWAY = Side(
     remote_address=True,
     certificates=_MANAGER.SANITIZE_SET,

@@ -25,7 +25,7 @@ from flotilla_pilot.compile.clusters import inbound
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.destinations import Target
 from flotilla_pilot.compile.endpoints import UNIX, socket_address
-from flotilla_pilot.compile.http_manager import INBOUND, http_manager
+from flotilla_pilot.compile.http_manager import INBOUND, INBOUND_PLAIN, http_manager
 from flotilla_pilot.compile.inbound_chains import Chain, Kind, chains
 from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, is_place, is_port
 from flotilla_pilot.compile.outbound import tls_inspector
@@ -37,8 +37,7 @@ from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.references import keys, reference
 from flotilla_pilot.model.registry import is_ip
-from flotilla_pilot.model.services import Service
-from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_pilot.model.snapshot import MeshSnapshot, Served
 from flotilla_pilot.scope.sidecar import ingress_listeners
 from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import IstioIngressListener
 from flotilla_shared.model.objects import ConfigObject
@@ -56,7 +55,7 @@ class Entrance:
     protocol: Protocol
     target: str
     target_port: int
-    service: Service | None
+    served: Served | None
     """Whose calls come in here, as far as some service says so."""
 
 
@@ -99,18 +98,16 @@ def _entrance(ingress: IstioIngressListener, proxy: Proxy, snapshot: MeshSnapsho
         protocol=parse_protocol(ingress.port.protocol),
         target=address,
         target_port=port,
-        service=_served(ingress, proxy, snapshot),
+        served=_served(ingress, proxy, snapshot) if snapshot.mesh.mixer.servers else None,
     )
 
 
-def _served(ingress: IstioIngressListener, proxy: Proxy, snapshot: MeshSnapshot) -> Service | None:
+def _served(ingress: IstioIngressListener, proxy: Proxy, snapshot: MeshSnapshot) -> Served | None:
     """The oldest service with an endpoint of this proxy behind the port."""
     for address in dict.fromkeys((ingress.bind, *proxy.addresses)):
-        for service in snapshot.serving.get(address, ()):
-            for endpoint in service.endpoints:
-                ports = (endpoint.port_for(port) for port in service.ports)
-                if endpoint.address == address and ingress.port.number in ports:
-                    return service
+        for service, endpoint in snapshot.serving.get(address, ()):
+            if any(endpoint.port_for(port) == ingress.port.number for port in service.ports):
+                return service, endpoint
     return None
 
 
@@ -133,7 +130,7 @@ def _add(
     stated = (*((reference(sidecar),) if sidecar is not None else ()), *mesh.references)
     found.intern(CLUSTER, cluster.name, serialized(cluster), keys(stated))
     listener = _listener(entrance, asked, mesh)
-    served = entrance.service.references if entrance.service is not None and mesh.mixer.servers else ()
+    served = [found for each in entrance.served or () for found in each.references]
     found.intern(LISTENER, listener.name, serialized(listener), keys((*stated, *asked.references, *served)))
 
 
@@ -155,8 +152,10 @@ def _listener(entrance: Entrance, asked: PeerMode, mesh: MeshOptions) -> Any:
 
 
 def _static(entrance: Entrance, mesh: MeshOptions) -> mixer.Attributes:
-    service = entrance.service
-    return mixer.attributes_of(service.host, service.namespace, mesh) if service is not None else {}
+    if entrance.served is None:
+        return {}
+    service, _ = entrance.served
+    return mixer.attributes_of(service.host, service.namespace, mesh)
 
 
 def _inspectors(found: Iterable[Chain]) -> Iterable[Any]:
@@ -180,7 +179,8 @@ def _chain(chain: Chain, name: str, entrance: Entrance, mesh: MeshOptions) -> An
 def _filters(chain: Chain, name: str, entrance: Entrance, mesh: MeshOptions) -> Iterable[Filter]:
     cluster, static = names.inbound_cluster(entrance.port), _static(entrance, mesh)
     if chain.kind is Kind.HTTP:
-        yield http_manager(f"inbound_{name};", INBOUND, mesh, _routes(cluster, entrance.port, static))
+        side = INBOUND if chain.mutual else INBOUND_PLAIN
+        yield http_manager(f"inbound_{name};", side, mesh, _routes(cluster, entrance.port, static))
         return
     asked = mixer.tcp_check(mesh, INBOUND.direction, static)
     if asked is not None:

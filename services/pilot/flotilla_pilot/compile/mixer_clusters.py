@@ -10,12 +10,13 @@ from typing import Any
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from google.protobuf.duration_pb2 import Duration
 
-from flotilla_pilot.compile import names, tls
+from flotilla_pilot.compile import tls
+from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import OutboundCluster, outbound
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.mixer import cluster_name
 from flotilla_pilot.compile.packing import serialized
-from flotilla_pilot.compile.resource import CLUSTER
+from flotilla_pilot.compile.resource import CLUSTER, CompiledResource
 from flotilla_pilot.compile.traffic_policy import PortPolicy, apply_policy
 from flotilla_pilot.model.destination_rules import NO_POLICY
 from flotilla_pilot.model.mesh import MeshOptions
@@ -30,15 +31,14 @@ ACCOUNT = "istio-mixer-service-account"
 CONNECT_SECONDS = 1
 
 
-def add_mixer_clusters(found: Collected, snapshot: MeshSnapshot) -> None:
+def add_mixer_clusters(found: Collected, snapshot: MeshSnapshot, cache: ResourceCache) -> None:
     """Add them to what is compiled for a proxy: before its other clusters, of which one may have the same name."""
     for server in snapshot.mesh.mixer.servers:
         given = _given(server, snapshot)
         if given is None:
             _add_empty(found, server, snapshot.mesh)
             continue
-        body = serialized(_secured(outbound(given), given))
-        found.intern(CLUSTER, given.name, body, keys(given.references()))
+        found.add(_cluster(given, cache))
         found.add_assignment(given, snapshot)
 
 
@@ -58,13 +58,24 @@ def _service(server: MixerServer, snapshot: MeshSnapshot) -> Service | None:
     return next(iter(own or found), None)
 
 
+def _cluster(given: OutboundCluster, cache: ResourceCache) -> CompiledResource:
+    """Made once for all proxies; an ordinary cluster of the same name has another key."""
+
+    def build() -> CompiledResource:
+        body = serialized(_secured(outbound(given), given))
+        return cache.intern(CLUSTER, given.name, body, keys(given.references()))
+
+    found: CompiledResource = cache.get(("mixer", *given.key()), build)
+    return found
+
+
 def _secured(cluster: Any, given: OutboundCluster) -> Any:
     """Mutual TLS with Mixer's own account, whatever endpoints and rules say."""
     mesh = given.mesh
     del cluster.transport_socket_matches[:]
     identity = spiffe_id(mesh.trust_domain, mesh.root_namespace, ACCOUNT)
-    sni = names.outbound_sni(given.port.number, "", given.service.host)
-    cluster.transport_socket.CopyFrom(tls.mesh_client(sni, [identity], mesh.trust_domains, ("h2",)))
+    # The SNI is a name that the certificate has: gRPC complains of others at every handshake.
+    cluster.transport_socket.CopyFrom(tls.mesh_client(given.service.host, [identity], mesh.trust_domains, ("h2",)))
     cluster.connect_timeout.CopyFrom(Duration(seconds=CONNECT_SECONDS))
     return cluster
 

@@ -38,7 +38,7 @@ def compile_outbound(snapshot: MeshSnapshot, scope: SidecarScope, cache: Resourc
         if plan.is_http:
             found.add(_table(plan, scope, destinations, cache, found))
         found.add(_listener(plan, scope, destinations, cache))
-    add_mixer_clusters(found, snapshot)
+    add_mixer_clusters(found, snapshot, cache)
     clusters = every_cluster(scope.services.values(), destinations.policy, snapshot.mesh, scope.binds)
     for each in clusters:
         found.add_cluster(each, snapshot)

@@ -12,7 +12,7 @@ from flotilla_pilot.model.mesh import MeshOptions, MeshSettings, mesh_options
 from flotilla_pilot.model.references import oldest_first
 from flotilla_pilot.model.registry import WorkloadIndex, build_services
 from flotilla_pilot.model.route_rules import RouteRules, build_route_rules
-from flotilla_pilot.model.services import Service
+from flotilla_pilot.model.services import Endpoint, Service
 from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
 from flotilla_shared.model.problems import ProblemLog
@@ -32,6 +32,8 @@ COLLECTIONS = (
 """The collections that a snapshot is built from: what Pilot asks Galley for."""
 
 Objects = Mapping[str, Mapping[ObjectKey, ConfigObject]]
+Served = tuple[Service, Endpoint]
+"""A service, and the endpoint by which something serves it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +58,7 @@ class MeshSnapshot:
     gateways: tuple[ConfigObject, ...]
     sidecars: Mapping[str, tuple[ConfigObject, ...]]
     label_keys: frozenset[str]
-    serving: Mapping[str, tuple[Service, ...]]
+    serving: Mapping[str, tuple[Served, ...]]
 
 
 def build_snapshot(objects: Objects, settings: MeshSettings) -> MeshSnapshot:
@@ -89,11 +91,11 @@ def build_snapshot(objects: Objects, settings: MeshSettings) -> MeshSnapshot:
     )
 
 
-def _by_address(services: Iterable[Service]) -> dict[str, tuple[Service, ...]]:
-    found: dict[str, dict[Service, None]] = {}
+def _by_address(services: Iterable[Service]) -> dict[str, tuple[Served, ...]]:
+    found: dict[str, list[Served]] = {}
     for service in services:
         for endpoint in service.endpoints:
-            found.setdefault(endpoint.address, {})[service] = None
+            found.setdefault(endpoint.address, []).append((service, endpoint))
     return {address: tuple(each) for address, each in found.items()}
 
 

@@ -6,11 +6,14 @@ is not given again until it changes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
 from flotilla_shared.model.objects import Delta
 from flotilla_shared.runtime.lifecycle import Tasks
+
+AGAIN_SECONDS = 0.5
 
 
 class DeltaRefused(Exception):
@@ -71,15 +74,26 @@ class DirectClient:
         return self._subscription is not None
 
     async def start(self) -> None:
-        """Subscribe. Raises SubscriptionRefused."""
-        self._subscription = self._source.subscribe(self._caller, self._collections)
-        self._tasks.spawn(self._follow(self._subscription), "follow")
+        """Begin; returns at once."""
+        self._tasks.spawn(self._keep(), "keep")
 
     async def stop(self) -> None:
         await self._tasks.stop()
-        if self._subscription is not None:
-            self._subscription.close()
-            self._subscription = None
+
+    async def _keep(self) -> None:
+        """Subscribe, also anew after a refusal: who may have what can change."""
+        while True:
+            try:
+                self._subscription = self._source.subscribe(self._caller, self._collections)
+                self.last_error = ""
+                await self._follow(self._subscription)
+            except SubscriptionRefused as refused:
+                self.last_error = str(refused)
+            finally:
+                if self._subscription is not None:
+                    self._subscription.close()
+                    self._subscription = None
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _follow(self, subscription: Subscription) -> None:
         while True:

@@ -1,0 +1,5 @@
+"""Stands in for the real one in the supervisor's tests."""
+
+from stub_part import main
+
+main("mixer")
