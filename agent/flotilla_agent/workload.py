@@ -15,6 +15,7 @@ from flotilla_agent.envoy.addresses import refuse_if_held
 from flotilla_agent.envoy.admin import Admin, Owner
 from flotilla_agent.envoy.process import EnvoyProcess
 from flotilla_agent.errors import AdminUnavailable, WorkloadRefused
+from flotilla_agent.reports.watch import ReportWatch
 from flotilla_agent.sds.server import sds_server
 from flotilla_agent.sds.socket_path import sds_socket
 from flotilla_agent.status.state import State, why_not_ready
@@ -57,6 +58,7 @@ class Workload:
         self._socket = sds_socket(settings.run_dir, config.name)
         self._sds = sds_server(config.name, self.identity, self._socket)
         self._status = HttpServer(workload_app(self), config.address, STATUS_PORT)
+        self.reports = ReportWatch(config.name, self.admin, lambda: self.envoy.running)
         self._tasks = Tasks(f"workload:{config.name}")
         self._backoff = Backoff(first=0.2, cap=5.0)
         self._stopping = asyncio.Lock()
@@ -83,6 +85,7 @@ class Workload:
 
     async def start(self) -> None:
         self._tasks.spawn(self._live(), "life")
+        await self.reports.start()
 
     async def stop(self) -> None:
         """Drain and stop Envoy, then give up certificate and addresses. A second caller waits for the first."""
@@ -91,6 +94,7 @@ class Workload:
                 return
             self._set(State.DRAINING)
             await self._tasks.stop()
+            await self.reports.stop()
             await self.envoy.drain(inbound_only=self.config.kind == "sidecar")
             await self.envoy.stop()
             await self.identity.stop()

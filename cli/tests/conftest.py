@@ -13,6 +13,7 @@ control_plane:
   citadel: {{address: {block}.0.13}}
   galley: {{address: {block}.0.11}}
   pilot: {{address: {block}.0.12}}
+  mixer: {{address: {block}.0.14}}
 workloads:
 - name: gate
   kind: router

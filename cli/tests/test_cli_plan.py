@@ -29,6 +29,10 @@ def test_every_address_of_the_mesh_is_known(directory, block):
     envoys = {(address, port) for address in (".2.100", ".2.1", ".2.2") for port in (15000, 15020, 15090)}
     assert listeners == envoys | {
         (".0.1", 8080),
+        (".0.14", 9876),
+        (".0.14", 15004),
+        (".0.14", 15014),
+        (".0.14", 42422),
         (".0.11", 9876),
         (".0.11", 9901),
         (".0.11", 15014),
@@ -63,7 +67,7 @@ def test_every_address_of_the_mesh_is_known(directory, block):
             "processes.yaml",
             "  pilot: {",
             "  mixer: {",
-            "pilot is missing; it must hold citadel, galley, pilot",
+            "pilot is missing; it must hold citadel, galley, pilot, mixer",
         ),
         ("processes.yaml", "name: web-v1", "name: web-v9", "no WorkloadEntry in config/ has this name"),
         (
@@ -128,7 +132,7 @@ def test_the_example_is_a_plan():
     plan = read_plan(example_directory())
     assert [name for name, workload in plan.workloads.items() if not workload.start] == ["visitor"]
     started = [workload for workload in plan.workloads.values() if workload.start]
-    assert len(started) == 7
+    assert len(started) == 8
     assert {workload.namespace for workload in started} == {"default"}
     assert ("127.0.0.1", 8080) in {(found.address, found.port) for found in plan.listeners}
     assert plan.mesh_file.is_file()

@@ -14,6 +14,8 @@ from flotilla_cli.options import UpOptions
 from flotilla_cli.plan.plan import read_plan
 from flotilla_cli.run_folder import RunFolder, prepare
 from flotilla_cli.settings_files import SettingsFiles, access_list, identity, server_name, trust_domain
+from flotilla_mixer.configuration import build as mixers
+from flotilla_pilot.model import snapshot as pilots
 from flotilla_shared.model import kinds
 from flotilla_shared.model.spiffe import parse_spiffe
 
@@ -36,7 +38,7 @@ def written(file: Path) -> dict[str, object]:
 
 def test_each_service_gets_its_address_and_the_meshs_trust_domain(files, folder, block):
     files.write_services()
-    for service, number in (("citadel", 13), ("galley", 11), ("pilot", 12)):
+    for service, number in (("citadel", 13), ("galley", 11), ("pilot", 12), ("mixer", 14)):
         content = written(folder.settings(service))
         assert (content["address"], content["trust_domain"]) == (f"{block}.0.{number}", "example.org")
         assert content["log_level"] == "debug"
@@ -45,7 +47,7 @@ def test_each_service_gets_its_address_and_the_meshs_trust_domain(files, folder,
 
 def test_clients_of_citadel_know_where_it_is_and_who_they_are(files, folder, block):
     files.write_services()
-    for service in ("galley", "pilot"):
+    for service in ("galley", "pilot", "mixer"):
         content = written(folder.settings(service))
         assert content["citadel_address"] == f"{block}.0.13:8060"
         assert content["root_cert_file"] == str(folder.root_cert)
@@ -83,13 +85,21 @@ def test_the_agent_gets_the_options_and_the_workloads(files, folder, directory):
 
 
 def test_pilot_may_ask_for_what_it_compiles_and_the_mesh_configuration():
-    (entry,) = access_list("example.org")
+    entry, _ = access_list("example.org")
     assert entry["identity"] == "spiffe://example.org/ns/istio-system/sa/istio-pilot-service-account"
     assert {kinds.MESH_CONFIG, kinds.VIRTUAL_SERVICES, kinds.PEER_AUTHENTICATIONS} <= set(entry["collections"])
     assert all(name == kinds.MESH_CONFIG or kinds.by_collection(name) for name in entry["collections"])
 
 
-@pytest.mark.parametrize("service", ["galley", "pilot", "citadel"])
+def test_each_service_may_ask_for_exactly_what_it_asks_for():
+    granted = {entry["identity"].rpartition("/")[2]: set(entry["collections"]) for entry in access_list("example.org")}
+    assert granted == {
+        "istio-pilot-service-account": set(pilots.COLLECTIONS),
+        "istio-mixer-service-account": set(mixers.COLLECTIONS),
+    }
+
+
+@pytest.mark.parametrize("service", ["galley", "pilot", "citadel", "mixer"])
 def test_identities_are_spiffe_names(service):
     parsed = parse_spiffe(identity(service, "example.org"))
     assert (parsed.trust_domain, parsed.namespace) == ("example.org", "istio-system")

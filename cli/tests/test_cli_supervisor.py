@@ -81,7 +81,7 @@ async def test_up_starts_all_in_order_and_down_leaves_nothing(supervisor, folder
 async def test_each_part_has_its_own_token_and_settings(supervisor, folder, block):
     await supervisor.up()
     tokens = {file.name for file in (folder.path / "tokens").iterdir()}
-    assert tokens == {"citadel", "galley", "pilot", "gate", "web-v1"}
+    assert tokens == {"citadel", "galley", "pilot", "mixer", "gate", "web-v1"}
     for file in (*(folder.path / "tokens").iterdir(), *folder.path.glob("*.yaml")):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     agent = yaml.safe_load(folder.settings("agent").read_text())
@@ -91,8 +91,9 @@ async def test_each_part_has_its_own_token_and_settings(supervisor, folder, bloc
     web = agent["workloads"][1]
     assert web["token_file"] == str(folder.token("web-v1"))
     assert (web["address"], web["application_address"]) == (f"{block}.2.1", f"{block}.1.1")
-    (entry,) = yaml.safe_load(folder.access.read_text())
-    assert entry["identity"] == "spiffe://example.org/ns/istio-system/sa/istio-pilot-service-account"
+    granted = [entry["identity"] for entry in yaml.safe_load(folder.access.read_text())]
+    accounts = ("istio-pilot-service-account", "istio-mixer-service-account")
+    assert granted == [f"spiffe://example.org/ns/istio-system/sa/{account}" for account in accounts]
 
 
 async def test_a_service_is_stopped_and_started_with_a_fresh_token(supervisor, folder):
@@ -194,8 +195,10 @@ async def test_a_new_agent_gets_the_workloads_that_had_joined(supervisor, folder
 
 async def test_a_name_that_the_mesh_does_not_have(supervisor):
     for change in (supervisor.start, supervisor.stop):
-        with pytest.raises(PlanError, match=r"no part named mixer.*citadel, galley, pilot, agent, gate, web-v1"):
-            await change("mixer")
+        with pytest.raises(
+            PlanError, match=r"no part named nobody.*citadel, galley, pilot, mixer, agent, gate, web-v1"
+        ):
+            await change("nobody")
 
 
 async def test_a_silent_mesh_still_has_a_status(supervisor):

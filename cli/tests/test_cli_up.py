@@ -52,13 +52,13 @@ def all_gone(processes: list[psutil.Process]) -> bool:
 def test_a_mesh_comes_up_is_asked_and_goes_down(directory, options):
     said: list[str] = []
     with Mesh.up(directory, options, say=said.append) as mesh:
-        assert [line.split()[0] for line in said[:3]] == ["citadel", "galley", "pilot"]
+        assert [line.split()[0] for line in said[:4]] == ["citadel", "galley", "pilot", "mixer"]
         assert "The mesh is up" in said[-1]
         assert mesh.status().raw["supervisor"]["phase"] == "up"
         assert mesh.plan.directory == directory
         assert mesh.gateway == f"http://{mesh.plan.addresses['pilot'].rpartition('.')[0]}.1:8080"
         started = parts(mesh)
-        assert len(started) == 5
+        assert len(started) == 6
     assert mesh.process is not None
     assert mesh.process.returncode == 0
     assert all_gone(started)

@@ -59,7 +59,7 @@ class Admin:
         return Owner(str(node.get("id", "")), str(options.get("config_path", "")))
 
     async def reading(self) -> Reading:
-        stats = await self._stats(WATCHED)
+        stats = await self.statistics(WATCHED)
         return Reading(
             connected=stats.get("control_plane.connected_state") == 1,
             configured=all(stats.get(name, 0) > 0 for name in FIRST_UPDATES),
@@ -73,14 +73,15 @@ class Admin:
 
     async def active_connections(self) -> int:
         """To the workload's listeners; those to admin and the Prometheus listener do not count."""
-        stats = await self._stats(CONNECTIONS)
+        stats = await self.statistics(CONNECTIONS)
         return sum(value for name, value in stats.items() if not name.startswith(self._own_listeners))
 
     async def prometheus(self) -> str:
         """All statistics in Prometheus' text format."""
         return (await self._ask("GET", "/stats/prometheus")).text
 
-    async def _stats(self, pattern: str) -> dict[str, int]:
+    async def statistics(self, pattern: str) -> dict[str, int]:
+        """Counters and gauges whose names match the expression."""
         answer = _json(await self._ask("GET", "/stats", format="json", filter=pattern))
         return {stat["name"]: stat["value"] for stat in answer.get("stats", ()) if isinstance(stat.get("value"), int)}
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flotilla_agent.envoy.admin import Reading
 from flotilla_agent.errors import AdminUnavailable
+from flotilla_agent.reports.losses import Reports
 from flotilla_shared.runtime.identity import WorkloadIdentity
 
 if TYPE_CHECKING:
@@ -25,6 +26,20 @@ async def workload_view(workload: Workload) -> dict[str, Any]:
         "reason": workload.reason,
         "certificate": certificate_view(workload.identity),
         "envoy": envoy,
+        "reports": reports_view(workload.reports.reports),
+    }
+
+
+def reports_view(reports: Reports | None) -> dict[str, Any] | None:
+    """Null for an Envoy that knows of no Mixer."""
+    if reports is None:
+        return None
+    return {
+        "written": reports.written,
+        "lost": reports.lost,
+        "waiting": reports.waiting,
+        "connected": reports.connected,
+        "connect_failures": reports.connect_failures,
     }
 
 

@@ -5,7 +5,7 @@ The answer is the JSON of `flotilla status --json`:
     supervisor  pid, phase, directory, run_dir, began (seconds since the epoch)
     services    name, state (running, stopped, died), pid, ready, reasons, address
     workloads   name, namespace, kind, address, state, reason, application {state, pid, reason},
-                certificate and envoy as the agent gives them
+                certificate, envoy and reports as the agent gives them
     proxies     Pilot's /debug/syncz, or null while Pilot is silent
     objects     Galley's /debug/status, or null while Galley is silent
 """
@@ -89,6 +89,7 @@ def _workload(supervisor: Supervisor, workload: Workload, known: dict[str, Any] 
         "application": _application(supervisor, workload),
         "certificate": (known or {}).get("certificate"),
         "envoy": (known or {}).get("envoy"),
+        "reports": (known or {}).get("reports"),
     }
 
 

@@ -74,10 +74,20 @@ def workloads_table(status: MeshStatus, now: float) -> Table:
                 str(part.pid or ""),
                 remaining(certificate.get("not_after"), now),
                 by_proxy.get(f"{name}.{workload['namespace']}", ""),
+                reports(workload.get("reports")),
                 escape(part.reason or str(certificate.get("last_error") or "")),
             )
         )
-    return _table(("workload", "address", "state", "pid", "certificate", "acknowledged", WHY), rows)
+    return _table(("workload", "address", "state", "pid", "certificate", "acknowledged", "reports", WHY), rows)
+
+
+def reports(counted: Mapping[str, Any] | None) -> str:
+    """What became of a proxy's reports to Mixer: how many it wrote, and how many of them were lost."""
+    if not counted:
+        return ""
+    lost, away = counted["lost"], "" if counted["connected"] else ", Mixer away"
+    shown = f"{lost} of {counted['written']} lost{away}" if lost else f"{counted['written']}{away}"
+    return f"[red]{shown}[/red]" if lost else shown
 
 
 def objects_table(objects: Iterable[Mapping[str, Any]]) -> Table:

@@ -26,11 +26,12 @@ _MESH = "MeshConfig"
 
 
 def read_objects(text: str) -> Objects:
-    """The objects of YAML documents, by collection. Every document is a second younger than the last one."""
+    """The objects of YAML documents that Pilot takes, by collection. Every document is a second younger than the last."""
     objects: Objects = {name: {} for name in COLLECTIONS}
     for number, document in enumerate(each for each in yaml.safe_load_all(text) if each):
         item = read_object(document, (number + 1) * 10**9)
-        objects[item.key.collection][item.key] = item
+        if item.key.collection in objects:
+            objects.setdefault(item.key.collection, {})[item.key] = item
     return objects
 
 
