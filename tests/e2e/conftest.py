@@ -1,5 +1,8 @@
 """One mesh for all tests of this folder: Bookinfo, real Envoys, as a user starts it. Each test finds it whole.
 
+All tests run against both shapes, four services and the monolith; those that stop a single service, marked
+`single_service`, against the first alone.
+
 What a test stops, kills or writes is put right after it; and no configuration may ever be rejected by an Envoy.
 """
 
@@ -22,7 +25,25 @@ from flotilla_cli.options import UpOptions
 
 # Renewed at half life, so that every test runs over renewals.
 CERTIFICATE_SECONDS = 40
-SERVICES = ("citadel", "galley", "pilot", "agent")
+SHAPES = ("services", "monolith")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A monolith has no single services to stop."""
+    dropped = [item for item in items if item.get_closest_marker("single_service") and _shape(item) == "monolith"]
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = [item for item in items if item not in dropped]
+
+
+def _shape(item: pytest.Item) -> str:
+    return str(getattr(item, "callspec", None) and item.callspec.params.get("shape"))
+
+
+@pytest.fixture(scope="session", params=SHAPES)
+def shape(request: pytest.FixtureRequest) -> str:
+    """What the mesh's control plane is: `services` or `monolith`."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -34,15 +55,17 @@ def envoy() -> Path:
 
 
 @pytest.fixture(scope="session")
-def bookinfo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bookinfo(shape: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the example's directory that tests may write to."""
     return copy_mesh(example_directory(), tmp_path_factory.mktemp("bookinfo") / "local")
 
 
 @pytest.fixture(scope="session")
-def running(bookinfo: Path, envoy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+def running(shape: str, bookinfo: Path, envoy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     run_dir = tmp_path_factory.mktemp("r")
-    options = UpOptions(run_dir=run_dir, envoy=envoy, certificate_seconds=CERTIFICATE_SECONDS)
+    options = UpOptions(
+        run_dir=run_dir, envoy=envoy, certificate_seconds=CERTIFICATE_SECONDS, monolith=shape == "monolith"
+    )
     with Mesh.up(bookinfo, options) as mesh:
         yield mesh
 
@@ -79,15 +102,16 @@ def restore(bookinfo: Path) -> None:
 def heal(mesh: Mesh) -> None:
     """Everything runs, is ready, has the example's configuration, and all proxies have acknowledged it."""
     status = mesh.status()
-    for name in SERVICES:
-        if status.services[name].state != "running":
+    for name in (*status.raw["supervisor"]["processes"], "agent"):
+        found = status.services.get(name) or status.services["citadel"]
+        if found.state != "running":
             mesh.start(name)
     for name, workload in mesh.plan.workloads.items():
         if workload.start and status.workloads[name].state in ("stopped", "died"):
             mesh.start(name)
         if not workload.start and status.workloads[name].state != "stopped":
             mesh.stop(name)
-    mesh.wait_ready(*SERVICES, *(name for name, workload in mesh.plan.workloads.items() if workload.start))
+    mesh.wait_ready(*status.services, *(name for name, workload in mesh.plan.workloads.items() if workload.start))
     mesh.wait(lambda: settled(mesh), "the example's configuration everywhere")
 
 
@@ -96,7 +120,7 @@ def settled(mesh: Mesh) -> bool:
     objects = mesh.status().objects
     return bool(objects) and all(
         item["state"] == "published"
-        and (report := item["reports"].get("pilot"))
+        and (report := item["reports"].get("pilot") or item["reports"].get("mixer"))
         and report["version"] == item["version"]
         and report["proxies_acknowledged"] == report["proxies_concerned"]
         for item in objects

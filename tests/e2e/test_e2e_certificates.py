@@ -51,6 +51,7 @@ def test_renewal_fails_no_request(mesh: Mesh, traffic: Traffic) -> None:
     assert traffic.wait_for_more(20)
 
 
+@pytest.mark.single_service
 def test_a_failing_renewal_keeps_the_certificate(mesh: Mesh, traffic: Traffic) -> None:
     mesh.stop("citadel", kill=True)
     told = mesh.wait(

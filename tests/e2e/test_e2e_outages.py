@@ -11,10 +11,12 @@ from flotilla_cli.errors import FlotillaError
 from flotilla_cli.mesh import Mesh
 
 pytestmark = [pytest.mark.mesh, pytest.mark.timeout(180)]
+single_service = pytest.mark.single_service
 
 REVIEWS = ("VirtualService", "default", "reviews")
 
 
+@single_service
 @pytest.mark.parametrize("service", ["pilot", "galley"])
 def test_a_change_waits_for_a_stopped_service_and_arrives(
     mesh: Mesh, service: str, jason: Reader, traffic: Traffic
@@ -34,6 +36,7 @@ def test_a_change_waits_for_a_stopped_service_and_arrives(
     assert set(jason.versions(10)) == {"v2"}
 
 
+@single_service
 def test_without_citadel_traffic_goes_on_and_a_new_workload_says_why_it_cannot_join(
     mesh: Mesh, traffic: Traffic
 ) -> None:
@@ -48,6 +51,7 @@ def test_without_citadel_traffic_goes_on_and_a_new_workload_says_why_it_cannot_j
     mesh.wait_ready("citadel", "visitor")
 
 
+@single_service
 @pytest.mark.parametrize("service", ["citadel", "galley", "pilot"])
 def test_killed_and_started_again_the_mesh_heals(mesh: Mesh, service: str, jason: Reader, traffic: Traffic) -> None:
     before = mesh.trace(*REVIEWS).version
@@ -69,6 +73,7 @@ def listeners(mesh: Mesh) -> dict[str, list[str]]:
     }
 
 
+@single_service
 def test_pilot_without_galley_takes_no_listener_from_anybody(mesh: Mesh, traffic: Traffic) -> None:
     before = listeners(mesh)
     mesh.stop("galley")

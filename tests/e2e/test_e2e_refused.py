@@ -31,6 +31,7 @@ def test_an_invalid_object_is_refused_by_name_field_file_and_line(
     assert set(anybody.versions(5)) == {"v3"}
 
 
+@pytest.mark.single_service
 def test_the_last_good_version_outlives_kill_9_of_galley_and_pilot(mesh: Mesh, jason: Reader, traffic: Traffic) -> None:
     before = mesh.trace(*REVIEWS).version
     mesh.write(routes.FILE, routes.SHIFTED)

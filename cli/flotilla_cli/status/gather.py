@@ -2,7 +2,7 @@
 
 The answer is the JSON of `flotilla status --json`:
 
-    supervisor  pid, phase, directory, run_dir, began (seconds since the epoch)
+    supervisor  pid, phase, processes (of the control plane), directory, run_dir, began (seconds since the epoch)
     services    name, state (running, stopped, died), pid, ready, reasons, address
     workloads   name, namespace, kind, address, state, reason, application {state, pid, reason},
                 certificate, envoy and reports as the agent gives them
@@ -39,6 +39,7 @@ async def gather(supervisor: Supervisor) -> dict[str, Any]:
         "supervisor": {
             "pid": os.getpid(),
             "phase": supervisor.phase,
+            "processes": list(supervisor.processes),
             "directory": str(supervisor.plan.directory),
             "run_dir": str(supervisor.folder.path),
             "began": supervisor.began,

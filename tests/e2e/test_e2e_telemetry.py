@@ -1,0 +1,140 @@
+"""Sidecars report: the standard metrics count every call, by both sides, with who it was."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+
+from flotilla_bookinfo.store import STARS
+from flotilla_cli.demo.routes import HEAD
+from flotilla_cli.edges import REQUESTS, Edge, edges
+from flotilla_cli.mesh import Mesh
+
+pytestmark = [pytest.mark.mesh, pytest.mark.timeout(180)]
+
+COUNT = 7
+QUIET_SECONDS = 2.2  # twice what an Envoy keeps entries for
+TCP = "istio_tcp_%s_total"
+
+
+def everything(mesh: Mesh) -> dict[str, Counter[Edge]]:
+    """All counters that are looked at here."""
+    page = mesh.mixer_metrics()
+    names = (REQUESTS, *(TCP % name for name in ("sent_bytes", "received_bytes")))
+    names += tuple(TCP % f"connections_{name}" for name in ("opened", "closed"))
+    return {name: edges(page, name) for name in names}
+
+
+def quiet(mesh: Mesh) -> dict[str, Counter[Edge]]:
+    """The counters when nothing more comes: what earlier tests caused may still be on its way."""
+    found, since = everything(mesh), time.monotonic()
+
+    def same() -> dict[str, Counter[Edge]] | None:
+        nonlocal found, since
+        now = everything(mesh)
+        if now != found:
+            found, since = now, time.monotonic()
+        return found if time.monotonic() - since > QUIET_SECONDS else None
+
+    return mesh.wait(same, "the reports to come to rest")
+
+
+def grown(before: Counter[Edge], after: Counter[Edge]) -> Counter[Edge]:
+    return Counter({edge: count - before[edge] for edge, count in after.items() if count != before[edge]})
+
+
+def principal(account: str) -> str:
+    return f"cluster.local/ns/default/sa/bookinfo-{account}"
+
+
+def both_sides(source: str, destination: str, service: str, accounts: tuple[str, str], count: int) -> Counter[Edge]:
+    """What both sidecars tell of so many calls; accounts of caller and called."""
+    one, other = map(principal, accounts)
+    return Counter(
+        {
+            Edge(reporter, source, destination, service, one, other, "http", 200, "-"): count
+            for reporter in ("source", "destination")
+        }
+    )
+
+
+def to_version(mesh: Mesh, version: str) -> None:
+    before = mesh.trace("VirtualService", "default", "reviews").version
+    destination = f"{{host: reviews.default.svc.cluster.local, subset: {version}}}"
+    mesh.write("reviews-route.yaml", HEAD + f"  - route: [{{destination: {destination}}}]\n")
+    mesh.wait_applied("VirtualService", "default", "reviews", unlike=before)
+
+
+@pytest.mark.parametrize("version", ["v1", "v2", "v3"])
+def test_every_edge_counts_exactly(mesh: Mesh, version: str) -> None:
+    if version != "v3":  # which is the example's own
+        to_version(mesh, version)
+    before = quiet(mesh)
+    for _ in range(COUNT):
+        assert mesh.http.get(f"{mesh.gateway}/api/v1/products/0/reviews").status_code == 200
+    expected = both_sides("ingressgateway", "productpage-v1", "productpage", ("ingressgateway", "productpage"), COUNT)
+    expected += both_sides("productpage-v1", f"reviews-{version}", "reviews", ("productpage", "reviews"), COUNT)
+    if version != "v1":
+        expected += both_sides(f"reviews-{version}", "ratings-v1", "ratings", ("reviews", "ratings"), COUNT)
+    mesh.wait(lambda: not expected - grown(before[REQUESTS], everything(mesh)[REQUESTS]), "all reports")
+    after = quiet(mesh)
+    assert grown(before[REQUESTS], after[REQUESTS]) == expected
+    connections = {
+        Edge(side, "ratings-v1", "store-v1", "store", principal("ratings"), principal("store"), "tcp", 0, "-")
+        for side in ("source", "destination")
+    }
+    asked, answered = len(b"RATINGS 0\n"), len(str(STARS).replace("'", '"')) + 1
+    for name, each in (
+        ("connections_opened", 1),
+        ("connections_closed", 1),
+        ("received_bytes", asked),
+        ("sent_bytes", answered),
+    ):
+        counted = Counter(dict.fromkeys(connections, COUNT * each)) if version != "v1" else Counter()
+        assert grown(before[TCP % name], after[TCP % name]) == counted, name
+
+
+def test_a_denied_call_is_counted_with_its_code(mesh: Mesh) -> None:
+    rule = (mesh.plan.directory / "play" / "deny-ratings.yaml").read_text()
+    mesh.write("deny.yaml", rule.replace('== "v2"', '== "v3"'))
+    mesh.wait_applied("rule", "default", "deny-ratings")
+    before = quiet(mesh)[REQUESTS]
+    mesh.http.get(f"{mesh.gateway}/api/v1/products/0/reviews")
+    accounts = (principal("reviews"), principal("ratings"))
+    expected = Counter(
+        {
+            Edge("source", "reviews-v3", "ratings-v1", "ratings", *accounts, "http", 403, "-"): 1,
+            Edge("destination", "reviews-v3", "ratings-v1", "ratings", *accounts, "http", 403, "UAEX"): 1,
+        }
+    )
+    mesh.wait(lambda: not expected - grown(before, everything(mesh)[REQUESTS]), "the reports of the denial")
+
+
+def test_a_host_that_nobody_has_is_counted_under_the_black_hole(mesh: Mesh) -> None:
+    before = quiet(mesh)[REQUESTS]
+    way_out = mesh.plan.workload("productpage-v1").address.replace(".2.", ".3.")
+    answer = mesh.http.get(f"http://{way_out}:9080/", headers={"host": "nobody.example.com"})
+    assert answer.status_code == 502
+    mesh.wait(lambda: grown(before, everything(mesh)[REQUESTS]), "the report")
+    (edge,) = grown(before, everything(mesh)[REQUESTS])
+    assert (edge.reporter, edge.source, edge.service, edge.code) == (
+        "source",
+        "productpage-v1",
+        "BlackHoleCluster",
+        502,
+    )
+    assert edge.destination == "unknown"
+
+
+def test_every_standard_metric_has_its_labels(mesh: Mesh) -> None:
+    assert mesh.http.get(f"{mesh.gateway}/productpage").status_code == 200
+    quiet(mesh)
+    page = mesh.mixer_metrics()
+    for name in ("request_duration_seconds_bucket", "request_bytes_sum", "response_bytes_count"):
+        line = next(line for line in page.splitlines() if line.startswith(f"istio_{name}{{"))
+        assert 'connection_security_policy="' in line
+        assert 'permissive_response_code="none"' in line
+    assert 'connection_security_policy="mutual_tls"' in page
+    assert "istio_tcp_sent_bytes_total{" in page
