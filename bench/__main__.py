@@ -1,4 +1,6 @@
-"""`make bench`, or `python -m bench [start] [memory] [gateway] [change]`: all of it in one run, one mesh.
+"""`make bench`, or `python -m bench [start] [memory] [gateway] [policy] [mixer] [change]`: all of it in one run.
+
+Four services and the monolith are measured one after the other, each with a mesh of its own.
 
 Prints Markdown tables, the ratio first in each; docs/reference/benchmarks.md holds the last one that was kept.
 """
@@ -11,14 +13,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import change, gateway, memory, start
+from bench import change, gateway, memory, mixer, policy, start
 from bench.meshes import running
 
 PARTS: dict[str, Callable[..., str]] = {
     "memory": memory.measure,
-    "gateway": gateway.measure,
     "change": change.measure,
+    "gateway": gateway.measure,
+    "policy": policy.measure,
+    "mixer": mixer.measure,
 }
+# What the two designs are compared by.
+COMPARED = ("memory", "change", "gateway")
 
 
 def main() -> None:
@@ -32,10 +38,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fb") as folder:
         if "start" in wanted:
             print(start.measure(Path(folder)), flush=True)
-        if any(part in PARTS for part in wanted):
-            with running(Path(folder) / "m") as mesh:
-                for part in (part for part in PARTS if part in wanted):
-                    print(PARTS[part](mesh, given), flush=True)
+        for shape, parts in (("four services", tuple(PARTS)), ("the monolith", COMPARED)):
+            chosen = [part for part in parts if part in wanted]
+            if chosen:
+                print(f"## {shape.capitalize()}\n")
+                with running(Path(folder) / shape[:4].strip(), monolith=shape == "the monolith") as mesh:
+                    for part in chosen:
+                        print(PARTS[part](mesh, given), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ def pids(mesh: Mesh) -> Iterator[tuple[str, int]]:
     """(kind, pid) of all processes of the mesh."""
     status = mesh.status()
     yield "supervisor", status.raw["supervisor"]["pid"]
+    seen: set[int] = set()
     for name, part in status.services.items():
-        if part.pid:
-            yield name, part.pid
+        if part.pid and part.pid not in seen:
+            seen.add(part.pid)
+            yield name if name in (*status.raw["supervisor"]["processes"], "agent") else "monolith", part.pid
     for workload in status.raw["workloads"]:
         if (workload["envoy"] or {}).get("pid"):
             yield "Envoy", workload["envoy"]["pid"]

@@ -26,11 +26,11 @@ PORT = 9080
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Mesh]:
+def running(folder: Path, *, monolith: bool = False) -> Iterator[Mesh]:
     """The example, up; its directory and run folder are below `folder`."""
     folder.mkdir()
     directory = copy_mesh(example_directory(), folder / "local")
-    with Mesh.up(directory, UpOptions(run_dir=folder / "r", log_level="warning")) as mesh:
+    with Mesh.up(directory, UpOptions(run_dir=folder / "r", log_level="warning", monolith=monolith)) as mesh:
         yield mesh
 
 

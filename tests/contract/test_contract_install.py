@@ -15,9 +15,9 @@ import pytest
 from flotilla_shared.testing.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("citadel", "galley", "pilot")
+SERVICES = ("citadel", "galley", "pilot", "mixer")
 # What only one of them needs: found in another's environment, it came from a dependency that should not be there.
-OWN = {"citadel": {"pyjwt"}, "galley": {"watchfiles"}, "pilot": {"xds-protos"}}
+OWN = {"citadel": {"pyjwt"}, "galley": {"watchfiles"}, "pilot": set(), "mixer": {"google-re2"}}
 
 # Run inside the new environment: every distribution there, and those reachable from the service's declared needs.
 INVENTORY = """
@@ -113,7 +113,7 @@ def test_a_service_installs_alone(service: str, wheels: Path, tmp_path: Path) ->
 
     foreign = set().union(*(own for other, own in OWN.items() if other != service))
     assert foreign.isdisjoint(installed)
-    for other in {"galley", "pilot", "citadel", "agent", "cli"} - {service}:
+    for other in {"galley", "pilot", "citadel", "mixer", "agent", "cli"} - {service}:
         assert subprocess.run([python, "-c", f"import flotilla_{other}"], capture_output=True).returncode == 1
 
     with serving(python, service, tmp_path) as port:

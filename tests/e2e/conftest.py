@@ -24,7 +24,7 @@ from flotilla_cli.mesh import Mesh
 from flotilla_cli.options import UpOptions
 
 # Renewed at half life, so that every test runs over renewals.
-CERTIFICATE_SECONDS = 40
+CERTIFICATE_SECONDS = 30
 SHAPES = ("services", "monolith")
 
 

@@ -1,7 +1,7 @@
 """`python -m flotilla_bookinfo SERVICE --address A --port P`: runs one of the applications until SIGTERM.
 
 The environment says the rest, as in the original: VERSION (v1, v2, v3), and for each application that is
-called <NAME>_HOSTNAME and <NAME>_SERVICE_PORT; `http_proxy` is obeyed.
+called <NAME>_HOSTNAME and <NAME>_SERVICE_PORT; `http_proxy` is obeyed. Where the store is, ratings reads off STORE.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ def build(service: str, environment: Mapping[str, str]) -> Starlette:
     return application
 
 
-async def serve_store(address: str, port: int) -> None:
+async def serve_store(address: str, port: int, version: str) -> None:
     """The store, until SIGTERM or SIGINT."""
-    from flotilla_bookinfo.store import listen
+    from flotilla_bookinfo.store import Store, StoreServer
 
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
-    server = await listen(address, port)
+    server = StoreServer(Store(), version)
+    await server.start(address, port)
     await asked.wait()
-    server.close()
+    await server.stop()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=9080)
     chosen = parser.parse_args(arguments)
     if chosen.service == STORE:
-        asyncio.run(serve_store(chosen.address, chosen.port))
+        asyncio.run(serve_store(chosen.address, chosen.port, os.environ.get("VERSION", "v1")))
         return
     import uvicorn
 

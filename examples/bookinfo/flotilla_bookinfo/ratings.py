@@ -1,6 +1,6 @@
 """ratings: how many stars each reviewer gave; POST changes them.
 
-The stars are kept by a store where STORE_HOSTNAME names one, else in this process for as long as it lives.
+The stars are kept by the store that STORE names as host:port, else in this process for as long as it lives.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from flotilla_bookinfo.service import assemble, bad_id, product_id
-from flotilla_bookinfo.store import STARS, StoreClient, StoreError, read_stars
+from flotilla_bookinfo.store import STARS, read_stars
+from flotilla_bookinfo.storeclient import StoreClient, StoreError
 
 
 class Ratings:
@@ -56,7 +57,7 @@ def _answer(number: int, stars: Mapping[str, int]) -> Response:
 
 
 def _unavailable(error: StoreError) -> Response:
-    return JSONResponse({"error": f"Ratings are unavailable: {error}"}, status_code=503)
+    return JSONResponse({"error": f"Ratings are unavailable; the store was asked, but {error}."}, status_code=503)
 
 
 def application(environment: Mapping[str, str]) -> Starlette:

@@ -1,4 +1,4 @@
-"""What the four applications share: how one is assembled, and its answers."""
+"""What the applications that speak HTTP share: how one is assembled, and its answers."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from flotilla_bookinfo.__main__ import build
+from flotilla_bookinfo.store import Store, StoreServer
 
 Serve = Callable[[Starlette], Awaitable[str]]
 
@@ -68,6 +69,15 @@ def bookinfo(serve: Serve) -> Callable[..., Awaitable[str]]:
         return f"http://{await serve(build(service, settings))}"
 
     return run
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[str]:
+    """A store's host:port."""
+    server = StoreServer(Store())
+    port = await server.start("127.0.0.1", 0)
+    yield f"127.0.0.1:{port}"
+    await server.stop()
 
 
 @pytest.fixture

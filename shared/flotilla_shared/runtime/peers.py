@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -50,8 +51,14 @@ def peer_of(context: Any) -> Peer:
     pem = (context.auth_context() or {}).get("x509_pem_cert")
     if not pem:
         return Peer(address)
-    certificate = x509.load_pem_x509_certificate(bytes(pem[0]))
-    return Peer(address, certificate.public_bytes(Encoding.DER), uri_of(certificate))
+    return Peer(address, *_read(bytes(pem[0])))
+
+
+@lru_cache(maxsize=4096)
+def _read(pem: bytes) -> tuple[bytes, str | None]:
+    """A certificate's DER and its URI name. A connection shows the same one with every call."""
+    certificate = x509.load_pem_x509_certificate(pem)
+    return certificate.public_bytes(Encoding.DER), uri_of(certificate)
 
 
 def caller_identity(context: Any) -> str | None:

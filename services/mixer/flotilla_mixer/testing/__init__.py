@@ -1,0 +1,1 @@
+"""What tests of Mixer, here and elsewhere, are made with."""

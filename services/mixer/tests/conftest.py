@@ -1,0 +1,44 @@
+"""What Mixer's tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flotilla_mixer.attributes.view import MeshView
+from flotilla_mixer.metrics import MixerMetrics
+from flotilla_mixer.testing.meshes import configured
+from flotilla_shared.runtime.metrics import ServiceMetrics
+
+
+@pytest.fixture(scope="session")
+def example() -> Path:
+    """The example mesh's directory."""
+    return Path(__file__).parents[3] / "examples" / "bookinfo" / "local"
+
+
+@pytest.fixture
+def view() -> MeshView:
+    return configured().view
+
+
+@pytest.fixture
+def metrics() -> MixerMetrics:
+    return MixerMetrics(ServiceMetrics("mixer"))
+
+
+@pytest.fixture
+def counted(metrics: MixerMetrics) -> Callable[[], dict[str, int]]:
+    """What has not been believed so far, by claim; without zeros."""
+
+    def read() -> dict[str, int]:
+        (family,) = metrics.disbelieved.collect()
+        return {
+            sample.labels["claim"]: int(sample.value)
+            for sample in family.samples
+            if sample.name.endswith("_total") and sample.value
+        }
+
+    return read

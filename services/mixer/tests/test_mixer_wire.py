@@ -1,0 +1,353 @@
+"""Mixer over the wire: its whole application on free ports, mTLS, Envoy's messages; Galley's part is played in-process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import grpc
+import httpx
+import orjson
+import pytest
+from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
+from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+from google.protobuf import json_format
+
+from flotilla_mixer.app import Mixer
+from flotilla_mixer.config import MixerSettings
+from flotilla_mixer.testing.meshes import MESH, deltas, deny, read_objects
+from flotilla_protos.flotilla.status.v1.status_pb2 import StatusReport
+from flotilla_shared.model.objects import Delta
+from flotilla_shared.model.static_attributes import service_attributes
+from flotilla_shared.runtime.streams.carrier import Subscription
+from flotilla_shared.runtime.tls import open_channel
+from flotilla_shared.testing.certificates import CertificateAuthorityForTests
+
+CHECK = "/envoy.service.auth.v3.Authorization/Check"
+LOGS = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
+ID = "spiffe://cluster.local/ns/default/sa/"
+NAME = "istio-mixer.istio-system.svc"
+RATINGS = service_attributes("ratings.default.svc.cluster.local", "default")
+REVIEWS = service_attributes("reviews.default.svc.cluster.local", "default")
+COUNTING = """\
+apiVersion: config.istio.io/v1alpha2
+kind: handler
+metadata: {name: prom, namespace: default}
+spec:
+  compiledAdapter: prometheus
+  params:
+    metrics:
+    - {name: calls_total, instanceName: calls.instance.default, kind: COUNTER, labelNames: [source, service, code]}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: instance
+metadata: {name: calls, namespace: default}
+spec:
+  compiledTemplate: metric
+  params:
+    value: '1'
+    dimensions:
+      source: source.workload.name | "unknown"
+      service: destination.service.name | "unknown"
+      code: response.code | 0
+---
+apiVersion: config.istio.io/v1alpha2
+kind: rule
+metadata: {name: count, namespace: default}
+spec: {actions: [{handler: prom, instances: [calls]}]}
+"""
+
+
+class Galley:
+    """A ConfigurationSource and StatusReceiver: gives what a test puts, and keeps what is said of it."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Delta] = asyncio.Queue()
+        self.refused: list[str] = []
+        self.reports: list[StatusReport] = []
+        self.reported = asyncio.Event()
+
+    def subscribe(self, caller: str, collections: Sequence[str]) -> Subscription:
+        return self
+
+    async def next(self) -> Delta:
+        return await self.queue.get()
+
+    def ack(self, delta: Delta) -> None:
+        pass
+
+    def nack(self, delta: Delta, text: str) -> None:
+        self.refused.append(text)
+
+    def close(self) -> None:
+        pass
+
+    def receive(self, report: StatusReport, caller: str) -> None:
+        self.reports.append(report)
+        self.reported.set()
+
+    def put(self, *texts: str) -> None:
+        for delta in deltas(read_objects(MESH, *texts)):
+            self.queue.put_nowait(delta)
+
+
+class Running:
+    """A Mixer with its Galley, and clients that are workloads of the mesh or are not."""
+
+    def __init__(self, mixer: Mixer, galley: Galley, authority: CertificateAuthorityForTests) -> None:
+        self.mixer, self.galley, self.authority = mixer, galley, authority
+
+    async def put(self, *texts: str) -> None:
+        """New configuration, in force when this returns."""
+        before = self.mixer.swap.table
+        self.galley.put(*texts)
+        async with asyncio.timeout(20):
+            while self.mixer.swap.table is before:
+                await asyncio.sleep(0.005)
+
+    async def check(self, account: str = "ratings", metadata: Any = (), **attributes: Any) -> CheckResponse:
+        """As the sidecar with this certificate asks; all clients come from 127.0.0.1, which is ratings-v1."""
+        message = json_format.ParseDict({"attributes": attributes}, CheckRequest())
+        async with self.channel(account) as channel:
+            call = channel.unary_unary(
+                CHECK, request_serializer=CheckRequest.SerializeToString, response_deserializer=CheckResponse.FromString
+            )
+            response: CheckResponse = await call(message, timeout=10, metadata=metadata)
+            return response
+
+    async def report(
+        self, *entries: Any, account: str = "ratings", log_name: str = "inbound", kind: str = "http"
+    ) -> None:
+        message = json_format.ParseDict({f"{kind}_logs": {"log_entry": list(entries)}}, StreamAccessLogsMessage())
+        message.identifier.log_name = log_name
+        async with self.channel(account) as channel:
+            call = channel.stream_unary(
+                LOGS,
+                request_serializer=StreamAccessLogsMessage.SerializeToString,
+                response_deserializer=StreamAccessLogsResponse.FromString,
+            )()
+            await call.write(message)
+            await call.done_writing()
+            await call
+
+    def channel(self, account: str) -> grpc.aio.Channel:
+        address = f"127.0.0.1:{self.mixer.server.bound_port}"
+        return open_channel(address, NAME, self.authority.certificate(f"{ID}{account}"))
+
+    async def page(self, port: int) -> str:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+
+    def dropped(self, claim: str) -> int:
+        return int(self.mixer.metrics.disbelieved.labels(claim)._value.get())
+
+    def counted(self) -> dict[tuple[str, str, str], int]:
+        """(source, service, code) -> calls, as the prometheus handler has them."""
+        adapter: Any = self.mixer.adapters["prometheus"]
+        return {
+            (sample.labels["source"], sample.labels["service"], sample.labels["code"]): int(sample.value)
+            for family in adapter.store.registry.collect()
+            for sample in family.samples
+            if sample.name == "istio_calls_total"
+        }
+
+
+@pytest.fixture
+def authority() -> CertificateAuthorityForTests:
+    made = CertificateAuthorityForTests()
+    made.dns_names = (NAME,)
+    return made
+
+
+@pytest.fixture
+async def running(authority: CertificateAuthorityForTests) -> AsyncIterator[Running]:
+    settings = MixerSettings(
+        mixer_port=0, prometheus_port=0, monitoring_port=0, introspection_port=0, debounce_seconds=0
+    )
+    galley = Galley()
+    mixer = Mixer(settings, signer=authority, source=galley, receiver=galley)
+    await mixer.lifecycle.start()
+    yield Running(mixer, galley, authority)
+    await mixer.lifecycle.stop()
+
+
+Ask = Callable[..., Awaitable[CheckResponse]]
+
+
+def ends(source: str = "127.0.2.4", account: str = "reviews", port: int = 46354) -> dict[str, Any]:
+    return {
+        "source": {
+            "address": {"socket_address": {"address": source, "port_value": port}},
+            "principal": f"{ID}{account}",
+        },
+        "destination": {
+            "address": {"socket_address": {"address": "127.0.0.1", "port_value": 9080}},
+            "principal": f"{ID}ratings",
+        },
+    }
+
+
+def request(static: dict[str, str] | None = None, **headers: str) -> dict[str, Any]:
+    return {
+        "request": {"http": {"method": "GET", "path": "/ratings/0", "headers": headers}},
+        "route_metadata_context": {"filter_metadata": {"flotilla": RATINGS if static is None else static}},
+    }
+
+
+DENIES_V2 = deny('destination.service.name == "ratings" && (source.labels["version"] | "") == "v2"')
+
+
+async def test_before_its_configuration_it_answers_unavailable(running: Running) -> None:
+    for asked in (running.check(**ends(), **request()), running.report({})):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await asked
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert not running.mixer.readiness.ready
+    await running.put()
+    assert (await running.check(**ends(), **request())).status.code == 0
+    await running.mixer.readiness.wait()
+
+
+async def test_a_check_is_decided_by_who_calls(running: Running) -> None:
+    await running.put(DENIES_V2)
+    denied = await running.check(**ends(), **request())
+    assert denied.status.code == 7
+    assert denied.denied_response.status.code == 403
+    assert denied.denied_response.body == "PERMISSION_DENIED:closed.default:closed today"
+    assert denied.dynamic_metadata["grpc_status"] == "7"
+    allowed = await running.check(**ends("127.0.2.5"), **request())
+    assert allowed.status.code == 0, "reviews-v3 has the same service account"
+
+
+async def test_a_connection_is_decided_by_the_calls_metadata(running: Running) -> None:
+    await running.put(deny('context.protocol == "tcp" && destination.service.name == "ratings"'))
+    static = orjson.dumps(RATINGS).decode()
+    metadata = (("x-flotilla-static", static), ("x-flotilla-reporter", "inbound"))
+    assert (await running.check(metadata=metadata, **ends())).status.code == 7
+    assert (await running.check(**ends())).status.code == 0
+
+
+async def test_many_checks_at_once(running: Running) -> None:
+    await running.put(DENIES_V2)
+    async with running.channel("ratings") as channel:
+        call = channel.unary_unary(CHECK, response_deserializer=CheckResponse.FromString)
+        messages = [
+            json_format.ParseDict({"attributes": {**ends(f"127.0.2.{4 + n % 2}"), **request()}}, CheckRequest())
+            for n in range(50)
+        ]
+        answers = await asyncio.gather(*(call(each.SerializeToString(), timeout=10) for each in messages))
+    assert [answer.status.code for answer in answers] == [7, 0] * 25
+
+
+STRANGERS = ["reviews", "nobody"]
+
+
+@pytest.mark.parametrize("account", STRANGERS)
+async def test_a_check_with_anothers_certificate_is_refused(running: Running, account: str) -> None:
+    await running.put()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await running.check(account, **ends(), **request())
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert f"no workload at 127.0.0.1 has the identity {ID}{account}" in str(refused.value.details())
+    assert running.dropped("reporter") == 1
+
+
+async def test_rubbish_is_an_invalid_argument(running: Running) -> None:
+    await running.put()
+    async with running.channel("ratings") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await channel.unary_unary(CHECK)(b"\xff\xff", timeout=10)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        call = channel.stream_unary(LOGS)()
+        await call.write(b"\xff\xff")
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await call
+        assert ended.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def entry(source: str = "127.0.2.4", account: str = "reviews", code: int = 200, static: Any = None) -> dict[str, Any]:
+    return {
+        "common_properties": {
+            "downstream_direct_remote_address": {"socket_address": {"address": source, "port_value": 1}},
+            "tls_properties": {
+                "peer_certificate_properties": {"subject_alt_name": [{"uri": f"{ID}{account}"}]},
+                "local_certificate_properties": {"subject_alt_name": [{"uri": f"{ID}ratings"}]},
+            },
+            "custom_tags": {"route": orjson.dumps(static or RATINGS).decode(), "flags": "-"},
+        },
+        "response": {"response_code": code},
+    }
+
+
+async def test_a_message_is_counted_entry_by_entry(running: Running) -> None:
+    await running.put(COUNTING)
+    await running.report(entry(), entry(), entry("127.0.2.5", code=503))
+    assert running.counted() == {("reviews-v2", "ratings", "200"): 2, ("reviews-v3", "ratings", "503"): 1}
+
+
+LIES = [
+    # what is sent, by which account, what is counted of it, what is dropped
+    (entry("127.0.2.4", "ratings"), "ratings", {("unknown", "ratings", "200"): 1}, "peer"),
+    (entry(static=REVIEWS), "ratings", {("reviews-v2", "unknown", "200"): 1}, "service"),
+    (entry(static={"source.uid": "kubernetes://x.y"}), "ratings", {("reviews-v2", "unknown", "200"): 1}, "static"),
+    (entry(), "reviews", {}, "reporter"),
+]
+
+
+@pytest.mark.parametrize(("sent", "account", "counted", "dropped"), LIES)
+async def test_what_is_not_believed_is_dropped_and_counted(
+    running: Running, sent: Any, account: str, counted: Any, dropped: str
+) -> None:
+    await running.put(COUNTING)
+    await running.report(sent, account=account)
+    assert running.counted() == counted
+    assert running.dropped(dropped) == 1
+
+
+@pytest.mark.parametrize("log_name", ["", "sideways"])
+async def test_a_log_that_does_not_say_its_side_is_refused(running: Running, log_name: str) -> None:
+    await running.put()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await running.report(entry(), log_name=log_name)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_only_the_first_message_says_the_side(running: Running) -> None:
+    await running.put(COUNTING)
+    message = json_format.ParseDict({"http_logs": {"log_entry": [entry()]}}, StreamAccessLogsMessage())
+    async with running.channel("ratings") as channel:
+        call = channel.stream_unary(LOGS)()
+        first = StreamAccessLogsMessage.FromString(message.SerializeToString())
+        first.identifier.log_name = "inbound"
+        for each in (first, message, message):
+            await call.write(each.SerializeToString())
+        await call.done_writing()
+        await call
+    assert running.counted() == {("reviews-v2", "ratings", "200"): 3}
+
+
+async def test_the_state_of_every_object_goes_back(running: Running) -> None:
+    await running.put(DENIES_V2.replace("code: 7", "code: 77"))
+    async with asyncio.timeout(10):
+        await running.galley.reported.wait()
+    report = running.galley.reports[0]
+    assert report.reporter.startswith("mixer/")
+    states = {status.name: (status.accepted, [each.field for each in status.problems]) for status in report.objects}
+    assert states == {
+        "closed": (False, ["spec.params.status.code"]),
+        "ask": (True, []),
+        "deny": (False, ["spec.actions"]),
+    }
+
+
+async def test_a_rule_comes_and_goes_while_checks_are_asked(running: Running) -> None:
+    await running.put()
+    assert (await running.check(**ends(), **request())).status.code == 0
+    await running.put(DENIES_V2)
+    assert (await running.check(**ends(), **request())).status.code == 7
+    await running.put()
+    assert (await running.check(**ends(), **request())).status.code == 0
+    hops = [(hop["hop"], hop["name"], hop["detail"]) for hop in running.mixer.trace.hops()]
+    assert ("mixer.applied", "deny", "") in hops
+    assert ("mixer.applied", "deny", "removed") in hops
