@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flotilla_cli.supervision.child import Child, Command, State
 from flotilla_cli.supervision.fleet import Fleet
 from flotilla_cli.supervision.logtail import last_line
+from flotilla_shared.runtime.child import Child, Command, State
 
 STUBBORN = """
 import signal, time
@@ -156,7 +156,7 @@ async def test_a_fleet_stops_many_together(fleet, tmp_path):
 
 SUPERVISOR = """
 import asyncio, os, pathlib
-from flotilla_cli.supervision.child import Child, Command
+from flotilla_shared.runtime.child import Child, Command
 async def main():
     child = Child("a")
     child.start(Command(("sleep", "60"), os.environ, pathlib.Path({log!r})))

@@ -152,3 +152,17 @@ def test_the_copy_is_a_mesh_and_goes_away():
 
 def test_every_step_has_a_title():
     assert all(step.__doc__ and step.__doc__.endswith(".") for step in STEPS)
+
+
+def test_paused_traffic_asks_nothing_and_goes_on_afterwards(pages):
+    handler, url = pages
+    with Traffic(url, pause_seconds=0.001) as traffic:
+        assert traffic.wait_for_more(3)
+        with traffic.paused():
+            handler.answers[:] = [500]
+            before = traffic.answered
+            assert not traffic.wait_for_more(1, seconds=0.1)
+            handler.answers[:] = ["v1"]
+        assert traffic.wait_for_more(3)
+        assert traffic.answered > before
+    assert traffic.failures == []

@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from flotilla_cli.status.gather import service_status
-from flotilla_cli.status.table import problems, remaining, show
+from flotilla_cli.status.table import problems, remaining, reports, show
 from flotilla_cli.status.view import MeshStatus
-from flotilla_cli.supervision.child import Child, State
 from flotilla_cli.supervision.probe import Readiness
+from flotilla_shared.runtime.child import Child, State
 
 NOW = 1_800_000_000.0
 VIRTUAL_SERVICE = {
@@ -230,3 +230,17 @@ async def test_a_service_that_dies_while_it_is_asked_is_told_with_its_last_words
     found = await service_status(supervisor, "galley")
     assert (found["state"], found["ready"]) == ("died", False)
     assert found["reasons"] == ["ended with code 3: no more disk"]
+
+
+REPORTS = [
+    (None, ""),
+    ({"written": 340, "lost": 0, "connected": True}, "340"),
+    ({"written": 340, "lost": 0, "connected": False}, "340, Mixer away"),
+    ({"written": 340, "lost": 12, "connected": True}, "[red]12 of 340 lost[/red]"),
+    ({"written": 340, "lost": 12, "connected": False}, "[red]12 of 340 lost, Mixer away[/red]"),
+]
+
+
+@pytest.mark.parametrize(("counted", "expected"), REPORTS)
+def test_what_became_of_a_proxys_reports(counted, expected):
+    assert reports(counted) == expected

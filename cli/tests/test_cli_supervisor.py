@@ -20,9 +20,9 @@ from flotilla_cli.run_folder import RunFolder, prepare
 from flotilla_cli.settings_files import SettingsFiles
 from flotilla_cli.status.gather import gather
 from flotilla_cli.status.view import MeshStatus
-from flotilla_cli.supervision.child import State
 from flotilla_cli.supervision.commands import Commands
 from flotilla_cli.supervision.supervisor import AGENT, Supervisor
+from flotilla_shared.runtime.child import State
 
 STUBS = str(Path(__file__).parent / "stubs")
 
@@ -137,7 +137,7 @@ async def test_an_application_that_cannot_be_started_is_named(supervisor, edit, 
         "command: [no-such-program]\n  environment",
     )
     supervisor.plan = read_plan(directory)
-    with pytest.raises(StartError, match="application of web-v1 cannot be started: no-such-program: No such file"):
+    with pytest.raises(StartError, match="application of web-v1 cannot be started: no-such-program: there is no such program"):
         await supervisor.up()
 
 

@@ -155,3 +155,35 @@ def printed(trace: Trace) -> str:
     with redirect_stdout(io.StringIO()) as output:
         show(trace)
     return output.getvalue()
+
+
+MIXERS_WAY = [
+    hop(0, "galley.read"),
+    hop(4, "galley.published"),
+    hop(5, "galley.sent"),
+    hop(6, "mixer.received"),
+    hop(7, "galley.acked"),
+    hop(30, "mixer.applied"),
+]
+
+
+def test_a_rule_goes_to_mixer_and_to_no_proxy():
+    trace = join("rule/default/deny", MIXERS_WAY)
+    assert trace.complete
+    assert trace.in_order
+    assert verdict(trace) == "Complete: Mixer works by it."
+
+
+@pytest.mark.parametrize("lost", ["mixer.received", "mixer.applied", "galley.acked"])
+def test_a_rule_that_mixer_has_not_applied_is_not_complete(lost):
+    trace = join("rule/default/deny", [each for each in MIXERS_WAY if each["hop"] != lost])
+    assert trace.missing == [lost]
+    assert verdict(trace) == f"Not complete: {lost} is missing."
+
+
+def test_mixer_and_pilot_do_not_wait_for_one_another():
+    """A ServiceEntry goes to both; whichever is first, the trace is in order."""
+    for at in (5.5, 50):
+        trace = join(NAME, [*WAY, hop(at, "mixer.received"), hop(at + 1, "mixer.applied")])
+        assert trace.complete
+        assert trace.in_order

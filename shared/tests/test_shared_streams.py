@@ -18,7 +18,7 @@ from flotilla_shared.model.kinds import GATEWAYS, WORKLOAD_ENTRIES
 from flotilla_shared.model.objects import ConfigObject, Delta, ObjectKey, Problem
 from flotilla_shared.runtime.backoff import Backoff
 from flotilla_shared.runtime.serving import GrpcServer
-from flotilla_shared.runtime.streams.carrier import DeltaRefused, DirectClient
+from flotilla_shared.runtime.streams.carrier import DeltaRefused, DirectClient, SubscriptionRefused
 from flotilla_shared.runtime.streams.codec import (
     UndecodableResource,
     from_resource,
@@ -29,7 +29,7 @@ from flotilla_shared.runtime.streams.codec import (
 from flotilla_shared.runtime.streams.mcp_client import METHOD as MCP
 from flotilla_shared.runtime.streams.mcp_client import McpClient
 from flotilla_shared.runtime.streams.status import METHOD as STATUS
-from flotilla_shared.runtime.streams.status import ObjectState, StatusClient, key_of, make_report
+from flotilla_shared.runtime.streams.status import DirectStatus, ObjectState, StatusClient, key_of, make_report
 
 
 def entry(name: str, version: str = "v1", address: str = "1.2.3.4") -> ConfigObject:
@@ -322,3 +322,87 @@ async def test_a_receiver_that_comes_back_is_told_everything() -> None:
     assert (third.full, len(third.objects)) == (True, 2)
     await client.stop()
     await again.stop()
+
+
+class Board:
+    """A StatusReceiver of the same process."""
+
+    def __init__(self) -> None:
+        self.reports: list[tuple[StatusReport, str]] = []
+        self.heard = asyncio.Event()
+
+    def receive(self, report: StatusReport, caller: str) -> None:
+        self.reports.append((report, caller))
+        self.heard.set()
+
+    async def more(self) -> StatusReport:
+        async with asyncio.timeout(10):
+            await self.heard.wait()
+        self.heard.clear()
+        return self.reports[-1][0]
+
+
+async def test_status_inside_one_process_is_the_same_report() -> None:
+    board, key = Board(), ObjectKey(GATEWAYS, "ns", "g")
+    client = DirectStatus(board, "spiffe://a", "mixer/x", interval_seconds=0)
+    await client.start()
+    first = {key: ObjectState("v1")}
+    client.update(first)
+    assert await board.more() == make_report("mixer/x", 1, None, first)
+    second = {key: ObjectState("v2", accepted=False, problems=(Problem("code", "spec", "wrong"),))}
+    client.update(second)
+    assert await board.more() == make_report("mixer/x", 2, first, second)
+    client.update({})
+    gone = await board.more()
+    assert [(status.name, status.removed) for status in gone.objects] == [("g", True)]
+    assert {caller for _, caller in board.reports} == {"spiffe://a"}
+    await client.stop()
+
+
+async def test_status_that_has_not_changed_is_not_told_again() -> None:
+    board, states = Board(), {ObjectKey(GATEWAYS, "ns", "g"): ObjectState("v1")}
+    client = DirectStatus(board, "spiffe://a", "mixer/x", interval_seconds=0)
+    await client.start()
+    client.update(states)
+    await board.more()
+    client.update(dict(states))
+    client.update(other := {ObjectKey(GATEWAYS, "ns", "h"): ObjectState("v1")})
+    await board.more()
+    assert len(board.reports) == 2
+    assert {status.name for status in board.reports[1][0].objects} == {"g", "h"}
+    assert other
+    await client.stop()
+
+
+class Grudging:
+    """A source that refuses at first."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+        self.asked = asyncio.Event()
+
+    def subscribe(self, caller: str, collections: Sequence[str]) -> Any:
+        if self.refusals:
+            self.refusals -= 1
+            raise SubscriptionRefused(f"{caller} is not on the list")
+        self.asked.set()
+        return self
+
+    async def next(self) -> Delta:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_refused_subscription_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flotilla_shared.runtime.streams.carrier.AGAIN_SECONDS", 0.01)
+    source = Grudging(refusals=2)
+    client = DirectClient(source, "me", [GATEWAYS], Consumer())
+    await client.start()
+    async with asyncio.timeout(10):
+        await source.asked.wait()
+    assert client.connected
+    assert client.last_error == ""
+    await client.stop()

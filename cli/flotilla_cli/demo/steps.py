@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import Any
 
 from flotilla_cli.commands import trace_change
-from flotilla_cli.demo import routes
+from flotilla_cli.demo import mixer_steps, routes
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.stage import Stage
 from flotilla_cli.demo.traffic import Traffic
@@ -196,4 +196,17 @@ def all_ready(mesh: Mesh) -> bool:
     )
 
 
-STEPS: tuple[Step, ...] = (page, identities, plaintext, shift, invalid, without_pilot, renewal, sums)
+STEPS: tuple[Step, ...] = (
+    page,
+    identities,
+    plaintext,
+    mixer_steps.telemetry,
+    mixer_steps.denial,
+    mixer_steps.without_mixer,
+    shift,
+    invalid,
+    without_pilot,
+    renewal,
+    mixer_steps.monolith,
+    sums,
+)

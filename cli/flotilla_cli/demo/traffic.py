@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +21,9 @@ class Traffic:
         self._url = url
         self._pause = pause_seconds
         self._stop = threading.Event()
+        self._going = threading.Event()
+        self._going.set()
+        self._asking = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self._answered = 0
         self.failures: list[str] = []  # what was answered instead of 200, with the time
@@ -35,6 +40,17 @@ class Traffic:
             time.sleep(self._pause)
         return self._answered >= goal
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nobody asks while the block runs: for what is to fail."""
+        self._going.clear()
+        with self._asking:  # the request that is under way ends first
+            pass
+        try:
+            yield
+        finally:
+            self._going.set()
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -43,12 +59,16 @@ class Traffic:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
+        self._going.set()
         self._thread.join()
 
     def _run(self) -> None:
         with httpx.Client(trust_env=False, timeout=10.0) as client:
             while not self._stop.is_set():
-                self._ask(client)
+                self._going.wait()
+                with self._asking:
+                    if self._going.is_set():
+                        self._ask(client)
                 self._stop.wait(self._pause)
 
     def _ask(self, client: httpx.Client) -> None:

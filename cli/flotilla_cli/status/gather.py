@@ -18,9 +18,9 @@ from typing import Any
 
 from flotilla_cli.plan.plan import Workload
 from flotilla_cli.plan.processes import SERVICES
-from flotilla_cli.supervision.child import Child, State
 from flotilla_cli.supervision.probe import Readiness
 from flotilla_cli.supervision.supervisor import AGENT, Supervisor
+from flotilla_shared.runtime.child import Child, State
 
 PILOT_DEBUG_PORT = 8080
 

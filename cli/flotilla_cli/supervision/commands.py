@@ -10,7 +10,7 @@ from pathlib import Path
 from flotilla_cli.plan.plan import Workload
 from flotilla_cli.plan.processes import MONOLITH
 from flotilla_cli.run_folder import RunFolder
-from flotilla_cli.supervision.child import Command
+from flotilla_shared.runtime.child import Command
 
 # Proxies of the user's own network are not for the mesh: grpcio and Python's clients would go through them.
 PROXIES = frozenset(("http_proxy", "https_proxy", "grpc_proxy", "all_proxy", "no_proxy", "no_grpc_proxy"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterable
 
-from flotilla_cli.supervision.child import Child, Command, State
+from flotilla_cli.supervision.logtail import last_line
+from flotilla_shared.runtime.child import Child, Command, State
 
 
 class Fleet:
@@ -18,7 +20,7 @@ class Fleet:
     def child(self, name: str) -> Child:
         """The child of that name; one that was never started is stopped."""
         if name not in self._children:
-            self._children[name] = Child(name, on_end=self._ended)
+            self._children[name] = Child(name, on_end=self._ended, parting=signal.SIGTERM, say=last_line)
         return self._children[name]
 
     def start(self, name: str, command: Command) -> Child:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -14,9 +13,7 @@ from flotilla_cli.client import SupervisorClient
 from flotilla_cli.errors import StartError
 from flotilla_cli.options import UpOptions
 from flotilla_cli.run_folder import default_run_dir
-from flotilla_cli.supervision.child import PR_SET_PDEATHSIG
-
-_LIBC = ctypes.CDLL(None)
+from flotilla_shared.runtime.child import tied_command
 
 
 def spawn(directory: Path, options: UpOptions, *, tied: bool = False) -> subprocess.Popen[str]:
@@ -25,17 +22,14 @@ def spawn(directory: Path, options: UpOptions, *, tied: bool = False) -> subproc
     `tied`: it gets SIGTERM when the calling thread ends, so call that from the main thread.
     """
 
-    def tie() -> None:
-        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
+    command = [sys.executable, "-m", "flotilla_cli", "up", str(directory), "--behind", *options.arguments()]
     return subprocess.Popen(  # noqa: S603 (this very command)
-        [sys.executable, "-m", "flotilla_cli", "up", str(directory), "--behind", *options.arguments()],
+        tied_command(command, signal.SIGTERM) if tied else command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=tie if tied else None,
     )
 
 

@@ -14,10 +14,10 @@ from flotilla_cli.plan.plan import Plan, Workload
 from flotilla_cli.plan.processes import MONOLITH, SERVICES
 from flotilla_cli.run_folder import RunFolder
 from flotilla_cli.settings_files import DRAIN_SECONDS, ROOT_NAMESPACE, SettingsFiles, service_account
-from flotilla_cli.supervision.child import Child, State
 from flotilla_cli.supervision.commands import Commands
 from flotilla_cli.supervision.fleet import Fleet
 from flotilla_cli.supervision.probe import Probe
+from flotilla_shared.runtime.child import Child, State
 
 AGENT = "agent"
 START_SECONDS = 60.0

@@ -1,7 +1,7 @@
 """A child process that is tied to this one's life, watched, and stopped.
 
 Children live in sessions of their own, so the terminal's Ctrl-C reaches the parent alone, which stops them in order.
-They are killed when the parent ends, even when it is killed itself (`tied`). The tie is to the *thread* that started
+They get a signal when the parent ends, even when it is killed itself (`tied`). The tie is to the *thread* that started
 them: `Child.start` belongs on the main thread.
 """
 
@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,11 +46,21 @@ class Command:
 class Child:
     """A process that may be started and stopped again and again, one at a time.
 
-    `state` is DIED when it ended without having been asked to; it is never started again by itself.
+    `state` is DIED when it ended without having been asked to; it is never started again by itself. `parting` is the
+    signal that it gets when this process ends; `say` gives the last words in a log, for people.
     """
 
-    def __init__(self, name: str, *, on_end: Callable[[Child], None] = lambda child: None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        on_end: Callable[[Child], None] = lambda child: None,
+        parting: signal.Signals = signal.SIGKILL,
+        say: Callable[[Path], str] | None = None,
+    ) -> None:
         self.name = name
+        self._parting = parting
+        self._say = say or last_line
         self.state = State.STOPPED
         self.exit_code: int | None = None
         self._on_end = on_end
@@ -71,7 +81,7 @@ class Child:
             raise RuntimeError("children are started from the main thread, or they would die with another one")
         self._command, self._asked, self.exit_code = command, False, None
         self._ended.clear()
-        self._process = _spawn(command)
+        self._process = _spawn(command, self._parting)
         self.state = State.RUNNING
         descriptor = os.pidfd_open(self._process.pid)
         asyncio.get_running_loop().add_reader(descriptor, self._reap, descriptor)
@@ -104,7 +114,7 @@ class Child:
         """Why it died, for people: how it ended and its last log line; empty unless it died."""
         if self.state is not State.DIED or self._command is None:
             return ""
-        line = last_line(self._command.log)
+        line = self._say(self._command.log)
         return f"{ending(self.exit_code)}: {line}" if line else ending(self.exit_code)
 
     def _reap(self, descriptor: int) -> None:
@@ -123,15 +133,19 @@ class Child:
         self._on_end(self)
 
 
-def _spawn(command: Command) -> subprocess.Popen[bytes]:
+def tied_command(arguments: Sequence[str], parting: signal.Signals) -> list[str]:
+    """The arguments of a program that is tied to the thread that starts it."""
+    return [sys.executable, "-I", "-S", str(tied.__file__), str(os.getpid()), str(int(parting)), *arguments]
+
+
+def _spawn(command: Command, parting: signal.Signals) -> subprocess.Popen[bytes]:
     program = command.arguments[0]
     if shutil.which(program, path=command.environment.get("PATH")) is None:
         raise FileNotFoundError(errno.ENOENT, "there is no such program", program)
-    launch = (sys.executable, "-I", "-S", str(tied.__file__), str(os.getpid()))
     log = os.open(command.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         return subprocess.Popen(  # noqa: S603  # our own caller says what to run
-            [*launch, *command.arguments],
+            tied_command(command.arguments, parting),
             env=dict(command.environment),
             stdin=subprocess.DEVNULL,
             stdout=log,

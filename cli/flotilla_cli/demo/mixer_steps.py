@@ -1,0 +1,150 @@
+"""The demo's steps about Mixer: who called whom, a denied call, Mixer away, and the four services in one process."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from flotilla_cli.demo.page import Reader
+from flotilla_cli.demo.stage import Stage
+from flotilla_cli.demo.traffic import Traffic
+from flotilla_cli.edges import Edge, edges
+from flotilla_cli.example import copy_mesh, example_directory
+from flotilla_cli.mesh import Mesh
+from flotilla_cli.options import UpOptions
+from flotilla_cli.status.table import reports
+
+GATEWAY = "ingressgateway"
+DENY = "deny-ratings.yaml"
+REQUESTS = 40
+EDGES = (
+    (GATEWAY, "productpage-v1"),
+    ("productpage-v1", "details-v1"),
+    ("productpage-v1", "reviews-v3"),
+    ("reviews-v3", "ratings-v1"),
+)
+
+
+def telemetry(mesh: Mesh, stage: Stage, _: Traffic) -> None:
+    """Who called whom, as Mixer counts it from the reports of both sidecars."""
+    page = f"http://{mesh.plan.addresses['mixer']}:42422/metrics"
+    stage.did(f"curl {page} | grep istio_requests_total")
+
+    def told() -> Counter[tuple[str, str, str]] | None:
+        found: Counter[tuple[str, str, str]] = Counter()
+        for edge, count in edges(mesh.mixer_metrics()).items():
+            found[edge.reporter, edge.source, edge.destination] += count
+        return found if all(found["source", *edge] and found["destination", *edge] for edge in EDGES) else None
+
+    found = mesh.wait(told, "reports of every edge")
+    for source, destination in EDGES:
+        seen = f"{found['source', source, destination]} and {found['destination', source, destination]}"
+        stage.check(f"{source} -> {destination} is told by both sides", True, seen)
+    sent = edges(mesh.mixer_metrics(), "istio_tcp_sent_bytes_total")
+    bytes_sent = sum(count for edge, count in sent.items() if edge.destination == "store-v1")
+    stage.check("TCP too: what ratings' store has sent", bytes_sent > 0, f"{bytes_sent} bytes")
+
+
+def denial(mesh: Mesh, stage: Stage, _: Traffic) -> None:
+    """A rule denies ratings to reviews v3 alone, though all versions of reviews share a service account."""
+    rule = (mesh.plan.directory / "play" / DENY).read_text().replace('== "v2"', '== "v3"')
+    file = mesh.write(DENY, rule)
+    stage.did(f"cp play/{DENY} config/   # for v3 instead of v2")
+    mesh.wait_applied("rule", "default", "deny-ratings")
+    with closing(Reader(mesh.gateway)) as reader:
+        denied = reader.page().text
+        stage.check("the page goes without stars", "stars red" not in denied)
+        codes = {
+            edge.code
+            for edge in _reported(mesh, 403)
+            if (edge.source, edge.destination) == ("reviews-v3", "ratings-v1")
+        }
+        stage.check("the denial is reported with its code", codes == {403}, codes)
+        file.unlink()
+        stage.did(f"rm config/{DENY}")
+        mesh.wait(lambda: "stars red" in reader.page().text, "the stars")
+        stage.check("without the rule the stars are back", True)
+
+
+def _reported(mesh: Mesh, code: int) -> Counter[Edge]:
+    """The edges with this response code, once there are some."""
+    return mesh.wait(
+        lambda: Counter({edge: n for edge, n in edges(mesh.mixer_metrics()).items() if edge.code == code}) or None,
+        f"a report of {code}",
+    )
+
+
+def without_mixer(mesh: Mesh, stage: Stage, traffic: Traffic) -> None:
+    """Mixer is stopped: policy fails closed, as the mesh configuration says, and lost reports are counted."""
+    with traffic.paused(), closing(Reader(mesh.gateway)) as reader:
+        before = _lost(mesh)
+        stage.did("flotilla stop mixer")
+        mesh.stop("mixer")
+        codes = Counter(reader.page().status_code for _ in range(5))
+        stage.check("nobody passes unasked", set(codes) == {503}, dict(codes))
+        mesh.wait(lambda: _lost(mesh) >= before + 5, "the loss to be counted")
+        stage.did("flotilla status")
+        stage.saw(f"{GATEWAY}  reports {reports(mesh.status().workload(GATEWAY)['reports'])}")
+        stage.check("what the gateway could not report is counted", True, _lost(mesh) - before)
+        stage.did("flotilla start mixer")
+        mesh.start("mixer")
+        mesh.wait_ready("mixer")
+        mesh.wait(lambda: reader.page().status_code == 200, "the page")
+        stage.check("Mixer is back, and so is the page", True)
+        mesh.wait(lambda: edges(mesh.mixer_metrics()), "reports")
+        stage.check("reports come again", True)
+
+
+def _lost(mesh: Mesh) -> int:
+    return int(mesh.status().workload(GATEWAY)["reports"]["lost"])
+
+
+def monolith(mesh: Mesh, stage: Stage, _: Traffic) -> None:
+    """The same four services in one process, as a second mesh beside this one."""
+    four, memory = _latency(mesh), _memory(mesh)
+    with _second_mesh() as other:
+        stage.did("flotilla monolith")
+        one, its = _latency(other), _memory(other)
+        pids = {part.pid for name, part in other.status().services.items() if name != "agent"}
+        stage.check("its control plane is one process", len(pids) == 1, pids)
+        stage.check("its gateway answers", one > 0)
+    stage.saw(f"control plane   four services: {memory:5.0f} MiB    monolith: {its:5.0f} MiB")
+    stage.saw(f"page, median    four services: {four * 1000:5.1f} ms     monolith: {one * 1000:5.1f} ms")
+
+
+@contextmanager
+def _second_mesh() -> Iterator[Mesh]:
+    with tempfile.TemporaryDirectory(prefix="fd") as folder:
+        directory = copy_mesh(example_directory(), Path(folder) / "local", block=7)
+        with Mesh.up(directory, UpOptions(run_dir=Path(folder) / "r", monolith=True)) as mesh:
+            yield mesh
+
+
+def _latency(mesh: Mesh) -> float:
+    """The median of some pages, in seconds; 0 where one of them failed."""
+    times = []
+    with closing(Reader(mesh.gateway)) as reader:
+        for _ in range(REQUESTS):
+            began = time.perf_counter()
+            if reader.page().status_code != 200:
+                return 0.0
+            times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def _memory(mesh: Mesh) -> float:
+    """MiB of the processes of the control plane; pages that they share count once for each of them in part."""
+    pids = {part.pid for name, part in mesh.status().services.items() if name != "agent"}
+    return sum(_proportional(pid) for pid in pids if pid) / 1024
+
+
+def _proportional(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
