@@ -80,11 +80,12 @@ def all_cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize("case", list(all_cases()))
 def test_vector(case):
-    if case["id"] in DIFFERENT:
-        pytest.skip(DIFFERENT[case["id"]])
     if case.get("custom_functions"):
         pytest.skip("a function that the case adds to the language")
     found, expected = outcome(case), wanted(case)
+    if case["id"] in DIFFERENT:
+        assert list(found) != list(expected), "it does not differ any more: take it off the list"
+        return
     assert list(found) == list(expected), (found, expected)
     if "result" in expected:
         assert found["result"] == expected["result"]
