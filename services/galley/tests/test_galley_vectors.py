@@ -78,10 +78,12 @@ STRICTER = {
     "is empty; fill or remove it": TODAY + "null list elements (VS12)",
     "is no wildcard in a selector": TODAY + "stars in selectors (P21)",
     "is outside of 1 to 65535": TODAY + "ports (P1)",
+    "None stands where a mapping": "an attribute without a value is told, where 1.4 dropped it",
 }
 # What today takes and 1.4 refused: words of 1.4's complaint -> why.
 MILDER = {
     "must have at least one host": TODAY + "no hosts is a delegate (VS1)",
+    "list of attributes is nil/empty": "1.4 asked this of the spec once a pattern, and never of patterns (MX2)",
     "total destination weight": TODAY + "weights need not add up to 100 (HR10)",
     "is not in range 0..100": TODAY + "weights may be above 100 (HR10)",
     "endpoints must be provided": TODAY + "STATIC without endpoints (SE5)",

@@ -10,10 +10,15 @@ from google.protobuf.message import Message
 
 from flotilla_galley.sources.documents import SourceObject
 from flotilla_galley.validation import (
+    attribute_manifest,
     checks,
     destination_rule,
     gateway,
     mesh_config,
+    mixer_clients,
+    mixer_handler,
+    mixer_instance,
+    mixer_rule,
     peer_authentication,
     service_entry,
     sidecar,
@@ -35,6 +40,14 @@ RULES: Mapping[str, Rules] = {
     kinds.WORKLOAD_ENTRIES: workload_entry.validate,
     kinds.SIDECARS: sidecar.validate,
     kinds.PEER_AUTHENTICATIONS: peer_authentication.validate,
+    kinds.RULES: mixer_rule.validate,
+    kinds.HANDLERS: mixer_handler.validate,
+    kinds.INSTANCES: mixer_instance.validate,
+    kinds.ATTRIBUTE_MANIFESTS: attribute_manifest.validate,
+    kinds.QUOTA_SPECS: mixer_clients.quota_spec,
+    kinds.QUOTA_SPEC_BINDINGS: mixer_clients.quota_spec_binding,
+    kinds.HTTP_API_SPECS: mixer_clients.http_api_spec,
+    kinds.HTTP_API_SPEC_BINDINGS: mixer_clients.http_api_spec_binding,
     kinds.MESH_CONFIG: mesh_config.validate,
 }
 # 1.4 took any field in Pilot's kinds and none that it did not know in Mixer's.
