@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -287,9 +287,18 @@ class Mesh:
     # waiting
 
     def wait_ready(self, *names: str, seconds: float = SECONDS) -> Part:
-        """Waits until these parts are ready; gives the last."""
-        parts = [self.wait_part(name, lambda part: part.ready, seconds=seconds) for name in names]
-        return parts[-1]
+        """Waits until these parts are ready, all at once; gives the last."""
+
+        def met() -> Part | None:
+            status = self.status()
+            parts = [status.part(name) for name in names]
+            return parts[-1] if all(part.ready for part in parts) else None
+
+        return self.wait(met, " and ".join(names), seconds=seconds, last=lambda: self._unready(names))
+
+    def _unready(self, names: Sequence[str]) -> str:
+        status = self.status()
+        return "; ".join(str(part) for part in map(status.part, names) if not part.ready)
 
     def wait_part(self, name: str, condition: Callable[[Part], bool], *, seconds: float = SECONDS) -> Part:
         def met() -> Part | None:

@@ -137,7 +137,9 @@ async def test_an_application_that_cannot_be_started_is_named(supervisor, edit, 
         "command: [no-such-program]\n  environment",
     )
     supervisor.plan = read_plan(directory)
-    with pytest.raises(StartError, match="application of web-v1 cannot be started: no-such-program: there is no such program"):
+    with pytest.raises(
+        StartError, match="application of web-v1 cannot be started: no-such-program: there is no such program"
+    ):
         await supervisor.up()
 
 
