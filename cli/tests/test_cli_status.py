@@ -236,8 +236,8 @@ REPORTS = [
     (None, ""),
     ({"written": 340, "lost": 0, "connected": True}, "340"),
     ({"written": 340, "lost": 0, "connected": False}, "340, Mixer away"),
-    ({"written": 340, "lost": 12, "connected": True}, "[red]12 of 340 lost[/red]"),
-    ({"written": 340, "lost": 12, "connected": False}, "[red]12 of 340 lost, Mixer away[/red]"),
+    ({"written": 340, "lost": 12, "connected": True}, "12 of 340 lost"),
+    ({"written": 340, "lost": 12, "connected": False}, "12 of 340 lost, Mixer away"),
 ]
 
 

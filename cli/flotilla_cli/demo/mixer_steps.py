@@ -22,32 +22,54 @@ from flotilla_cli.status.table import reports
 GATEWAY = "ingressgateway"
 DENY = "deny-ratings.yaml"
 REQUESTS = 40
+PAGES = 10
+REST_SECONDS = 1.3
 EDGES = (
     (GATEWAY, "productpage-v1"),
     ("productpage-v1", "details-v1"),
     ("productpage-v1", "reviews-v3"),
     ("reviews-v3", "ratings-v1"),
 )
+SIDES = [(side, *edge) for edge in EDGES for side in ("source", "destination")]
 
 
-def telemetry(mesh: Mesh, stage: Stage, _: Traffic) -> None:
+def telemetry(mesh: Mesh, stage: Stage, traffic: Traffic) -> None:
     """Who called whom, as Mixer counts it from the reports of both sidecars."""
-    page = f"http://{mesh.plan.addresses['mixer']}:42422/metrics"
-    stage.did(f"curl {page} | grep istio_requests_total")
-
-    def told() -> Counter[tuple[str, str, str]] | None:
-        found: Counter[tuple[str, str, str]] = Counter()
-        for edge, count in edges(mesh.mixer_metrics()).items():
-            found[edge.reporter, edge.source, edge.destination] += count
-        return found if all(found["source", *edge] and found["destination", *edge] for edge in EDGES) else None
-
-    found = mesh.wait(told, "reports of every edge")
+    with traffic.paused(), closing(Reader(mesh.gateway)) as reader:
+        before = _settled(mesh)
+        stage.did(f"for i in $(seq {PAGES}); do curl {mesh.gateway}/productpage; done")
+        for _ in range(PAGES):
+            reader.page()
+        told = mesh.wait(
+            lambda: found if min((found := _calls(mesh) - before)[key] for key in SIDES) >= PAGES else None,
+            "reports of every edge",
+        )
+    stage.did(f"curl http://{mesh.plan.addresses['mixer']}:42422/metrics | grep istio_requests_total")
     for source, destination in EDGES:
-        seen = f"{found['source', source, destination]} and {found['destination', source, destination]}"
-        stage.check(f"{source} -> {destination} is told by both sides", True, seen)
+        seen = [told[side, source, destination] for side in ("source", "destination")]
+        stage.check(f"{source} -> {destination}: both sides tell of {PAGES}", seen == [PAGES, PAGES], seen)
     sent = edges(mesh.mixer_metrics(), "istio_tcp_sent_bytes_total")
     bytes_sent = sum(count for edge, count in sent.items() if edge.destination == "store-v1")
     stage.check("TCP too: what ratings' store has sent", bytes_sent > 0, f"{bytes_sent} bytes")
+
+
+def _calls(mesh: Mesh) -> Counter[tuple[str, str, str]]:
+    """Calls by who tells of them, from whom and to whom."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for edge, count in edges(mesh.mixer_metrics()).items():
+        found[edge.reporter, edge.source, edge.destination] += count
+    return found
+
+
+def _settled(mesh: Mesh) -> Counter[tuple[str, str, str]]:
+    """The calls when nothing more comes: Envoys keep what they report for up to a second."""
+    found, since = _calls(mesh), time.monotonic()
+    while time.monotonic() - since < REST_SECONDS:
+        time.sleep(0.1)
+        now = _calls(mesh)
+        if now != found:
+            found, since = now, time.monotonic()
+    return found
 
 
 def denial(mesh: Mesh, stage: Stage, _: Traffic) -> None:
@@ -104,10 +126,11 @@ def _lost(mesh: Mesh) -> int:
     return int(mesh.status().workload(GATEWAY)["reports"]["lost"])
 
 
-def monolith(mesh: Mesh, stage: Stage, _: Traffic) -> None:
+def monolith(mesh: Mesh, stage: Stage, traffic: Traffic) -> None:
     """The same four services in one process, as a second mesh beside this one."""
-    four, memory = _latency(mesh), _memory(mesh)
-    with _second_mesh() as other:
+    with traffic.paused():
+        four, memory = _latency(mesh), _memory(mesh)
+    with _second_mesh() as other, traffic.paused():
         stage.did("flotilla monolith")
         one, its = _latency(other), _memory(other)
         pids = {part.pid for name, part in other.status().services.items() if name != "agent"}
@@ -129,6 +152,7 @@ def _latency(mesh: Mesh) -> float:
     """The median of some pages, in seconds; 0 where one of them failed."""
     times = []
     with closing(Reader(mesh.gateway)) as reader:
+        reader.versions(PAGES)  # the first ones open connections everywhere
         for _ in range(REQUESTS):
             began = time.perf_counter()
             if reader.page().status_code != 200:

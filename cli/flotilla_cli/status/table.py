@@ -74,7 +74,7 @@ def workloads_table(status: MeshStatus, now: float) -> Table:
                 str(part.pid or ""),
                 remaining(certificate.get("not_after"), now),
                 by_proxy.get(f"{name}.{workload['namespace']}", ""),
-                reports(workload.get("reports")),
+                _reports(workload.get("reports")),
                 escape(part.reason or str(certificate.get("last_error") or "")),
             )
         )
@@ -86,8 +86,12 @@ def reports(counted: Mapping[str, Any] | None) -> str:
     if not counted:
         return ""
     lost, away = counted["lost"], "" if counted["connected"] else ", Mixer away"
-    shown = f"{lost} of {counted['written']} lost{away}" if lost else f"{counted['written']}{away}"
-    return f"[red]{shown}[/red]" if lost else shown
+    return f"{lost} of {counted['written']} lost{away}" if lost else f"{counted['written']}{away}"
+
+
+def _reports(counted: Mapping[str, Any] | None) -> str:
+    shown = reports(counted)
+    return f"[red]{shown}[/red]" if counted and counted["lost"] else shown
 
 
 def objects_table(objects: Iterable[Mapping[str, Any]]) -> Table:

@@ -19,9 +19,11 @@ _UNITS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-_DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+# A digit can be read in one way only: otherwise a long number without a unit would take time by its square.
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _DURATION = re.compile(rf"[-+]?(?:{_DURATION_PART.pattern})+\Z")
 _MOST = 2**63 - 1
+_DIGITS = 19  # of _MOST; beyond some thousands Python itself refuses to read a number
 
 
 def unquote(literal: str, position: int) -> str:
@@ -60,6 +62,13 @@ def _escaped(found: re.Match[str], position: int) -> bytes:
     return chr(code).encode()
 
 
+def parse_whole(digits: str) -> int | None:
+    """The number that decimal digits make, 0 if there are none; None if it is more than an INT64 holds."""
+    bare = digits.lstrip("0")
+    number = int(bare or "0") if len(bare) <= _DIGITS else _MOST + 1
+    return number if number <= _MOST else None
+
+
 def parse_duration(text: str) -> Duration | None:
     """A Go duration (`1s`, `-1h2m`, `0`), or None for a text that is none."""
     if text in ("0", "+0", "-0"):
@@ -69,9 +78,10 @@ def parse_duration(text: str) -> Duration | None:
     total = 0
     for number, unit in _DURATION_PART.findall(text):
         whole, _, fraction = number.partition(".")
-        total += int(whole or 0) * _UNITS[unit]
-        if fraction:
-            total += int(fraction) * _UNITS[unit] // 10 ** len(fraction)
+        span = parse_whole(whole)
+        if span is None:
+            return None
+        total += span * _UNITS[unit] + int(fraction[:_DIGITS].ljust(_DIGITS, "0")) * _UNITS[unit] // 10**_DIGITS
     if total > _MOST:
         return None
     return Duration(-total if text.startswith("-") else total)

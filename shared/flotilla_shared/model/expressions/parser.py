@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from flotilla_shared.model.expressions.errors import ExpressionError
-from flotilla_shared.model.expressions.literals import parse_duration, unquote
+from flotilla_shared.model.expressions.literals import parse_duration, parse_whole, unquote
 from flotilla_shared.model.expressions.tokens import KEYWORDS, Token, tokens_of
 from flotilla_shared.model.expressions.tree import Call, Constant, Expression, Variable
 from flotilla_shared.model.expressions.values import ValueType
 
 LONGEST = 16 * 1024
-DEEPEST = 64
+DEEPEST = 64  # of parentheses, arguments and the like
+HIGHEST = 4 * DEEPEST  # of the tree: operators in a row and calls behind one another make it high as well
 
 # Go's binary operators with their precedence. Those without a function of the language are refused when checked.
 _BINARY = {
@@ -33,15 +34,26 @@ _BINARY = {
     "&": (5, "AND"),
     "&^": (5, "AND_NOT"),
 }
-_UNARY = {"!": "NOT", "-": "SUB", "+": "ADD", "^": "XOR", "&": "AND", "*": "MUL"}
-_INT_MAX = 2**63 - 1
+_UNARY = {"!": "NOT", "-": "SUB", "+": "ADD", "^": "XOR", "&": "AND"}
 
 
 def parse(text: str) -> Expression:
     """The tree of an expression. Raises ExpressionError, which says where it goes wrong."""
     if len(text) > LONGEST:
         raise ExpressionError(f"the expression has {len(text)} characters; the most is {LONGEST}")
-    return _Parser(tokens_of(text)).whole()
+    found = _Parser(tokens_of(text)).whole()
+    _check_height(found)
+    return found
+
+
+def _check_height(tree: Expression) -> None:
+    """So that whoever walks the tree may do so by recursion."""
+    level: list[Expression] = [tree]
+    for _ in range(HIGHEST + 1):
+        level = [part for each in level if isinstance(each, Call) for part in each.parts]
+        if not level:
+            return
+    raise ExpressionError(f"more than {HIGHEST} operators and calls stand within one another", level[0].position)
 
 
 class _Parser:
@@ -89,8 +101,8 @@ class _Parser:
         length = 0
         while self._next.kind == "operator" and (found := _BINARY.get(self._next.text)) and found[0] >= lowest:
             length += 1
-            if length > 4 * DEEPEST:
-                raise ExpressionError(f"more than {4 * DEEPEST} operators stand in a row", self._next.position)
+            if length > HIGHEST:
+                raise ExpressionError(f"more than {HIGHEST} operators stand in a row", self._next.position)
             operator = self._take()
             left = Call(found[1], (left, self._binary(found[0] + 1)), None, operator.position)
         self._depth -= 1
@@ -183,11 +195,12 @@ class _Parser:
 
 
 def _whole(token: Token) -> int:
-    if not token.text.isdecimal() or not token.text.isascii():
+    if not token.text.isdecimal():
         raise ExpressionError(f"{token.text} is no decimal number", token.position)
-    if int(token.text[-20:]) > _INT_MAX or len(token.text.lstrip("0")) > 19:
+    found = parse_whole(token.text)
+    if found is None:
         raise ExpressionError(f"{token.text} is out of the range of INT64", token.position)
-    return int(token.text)
+    return found
 
 
 def _real(token: Token) -> float:

@@ -41,11 +41,11 @@ KEYWORDS = frozenset(
 _TOKEN = re.compile(
     r"(?P<space>[ \t\r]+|//[^\n]*|/\*.*?\*/)"
     r"|(?P<newline>\n)"
-    r"|(?P<float>(?:\d+\.\d*|\.\d+)(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)"
-    r"|(?P<int>0[xXbBoO][0-9a-fA-F_]+|\d+)"
+    r"|(?P<float>(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)"
+    r"|(?P<int>0[xXbBoO][0-9a-fA-F_]+|[0-9]+)"
     r"|(?P<name>[^\W\d]\w*)"
     r"|(?P<text>\"(?:[^\"\\\n]|\\.)*\"|`[^`]*`|'(?:[^'\\\n]|\\.)*')"
-    r"|(?P<operator>&&|\|\||==|!=|<=|>=|<<|>>|&\^|[-+*/%&|^<>!.,()\[\]])",
+    r"|(?P<operator>&&|\|\||==|!=|<=|>=|<<|>>|&\^|[-+*%&|^<>!.,()\[\]]|/(?!\*))",
     re.DOTALL,
 )
 # After these Go takes the end of a line for the end of the expression.
@@ -84,6 +84,8 @@ def _ends(token: Token) -> bool:
 
 
 def _illegal(source: str, place: int) -> str:
+    if source.startswith("/*", place):
+        return "this comment is not ended"
     if source[place] in "\"'`":
         return "this text is not terminated"
     if source[place] == "=":

@@ -40,6 +40,11 @@ class Call:
     target: Expression | None = None
     position: int = field(default=0, compare=False)
 
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        """The expressions that it is made of."""
+        return self.arguments if self.target is None else (self.target, *self.arguments)
+
     def __str__(self) -> str:
         head = f"{self.target}:" if self.target is not None else ""
         return f"{head}{self.name}({', '.join(map(str, self.arguments))})"
