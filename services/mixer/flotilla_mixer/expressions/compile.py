@@ -41,6 +41,7 @@ _COMPARED: dict[str, ast.cmpop] = {
     "GT": ast.Gt(),
     "GEQ": ast.GtE(),
 }
+OPERATORS = frozenset(("LAND", "LOR", "INDEX", "ADD", *_COMPARED))
 _EQUAL_BY = {
     ValueType.IP_ADDRESS: "ip_equal",
     ValueType.DNS_NAME: "dns_equal",
@@ -102,23 +103,26 @@ class _Code:
                 return inner(bag)
             except KeyError as missing:
                 raise EvaluationError(f"lookup failed: '{missing.args[0]}'") from None
-            except (TypeError, AttributeError) as wrong:
+            except (TypeError, AttributeError, ValueError, RecursionError) as wrong:
                 raise EvaluationError(f"error converting a value of the bag: {wrong}") from None
 
         return evaluate
 
     def strict(self, tree: Expression) -> ast.expr:
-        """The node of a value that must be there."""
+        """The node of a value that must be there.
+
+        Operators in a row make trees of a height that only functions without detours reach: two calls a level.
+        """
         if isinstance(tree, Constant):
             return self._constant(tree.value)
         if isinstance(tree, Variable):
             return ast.Subscript(_name("bag"), ast.Constant(tree.name), ast.Load())
         if tree.name == "OR":
             return self._fallback(tree, self.strict(tree.arguments[1]))
-        if tree.name == "INDEX":
-            found, key = (self.strict(argument) for argument in tree.arguments[:2])
-            return _method(found, "get", key, ast.Constant(""))
-        return self._call(tree)
+        if tree.name not in OPERATORS:
+            return self._call(tree)
+        left, right = self.strict(tree.arguments[0]), self.strict(tree.arguments[1])
+        return self._operator(tree, left, right)
 
     def soft(self, tree: Expression) -> ast.expr:
         """The node of a value that may be missing: then it gives ABSENT."""
@@ -146,15 +150,23 @@ class _Code:
         )
         return ast.IfExp(missing, _name("ABSENT"), _method(_name(found), "get", _name(key), _name("ABSENT")))
 
+    def _operator(self, tree: Call, left: ast.expr, right: ast.expr) -> ast.expr:
+        match tree.name:
+            case "LAND":
+                return ast.BoolOp(ast.And(), [left, right])
+            case "LOR":
+                return ast.BoolOp(ast.Or(), [left, right])
+            case "INDEX":
+                return _method(left, "get", right, ast.Constant(""))
+            case "ADD":
+                total = ast.BinOp(left, ast.Add(), right)
+                is_whole = check(tree.arguments[0], self._vocabulary) is ValueType.INT64
+                return _called("wrapped", total) if is_whole else total
+        return self._comparison(tree, left, right)
+
     def _call(self, tree: Call) -> ast.expr:
         arguments = tree.arguments
         match tree.name:
-            case "LAND":
-                return ast.BoolOp(ast.And(), [self.strict(each) for each in arguments[:2]])
-            case "LOR":
-                return ast.BoolOp(ast.Or(), [self.strict(each) for each in arguments[:2]])
-            case "ADD":
-                return self._sum(tree)
             case "conditional" | "conditionalString":
                 condition, chosen, other = (self.strict(each) for each in arguments[:3])
                 return ast.IfExp(condition, chosen, other)
@@ -168,24 +180,15 @@ class _Code:
             case "matches":
                 assert tree.target is not None
                 return _called("matches", self.strict(tree.target), self.strict(arguments[0]))
-        if tree.name in _COMPARED:
-            return self._comparison(tree)
         taken = 2 if tree.name == "match" else 1
         return _called(_CALLED[tree.name], *(self.strict(each) for each in arguments[:taken]))
 
-    def _comparison(self, tree: Call) -> ast.expr:
-        left, right = (self.strict(each) for each in tree.arguments[:2])
+    def _comparison(self, tree: Call, left: ast.expr, right: ast.expr) -> ast.expr:
         kind = check(tree.arguments[0], self._vocabulary)
         if kind in _EQUAL_BY:
             equal = _called(_EQUAL_BY[kind], left, right)
             return equal if tree.name == "EQ" else ast.UnaryOp(ast.Not(), equal)
         return ast.Compare(left, [_COMPARED[tree.name]], [right])
-
-    def _sum(self, tree: Call) -> ast.expr:
-        left, right = (self.strict(each) for each in tree.arguments[:2])
-        total = ast.BinOp(left, ast.Add(), right)
-        is_whole = check(tree.arguments[0], self._vocabulary) is ValueType.INT64
-        return _called("wrapped", total) if is_whole else total
 
     def _constant(self, value: object) -> ast.expr:
         if isinstance(value, Duration):

@@ -6,8 +6,6 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from email.errors import HeaderParseError
-from email.headerregistry import Address
 from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
@@ -24,10 +22,18 @@ V4_MAPPED = b"\0" * 10 + b"\xff\xff"
 _MOMENT = re.compile(
     r"(\d{4}-(?:0[1-9]|1[0-2])-\d\d)T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{1,}))?(Z|[+-]\d\d:\d\d)\Z", re.ASCII
 )
+# RFC 5322's addr-spec without comments and blanks; letters may be any that are not ASCII. What Python's own `email`
+# offers for this recurses, takes time by the square of the text, and raises what it does not say.
+_ATOMS = r"[^\x00-\x20\x7f\"(),.:;<>@\[\]\\]+(?:\.[^\x00-\x20\x7f\"(),.:;<>@\[\]\\]+)*"
+_MAILBOX = re.compile(rf'(?:({_ATOMS})|"((?:[^\x00-\x1f\x7f"\\]|\\[^\x00-\x1f\x7f])+)")@({_ATOMS})\Z')
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*\Z")
 _PATTERNS = re2.Options()
 _PATTERNS.log_errors = False
 _REMEMBERED = 4096
+_PATTERNS_REMEMBERED = 256  # each takes up to some megabytes, and a pattern may come with a request
+_LONGEST_NAME = 1024  # before it is normalized; afterwards 253 are allowed
+_LONGEST_MAILBOX = 320  # RFC 5321: 64, an @ and 255
+_LONGEST_REMEMBERED = 1024
 
 
 @lru_cache(_REMEMBERED)
@@ -73,7 +79,7 @@ _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 def _ascii_name(text: str) -> str:
     """A DNS name in the form in which names are compared. Raises ValueError with what is wrong with it."""
     bare = text.removesuffix(".")
-    if not bare:
+    if not bare or len(bare) > _LONGEST_NAME:
         raise ValueError(f'idna: invalid label "{text}"')
     try:
         return idna.encode(bare, uts46=True, std3_rules=True).decode().lower()
@@ -109,15 +115,15 @@ def dns_equal(one: str, other: str) -> bool:
 @lru_cache(_REMEMBERED)
 def _mailbox(text: str) -> tuple[str, str]:
     """The local part and the comparable domain. Raises ValueError with what is wrong."""
-    try:
-        found = Address(addr_spec=text)
-    except (HeaderParseError, IndexError, ValueError):
-        found = None
-    if found is None or not found.domain:
+    if len(text) > _LONGEST_MAILBOX:
+        raise ValueError(f"mail: longer than {_LONGEST_MAILBOX} characters")
+    found = _MAILBOX.match(text)
+    if found is None:
         if text.startswith("@"):
             raise ValueError("mail: missing word in phrase: mail: invalid string")
         raise ValueError("mail: missing '@' or angle-addr")
-    return found.username, _ascii_name(found.domain)
+    plain, quoted, domain = found.groups()
+    return plain or re.sub(r"\\(.)", r"\1", quoted), _ascii_name(domain)
 
 
 def email(text: str) -> str:
@@ -136,8 +142,12 @@ def email_equal(one: str, other: str) -> bool:
         raise EvaluationError(str(error)) from None
 
 
-@lru_cache(_REMEMBERED)
 def _split_uri(text: str) -> SplitResult:
+    """Raises EvaluationError."""
+    return _split_short_uri(text) if len(text) <= _LONGEST_REMEMBERED else _parse_uri(text)
+
+
+def _parse_uri(text: str) -> SplitResult:
     """Raises EvaluationError."""
     try:
         if not text:
@@ -157,6 +167,9 @@ def _split_uri(text: str) -> SplitResult:
         said = "missing ']' in host" if "IPv6" in str(error) else str(error)
         raise EvaluationError(f"error converting string to uri '{text}': 'parse \"{text}\": {said}'") from None
     return found
+
+
+_split_short_uri = lru_cache(_REMEMBERED)(_parse_uri)
 
 
 def uri(text: str) -> str:
@@ -189,7 +202,7 @@ def match(text: str, pattern: str) -> bool:
     return text == pattern
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_PATTERNS_REMEMBERED)
 def _pattern(text: str) -> object:
     """Raises EvaluationError. RE2 takes time in proportion to the text whatever the pattern is."""
     try:
