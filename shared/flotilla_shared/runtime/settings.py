@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import Field, ValidationError
@@ -20,6 +21,8 @@ from pydantic_settings import SettingsError as SourceError
 from flotilla_shared.runtime.logs import LogFormat
 
 S = TypeVar("S", bound="ProcessSettings")
+REVISION_LABEL, DEFAULT_REVISION = "istio.io/rev", "default"
+Platform = Literal["machine", "kubernetes"]
 
 
 class SettingsError(ValueError):
@@ -63,12 +66,39 @@ class ServiceSettings(ProcessSettings):
     token_file: Path = Field(Path("token"), description="JWT that says who this service is, read at every use")
     service_account: str = Field("", description="service account of this service; empty: the standard one")
     certificate_ttl_seconds: int = Field(86400, gt=0, description="life asked for the service's own certificate")
+    platform: Platform = Field(
+        "machine", description="machine or kubernetes: where configuration and workloads are found"
+    )
+    kubeconfig: Path | None = Field(
+        None, description="kubeconfig file, on platform kubernetes; none: the pod's own service account"
+    )
+    pod_name: str = Field("", description="name of this pod, on platform kubernetes; empty: the host's name")
+    pod_namespace: str = Field("", description="namespace of this pod; empty: root_namespace")
+    revision: str = Field("", description="revision of this control plane; empty: the default one")
 
     @property
     def loopback_address(self) -> str:
         """Where introspection listens: never anywhere but on loopback."""
         given = self.introspection_address or self.address
         return given if given.startswith("127.") or given == "::1" else "127.0.0.1"
+
+    @property
+    def own_namespace(self) -> str:
+        """The namespace that this service runs in."""
+        return self.pod_namespace or self.root_namespace
+
+    @property
+    def own_name(self) -> str:
+        """What tells this process from its replicas."""
+        return self.pod_name or socket.gethostname()
+
+    def revised(self, name: str) -> str:
+        """`name`, with the revision behind it where this is not the default one: for objects that each revision has."""
+        return f"{name}-{self.revision}" if self.revision else name
+
+    def concerns(self, labels: Mapping[str, str]) -> bool:
+        """Whether an object with these labels is for this revision: those without the label are for every one."""
+        return labels.get(REVISION_LABEL, "") in ("", self.revision or DEFAULT_REVISION)
 
 
 def env_prefix(service: str) -> str:
