@@ -186,6 +186,9 @@ class Mixer:
     def _add_prometheus_page(self, lifecycle: Lifecycle) -> None:
         found = self.adapters.get(Prometheus.name)
         if isinstance(found, Prometheus):
+            found.store.limit = self.settings.prometheus_series_limit
+            found.store.on_drop = lambda metric, number: self.metrics.series_dropped.labels(metric).inc(number)
+            self.metrics.series.set_function(lambda: float(found.store.count))
             page = HttpServer(metrics_app(found.store), self.settings.address, self.settings.prometheus_port)
             lifecycle.add(page, "prometheus page")
 

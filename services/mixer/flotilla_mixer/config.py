@@ -14,6 +14,9 @@ class MixerSettings(ServiceSettings):
 
     mixer_port: int = Field(15004, ge=0, le=65535, description="port of Checks and access logs (mTLS)")
     prometheus_port: int = Field(42422, ge=0, le=65535, description="port of the prometheus handler's /metrics")
+    prometheus_series_limit: int = Field(
+        20_000, ge=1, description="most label sets of all prometheus handlers; further ones are dropped and counted"
+    )
     galley_address: str = Field("127.0.0.11:9901", description="host:port of Galley's MCP and status reports")
     galley_server_name: str = Field(
         "", description="DNS name in Galley's certificate; empty: istio-galley.<root namespace>.svc"

@@ -34,6 +34,10 @@ class MixerMetrics:
         self.problems = metrics.gauge("mixer_config_problems", "Problems of objects that only Mixer sees")
         self.workloads = metrics.gauge("mixer_workloads", "Workloads that can be recognised")
         self.connections = metrics.gauge("mixer_tcp_connections", "TCP connections that proxies report on")
+        self.series = metrics.gauge("mixer_prometheus_series", "Label sets on the prometheus handlers' page")
+        self.series_dropped = metrics.counter(
+            "mixer_prometheus_values_dropped_total", "Values of label sets over the limit, by metric", ["metric"]
+        )
         self.galley_connected = metrics.gauge(
             "mixer_configuration_source_connected", "1 while the stream to Galley is open"
         )

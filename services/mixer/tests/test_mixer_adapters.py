@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from google.protobuf import json_format
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from flotilla_mixer.adapters.denier.adapter import Denier
 from flotilla_mixer.adapters.prometheus.adapter import Prometheus
 from flotilla_mixer.adapters.prometheus.names import DEFAULT_BUCKETS, bucket_bounds, metric_name, sanitise
-from flotilla_mixer.adapters.prometheus.page import render
+from flotilla_mixer.adapters.prometheus.page import SCRAPES_AT_ONCE, metrics_app, pieces, render
+from flotilla_mixer.adapters.prometheus.series import number_text
 from flotilla_mixer.kit.adapter import CheckCall, ReportBatch
 from flotilla_mixer.kit.catalogue import load_adapters
 from flotilla_mixer.kit.results import CheckResult
@@ -207,28 +213,28 @@ def test_a_counter_counts_by_its_labels() -> None:
     adapter = Prometheus()
     handler = adapter.build(params(), [spec()], Background())
     handler.report([ReportBatch(spec(), [row(1, 200, "a"), row(2, 200, "a"), row(5, 404, "b")])])
-    assert page(adapter) == ['istio_size_total{code="200",who="a"} 3.0', 'istio_size_total{code="404",who="b"} 5.0']
+    assert page(adapter) == ['istio_size_total{code="200",who="a"} 3', 'istio_size_total{code="404",who="b"} 5']
 
 
 def test_a_counter_has_exactly_the_name_it_is_given() -> None:
     adapter = Prometheus()
     handler = adapter.build(params(name="hits"), [spec()], Background())
     handler.report([ReportBatch(spec(), [row(1, 200, "a")])])
-    assert page(adapter) == ['istio_hits{code="200",who="a"} 1.0']
+    assert page(adapter) == ['istio_hits{code="200",who="a"} 1']
 
 
 def test_a_gauge_and_a_distribution() -> None:
     adapter = Prometheus()
     gauge = adapter.build(params(name="g", kind="GAUGE"), [spec()], Background())
     gauge.report([ReportBatch(spec(), [row(3, 200, "a"), row(2, 200, "a")])])
-    assert page(adapter) == ['istio_g{code="200",who="a"} 2.0']
+    assert page(adapter) == ['istio_g{code="200",who="a"} 2']
     other = spec("time.instance.ns", (), ValueType.DURATION)
     buckets = {"explicit_buckets": {"bounds": [1, 10]}}
     timed = params(name="t", kind="DISTRIBUTION", buckets=buckets, labelNames=[], instanceName="time.instance.ns")
     adapter.build(timed, [other], Background()).report([ReportBatch(other, [row(Duration(2_500_000_000))])])
     lines = page(adapter)
-    assert 'istio_t_bucket{le="1.0"} 0.0' in lines
-    assert 'istio_t_bucket{le="10.0"} 1.0' in lines
+    assert 'istio_t_bucket{le="1"} 0' in lines
+    assert 'istio_t_bucket{le="10"} 1' in lines
     assert "istio_t_sum 2.5" in lines
 
 
@@ -267,11 +273,11 @@ def test_values_survive_a_change_of_the_handler_and_a_changed_metric_begins_anew
     second = adapter.build(two, [spec()], Background())
     first.close()
     second.report([ReportBatch(spec(), [row(1, 200, "a")])])
-    assert 'istio_size_total{code="200",who="a"} 2.0' in page(adapter)
+    assert 'istio_size_total{code="200",who="a"} 2' in page(adapter)
     third = adapter.build(params(description="another text"), [spec()], Background())
     second.close()
     third.report([ReportBatch(spec(), [row(1, 200, "a")])])
-    assert page(adapter) == ['istio_size_total{code="200",who="a"} 1.0']
+    assert page(adapter) == ['istio_size_total{code="200",who="a"} 1']
     third.close()
     assert page(adapter) == []
 
@@ -288,7 +294,7 @@ async def test_what_is_not_used_expires() -> None:
         while page(adapter):
             await asyncio.sleep(0.005)
     handler.report([ReportBatch(spec(), [row(1, 200, "a")])])
-    assert page(adapter) == ['istio_size_total{code="200",who="a"} 1.0'], "a later use begins at 0"
+    assert page(adapter) == ['istio_size_total{code="200",who="a"} 1'], "a later use begins at 0"
     await background.stop()
 
 
@@ -305,9 +311,105 @@ def test_expiry_spares_what_was_written_since() -> None:
     handler.report([ReportBatch(spec(), [row(1, 200, "old")])])
     between = time.monotonic()
     handler.report([ReportBatch(spec(), [row(1, 200, "new")])])
-    assert adapter.store.series() == 2
+    assert adapter.store.count == 2
     assert adapter.store.expire(between) == 1
-    assert page(adapter) == ['istio_size_total{code="200",who="new"} 1.0']
+    assert page(adapter) == ['istio_size_total{code="200",who="new"} 1']
+
+
+def test_label_sets_are_bounded_and_what_is_dropped_is_counted() -> None:
+    adapter, dropped = Prometheus(), Counter[str]()
+    adapter.store.limit = 2
+    adapter.store.on_drop = lambda name, number: dropped.update({name: number})
+    handler = adapter.build(params(), [spec()], Background())
+    handler.report([ReportBatch(spec(), [row(1, 200, who) for who in "abcda"])])
+    assert page(adapter) == ['istio_size_total{code="200",who="a"} 2', 'istio_size_total{code="200",who="b"} 1']
+    assert dropped == {"istio_size_total": 2}
+    assert adapter.store.expire(time.monotonic() + 1) == 2
+    handler.report([ReportBatch(spec(), [row(1, 200, "c")])])
+    assert page(adapter) == ['istio_size_total{code="200",who="c"} 1'], "what has expired makes room"
+    handler.close()
+    assert adapter.store.count == 0
+
+
+def test_a_closed_family_takes_nothing_more() -> None:
+    adapter = Prometheus()
+    old = adapter.build(params(), [spec()], Background())
+    adapter.build(params(description="another"), [spec()], Background())
+    old.report([ReportBatch(spec(), [row(1, 200, "a")])])
+    assert (page(adapter), adapter.store.count) == ([], 0)
+
+
+def test_one_long_value_does_not_fill_the_memory() -> None:
+    adapter = Prometheus()
+    adapter.build(params(), [spec()], Background()).report([ReportBatch(spec(), [row(1, 200, "x" * 100_000)])])
+    assert len(page(adapter)[0]) < 2000
+
+
+def test_labels_are_escaped_and_read_back_the_same() -> None:
+    adapter, odd = Prometheus(), 'a"b\\c\nd ü'
+    adapter.build(params(), [spec()], Background()).report([ReportBatch(spec(), [row(1, 200, odd)])])
+    (family,) = text_string_to_metric_families(render(adapter.store).decode())
+    assert family.samples[0].labels == {"code": "200", "who": odd}
+
+
+WRONG_ROWS = [
+    ("COUNTER", ValueType.INT64, -1, "cannot fall"),
+    ("GAUGE", ValueType.STRING, "not a value", "could not get value for metric size.instance.ns"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "bad", "said"), WRONG_ROWS)
+def test_a_row_that_is_wrong_does_not_take_the_others(kind: str, value: ValueType, bad: object, said: str) -> None:
+    adapter = Prometheus()
+    handler = adapter.build(params(kind=kind), [spec(value=value)], Background())
+    with pytest.raises(ValueError, match=said):
+        handler.report([ReportBatch(spec(), [row(2, 200, "a"), row(bad, 200, "b"), row(4, 200, "c")])])
+    assert {'istio_size_total{code="200",who="a"} 2', 'istio_size_total{code="200",who="c"} 4'} <= set(page(adapter))
+
+
+# as strconv.FormatFloat(x, 'g', -1, 64) has them
+NUMBER_TEXTS = [
+    (0.0, "0"),
+    (3.0, "3"),
+    (-17.0, "-17"),
+    (2.5, "2.5"),
+    (0.023456789, "0.023456789"),
+    (0.0001, "0.0001"),
+    (0.00001234, "1.234e-05"),
+    (999999.0, "999999"),
+    (1e6, "1e+06"),
+    (1234567.0, "1.234567e+06"),
+    (-1e100, "-1e+100"),
+    (float("inf"), "+Inf"),
+    (float("-inf"), "-Inf"),
+    (float("nan"), "NaN"),
+]
+
+
+@pytest.mark.parametrize(("number", "text"), NUMBER_TEXTS)
+def test_numbers_on_the_page(number: float, text: str) -> None:
+    assert number_text(number) == text
+
+
+@given(st.floats())
+def test_every_number_reads_back_as_itself(number: float) -> None:
+    read = float(number_text(number))
+    assert read == number or (read != read and number != number)
+
+
+async def test_the_page_is_served_in_pieces_and_to_few_at_once() -> None:
+    adapter = Prometheus()
+    handler = adapter.build(params(), [spec()], Background())
+    handler.report([ReportBatch(spec(), [row(1, 200, f"w{number}") for number in range(1000)])])
+    app = metrics_app(adapter.store)
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://mixer") as client:
+        answers = await asyncio.gather(*(client.get("/metrics") for _ in range(SCRAPES_AT_ONCE + 3)))
+        assert sorted(each.status_code for each in answers) == [200] * SCRAPES_AT_ONCE + [503] * 3
+        again = await client.get("/metrics")
+    assert again.content == render(adapter.store)
+    assert again.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert len(list(pieces(adapter.store))) > 4
 
 
 # values as text and numbers

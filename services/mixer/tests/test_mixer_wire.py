@@ -13,7 +13,9 @@ import pytest
 from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from google.protobuf import json_format
+from prometheus_client.parser import text_string_to_metric_families
 
+from flotilla_mixer.adapters.prometheus.page import render
 from flotilla_mixer.app import Mixer
 from flotilla_mixer.config import MixerSettings
 from flotilla_mixer.testing.meshes import MESH, deltas, deny, read_objects
@@ -147,7 +149,7 @@ class Running:
         adapter: Any = self.mixer.adapters["prometheus"]
         return {
             (sample.labels["source"], sample.labels["service"], sample.labels["code"]): int(sample.value)
-            for family in adapter.store.registry.collect()
+            for family in text_string_to_metric_families(render(adapter.store).decode())
             for sample in family.samples
             if sample.name == "istio_calls_total"
         }

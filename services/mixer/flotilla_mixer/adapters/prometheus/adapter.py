@@ -32,12 +32,38 @@ class PrometheusHandler:
         self._release = release
 
     def report(self, batches: Sequence[ReportBatch]) -> None:
+        """Raises ValueError for values that are no numbers or that a counter cannot take, when all others are in."""
+        wrong: list[str] = []
         for batch in batches:
             family, order = self._families[batch.instance.name]
-            family.record((_labels(row[DIMENSIONS], order), number_of(row[VALUE])) for row in batch.rows)
+            try:
+                family.record(_rows(batch, order, wrong))
+            except ValueError as error:
+                wrong.append(str(error))
+        if wrong:
+            raise ValueError("; ".join(dict.fromkeys(wrong)))
 
     def close(self) -> None:
         self._release()
+
+
+def _rows(batch: ReportBatch, order: tuple[int, ...], wrong: list[str]) -> Iterable[tuple[tuple[str, ...], float]]:
+    """Labels and value of each row; what is wrong with the others goes to `wrong`."""
+    memo: dict[tuple[object, ...], tuple[str, ...]] = {}
+    for row in batch.rows:
+        dimensions, value = row[DIMENSIONS], row[VALUE]
+        try:
+            number = float(value) if type(value) is int else number_of(value)
+        except ValueError as error:
+            wrong.append(f"could not get value for metric {batch.instance.name}: {error}")
+            continue
+        try:
+            labels = memo.get(dimensions)
+            if labels is None:
+                labels = memo[dimensions] = _labels(dimensions, order)
+        except TypeError:  # a map among the dimensions
+            labels = _labels(dimensions, order)
+        yield labels, number
 
 
 def _labels(dimensions: tuple[object, ...], order: tuple[int, ...]) -> tuple[str, ...]:
@@ -45,7 +71,7 @@ def _labels(dimensions: tuple[object, ...], order: tuple[int, ...]) -> tuple[str
 
 
 class Prometheus:
-    """The adapter; its families outlive its handlers. The page on 42422 shows `store.registry`."""
+    """The adapter; its families outlive its handlers. The page on 42422 shows `store`."""
 
     name: ClassVar[str] = "prometheus"
     folder: ClassVar[Path] = Path(__file__).parent

@@ -2,65 +2,83 @@
 
 A family lives as long as some handler refers to it, so a changed handler that still has a metric goes on with
 its values; a metric that is written differently begins anew, and the others do not.
+
+Label values come from requests, so their number is bounded: over the limit a new label set is not taken, and counted.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from flotilla_mixer.adapters.prometheus.names import metric_name
+from flotilla_mixer.adapters.prometheus.series import Kind, Labels, Series, family_of
 
-from flotilla_mixer.adapters.prometheus.names import bucket_bounds, metric_name, sanitise
-from flotilla_protos.istio.mixer.adapter.prometheus.config.config_pb2 import Params
+SERIES_LIMIT = 20_000
+LABEL_LENGTH = 1024  # of a value; what is longer is cut, so that one request cannot fill the memory
 
-Kind = Params.MetricInfo.Kind
-Labels = tuple[str, ...]
+__all__ = ["SERIES_LIMIT", "Family", "FamilyStore", "Kind", "Labels"]
 
 
 class Family:
     """One metric with all its label sets. `touched` remembers when each was last written, for expiry."""
 
-    def __init__(self, info: Any, registry: CollectorRegistry) -> None:
-        self.name = metric_name(info)
-        self.kind = info.kind
-        self.labels: Labels = tuple(map(sanitise, info.label_names))
-        self._collector = _collector(self.name, info, self.labels, registry)
-        self._registry = registry
-        self._children: dict[Labels, Any] = {}
-        self._touched: dict[Labels, float] = {}
+    def __init__(self, info: Any, store: FamilyStore) -> None:
+        self.shape = family_of(info)
+        self.name, self.kind, self.labels = self.shape.name, self.shape.kind, self.shape.labels
+        self.closed = False
+        self._store = store
+        self._series: dict[Labels, Series] = {}
 
     def __len__(self) -> int:
-        return len(self._children)
+        return len(self._series)
 
     def record(self, rows: Iterable[tuple[Labels, float]]) -> None:
-        """Write values. Raises ValueError for a counter that would fall."""
-        now = time.monotonic()
-        if self.kind == Kind.COUNTER:
-            rows = _summed(rows)
-        for labels, value in rows:
-            child = self._children.get(labels)
-            if child is None:
-                child = self._children[labels] = self._collector.labels(*labels) if labels else self._collector
-            self._touched[labels] = now
-            if self.kind == Kind.COUNTER:
-                child.inc(value)
-            elif self.kind == Kind.GAUGE:
-                child.set(value)
-            else:
-                child.observe(value)
+        """Write values. Raises ValueError for a counter that would fall, after all others are written."""
+        now, wrong, dropped = time.monotonic(), None, 0
+        series, write = self._series, self.shape.write
+        for labels, value in _summed(rows) if self.kind == Kind.COUNTER else rows:
+            found = series.get(labels)
+            if found is None:
+                found = self._add(labels)
+                if found is None:
+                    dropped += 1
+                    continue
+            found.touched = now
+            try:
+                write(found, value)
+            except ValueError as error:
+                wrong = error
+        if dropped:
+            self._store.drop(self.name, dropped)
+        if wrong is not None:
+            raise wrong
+
+    def _add(self, labels: Labels) -> Series | None:
+        if self.closed or not self._store.has_room():
+            return None
+        found = self._series[labels] = self.shape.new(tuple([value[:LABEL_LENGTH] for value in labels]))
+        self._store.count += 1
+        return found
 
     def expire(self, before: float) -> int:
         """Forget label sets that were last written before this time (monotonic); a later use begins at 0."""
-        old = [labels for labels, seen in self._touched.items() if seen < before and labels]
+        old = [labels for labels, series in self._series.items() if series.touched < before]
         for labels in old:
-            self._collector.remove(*labels)
-            del self._children[labels], self._touched[labels]
+            del self._series[labels]
+        self._store.count -= len(old)
         return len(old)
 
     def close(self) -> None:
-        self._registry.unregister(self._collector)
+        """Nothing is recorded or shown any more."""
+        self.closed = True
+        self._store.count -= len(self._series)
+        self._series.clear()
+
+    def series(self) -> list[Series]:
+        """What there is at this moment."""
+        return list(self._series.values())
 
 
 def _summed(rows: Iterable[tuple[Labels, float]]) -> Iterable[tuple[Labels, float]]:
@@ -71,22 +89,26 @@ def _summed(rows: Iterable[tuple[Labels, float]]) -> Iterable[tuple[Labels, floa
     return sums.items()
 
 
-def _collector(name: str, info: Any, labels: Labels, registry: CollectorRegistry) -> Any:
-    text = info.description or info.name or info.instance_name
-    if info.kind == Kind.COUNTER:
-        return Counter(name, text, labels, registry=registry)
-    if info.kind == Kind.GAUGE:
-        return Gauge(name, text, labels, registry=registry)
-    return Histogram(name, text, labels, registry=registry, buckets=bucket_bounds(info.buckets))
-
-
 class FamilyStore:
-    """The families of all handlers, counted by their users."""
+    """The families of all handlers, counted by their users. `count` is the number of their label sets, which stays
+    at or below `limit`; `on_drop` hears the metric and how many values were not taken.
+    """
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+    def __init__(self, limit: int = SERIES_LIMIT) -> None:
+        self.limit = limit
+        self.count = 0
+        self.on_drop: Callable[[str, int], None] = lambda _name, _number: None
         self._families: dict[str, tuple[bytes, Family]] = {}
         self._users: dict[bytes, int] = {}
+
+    def has_room(self) -> bool:
+        return self.count < self.limit
+
+    def drop(self, name: str, number: int) -> None:
+        self.on_drop(name, number)
+
+    def families(self) -> list[Family]:
+        return [family for _, family in self._families.values()]
 
     def acquire(self, infos: Sequence[Any]) -> list[Family]:
         """The families of these definitions; those that are there already as written go on. Raises ValueError."""
@@ -104,7 +126,7 @@ class FamilyStore:
             known[1].close()  # the handler that wrote it so is about to be closed, or wrote the same name
             known = None
         if known is None:
-            known = self._families[name] = (written, Family(info, self.registry))
+            known = self._families[name] = (written, Family(info, self))
         self._users[written] = self._users.get(written, 0) + 1
         taken.append(info)
         return known[1]
@@ -123,12 +145,4 @@ class FamilyStore:
                 del self._families[name]
 
     def expire(self, before: float) -> int:
-        return sum(family.expire(before) for _, family in self._families.values())
-
-    def bare_counters(self) -> list[str]:
-        """Counters whose name does not end in `_total`: the library would show it with that ending."""
-        found = (family for _, family in self._families.values())
-        return [each.name for each in found if each.kind == Kind.COUNTER and not each.name.endswith("_total")]
-
-    def series(self) -> int:
-        return sum(len(family) for _, family in self._families.values())
+        return sum(family.expire(before) for family in self.families())
