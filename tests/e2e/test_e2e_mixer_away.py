@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from flotilla_cli.edges import edges
@@ -57,6 +59,30 @@ def test_policy_fails_open_where_the_mesh_says_so(mesh: Mesh, kill: bool) -> Non
     mesh.start("mixer")
     mesh.wait_ready("mixer")
     mesh.wait(lambda: ask(mesh) == {200} and counted(mesh) > 0, "reports to be back")
+
+
+def store_answers(mesh: Mesh) -> bool:
+    """Whether ratings' way out to the store lets a question through."""
+    way_out = mesh.plan.workload("ratings-v1").address.replace(".2.", ".3.")
+    with socket.create_connection((way_out, 9090), timeout=10) as connection:
+        try:
+            connection.sendall(b"RATINGS 0\n")
+            return bool(connection.recv(4096))
+        except ConnectionResetError:
+            return False
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["closed", "open"])
+def test_connections_fail_as_the_mesh_says(mesh: Mesh, opened: bool) -> None:
+    if opened:
+        fail_open(mesh)
+    before = lost(mesh, "store-v1")
+    mesh.stop("mixer", kill=True)
+    assert store_answers(mesh) is opened
+    mesh.wait(lambda: lost(mesh, "store-v1") > before, "the loss to be counted")
+    mesh.start("mixer")
+    mesh.wait_ready("mixer")
+    mesh.wait(lambda: store_answers(mesh), "connections to be back")
 
 
 def counted(mesh: Mesh) -> int:

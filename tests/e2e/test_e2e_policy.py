@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 
@@ -53,7 +54,8 @@ spec:
 def play(mesh: Mesh, name: str) -> None:
     """Put one of the example's files to play with to work."""
     mesh.write(name, (PLAY / name).read_text())
-    mesh.wait_applied("rule", "default", name.removesuffix(".yaml"))
+    rule = name.removesuffix(".yaml")
+    mesh.wait(lambda: rule in str(mesh.mixer("config")), f"{rule} to hold")
 
 
 def take_back(mesh: Mesh, name: str, rule: str) -> None:
@@ -130,6 +132,104 @@ def test_a_tcp_connection_is_closed(mesh: Mesh) -> None:
     assert sum(after.values()) >= before + 2, after
     take_back(mesh, "deny-store.yaml", "deny-store")
     assert '"color":"red"' in stars(mesh)
+
+
+# Between two sidecars: what reviews v2 asks of ratings, through its own way out. The sidecar of ratings asks Mixer.
+WAY_OUT = "127.0.3.4:15002"
+RATINGS = "ratings.default.svc.cluster.local:9080"
+BETWEEN = "PERMISSION_DENIED:closed.default:ratings are closed for reviews-v2"
+
+
+def test_between_sidecars_http1_reads_the_rules_message(mesh: Mesh) -> None:
+    def ask() -> tuple[int, str]:
+        answer = mesh.http.get(f"http://{WAY_OUT}/ratings/0", headers={"host": RATINGS})
+        return answer.status_code, answer.text
+
+    assert ask()[0] == 200
+    play(mesh, "deny-ratings.yaml")
+    assert ask() == (403, BETWEEN)
+    take_back(mesh, "deny-ratings.yaml", "deny-ratings")
+    assert ask()[0] == 200
+
+
+def test_between_sidecars_http2_is_denied_as_http1_is(mesh: Mesh) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("no curl: `apt-get install curl`")
+    command = [curl, "-s", "--noproxy", "*", "--http2-prior-knowledge", "-w", "\n%{http_version} %{http_code}"]
+    command += ["-H", f"Host: {RATINGS}", f"http://{WAY_OUT}/ratings/0"]
+
+    def ask() -> str:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20).stdout
+
+    assert ask().endswith("\n2 200")
+    play(mesh, "deny-ratings.yaml")
+    assert ask() == f"{BETWEEN}\n2 403"
+
+
+def test_between_sidecars_a_grpc_caller_gets_the_code_and_the_message(mesh: Mesh) -> None:
+    """ratings speaks no gRPC: allowed, the call fails otherwise."""
+    with grpc.insecure_channel(WAY_OUT, (("grpc.default_authority", RATINGS),)) as channel:
+        call = channel.unary_unary("/ratings.Ratings/Get", request_serializer=bytes, response_deserializer=bytes)
+        with pytest.raises(grpc.RpcError) as allowed:
+            call(b"", timeout=10)
+        assert allowed.value.code() is not grpc.StatusCode.PERMISSION_DENIED
+        play(mesh, "deny-ratings.yaml")
+        with pytest.raises(grpc.RpcError) as denied:
+            call(b"", timeout=10)
+    assert (denied.value.code(), denied.value.details()) == (grpc.StatusCode.PERMISSION_DENIED, BETWEEN)
+
+
+TCP_WAY_IN = """\
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: store, namespace: default}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - {port: {number: 9090, name: tcp, protocol: TCP}, bind: 127.0.0.1, hosts: ["*"]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: store, namespace: default}
+spec:
+  hosts: ["*"]
+  gateways: [store]
+  tcp: [{match: [{port: 9090}], route: [{destination: {host: store.default.svc.cluster.local}}]}]
+"""
+
+
+def answer_of(address: str, port: int) -> bytes:
+    """What the store says to one question; nothing from a connection that is closed."""
+    with socket.create_connection((address, port), timeout=10) as connection:
+        try:
+            connection.sendall(b"RATINGS 0\n")
+            return connection.recv(4096)
+        except ConnectionResetError:
+            return b""
+
+
+def test_a_tcp_connection_through_the_gateway_is_closed_at_the_gateway(mesh: Mesh) -> None:
+    mesh.write("tcp-way-in.yaml", TCP_WAY_IN)
+    mesh.wait(lambda: can_connect("127.0.0.1", 9090), "the gateway's TCP port")
+    assert b"Reviewer1" in answer_of("127.0.0.1", 9090)
+    mesh.write("front-door.yaml", FRONT_DOOR.replace('"productpage"', '"store"') % '&& context.protocol == "tcp"')
+    mesh.wait(lambda: "close-door" in str(mesh.mixer("config")), "the rule")
+    name = r"^ext_authz\.mixer\.denied$"
+    before, reached = sum(mesh.stats("ingressgateway", name).values()), mesh.stats("store-v1", name)
+    assert answer_of("127.0.0.1", 9090) == b""
+    assert sum(mesh.stats("ingressgateway", name).values()) == before + 1
+    assert mesh.stats("store-v1", name) == reached, "the store's own sidecar was not asked"
+    take_back(mesh, "front-door.yaml", "close-door")
+    assert b"Reviewer1" in answer_of("127.0.0.1", 9090)
+
+
+def can_connect(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_a_rule_of_another_namespace_does_not_concern_these_workloads(mesh: Mesh) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,39 @@ def test_a_gateway_asks_and_tells(fields: tuple[str, ...], validate: Callable[[C
         "initial_metadata"
     ]
     assert len(list(named(tree, HTTP_REPORT))) == 1
+    validate(compiled)
+
+
+TCP_WAY_IN = """\
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: wires, namespace: default}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - {port: {number: 9090, name: tcp, protocol: TCP}, bind: 127.0.0.1, hosts: ["*"]}
+  - {port: {number: 9443, name: tls, protocol: TLS}, bind: 127.0.0.1, hosts: ["*"], tls: {mode: PASSTHROUGH}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: wires, namespace: default}
+spec:
+  hosts: ["*"]
+  gateways: [wires]
+  tcp: [{match: [{port: 9090}], route: [{destination: {host: store.default.svc.cluster.local}}]}]
+  tls: [{match: [{sniHosts: [store.example.com]}], route: [{destination: {host: store.default.svc.cluster.local}}]}]
+"""
+
+
+@pytest.mark.parametrize("port", [9090, 9443])
+def test_a_gateway_asks_about_connections(port: int, validate: Callable[[Compiled], None]) -> None:
+    compiled = gateway(Mesh("\n---\n".join((WORKLOAD, TCP_WAY_IN))))
+    (chain,) = listener(compiled, f"127.0.0.1_{port}")["filter_chains"]
+    check, proxy = chain["filters"]
+    assert (check["name"], proxy["name"]) == (TCP_CHECK, "envoy.filters.network.tcp_proxy")
+    said = {each["key"]: each["value"] for each in check["typed_config"]["grpc_service"]["initial_metadata"]}
+    static = service_attributes("store.default.svc.cluster.local", "default")
+    assert (said["x-flotilla-reporter"], json.loads(said["x-flotilla-static"])) == ("outbound", static)
     validate(compiled)
 
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 
-from envoy.config.listener.v3.listener_components_pb2 import FilterChain
+from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
 
-from flotilla_pilot.compile.connections import rule_chains, rule_shares, tcp_route_applies
+from flotilla_pilot.compile import mixer
+from flotilla_pilot.compile.connections import Shares, rule_chains, rule_shares, tcp_route_applies
 from flotilla_pilot.compile.destinations import Destinations
 from flotilla_pilot.compile.matching import Client
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.scope.gateway import BoundServer
+from flotilla_shared.model.static_attributes import OUTBOUND
 
 
 def plain_chain(bound: BoundServer, port: int, destinations: Destinations, mesh: MeshOptions) -> FilterChain | None:
@@ -19,7 +21,8 @@ def plain_chain(bound: BoundServer, port: int, destinations: Destinations, mesh:
         for route in rules.spec.tcp:
             if tcp_route_applies(route.match, rules, client):
                 targets, _ = rule_shares(route.route, rules, port, destinations)
-                return FilterChain(filters=[tcp_proxy(rules.item.key.full_name, targets, mesh)])
+                proxy = tcp_proxy(rules.item.key.full_name, targets, mesh)
+                return FilterChain(filters=[*_asked(targets, mesh), proxy])
     return None
 
 
@@ -30,7 +33,18 @@ def passthrough_chains(
     client = _client(bound, port, destinations)
     for rules in bound.rules:
         for chain in rule_chains(rules, client, destinations, (), taken):
-            yield chain.message(mesh)
+            message = chain.message(mesh)
+            filters = [*_asked(chain.targets, mesh), *message.filters]
+            del message.filters[:]
+            message.filters.extend(filters)
+            yield message
+
+
+def _asked(targets: Shares, mesh: MeshOptions) -> list[Filter]:
+    """A gateway asks Mixer about each connection, as 1.4's did; the service is that of the first share."""
+    first = targets[0][0]
+    asked = mixer.tcp_check(mesh, OUTBOUND, mixer.attributes_of(first.host, first.namespace, mesh))
+    return [asked] if asked is not None else []
 
 
 def _client(bound: BoundServer, port: int, destinations: Destinations) -> Client:

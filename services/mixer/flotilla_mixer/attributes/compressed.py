@@ -1,0 +1,164 @@
+"""Attributes as the native API carries them: numbers of words, and a typed map each (mixer.md 1.1, 1.2, 1.4).
+
+There are two readers, as in 1.4. `MessageWords` and `read_whole` look names up the way of a peer that reads one
+message by itself: what they cannot make sense of is absent. `overlay` is the strict one, for reports whose bags are
+given as differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from flotilla_mixer.attributes.dictionary import Dictionary
+from flotilla_mixer.attributes.parts import duration, timestamp
+from flotilla_shared.model.expressions import Duration, Timestamp
+
+Bag = dict[str, object]
+# The maps of a message, the one that wins first.
+STRINGS, STRING_MAPS, INT64S, DOUBLES, BOOLS, TIMESTAMPS, DURATIONS, BYTES = KINDS = (
+    "strings",
+    "string_maps",
+    "int64s",
+    "doubles",
+    "bools",
+    "timestamps",
+    "durations",
+    "bytes",
+)
+
+
+class MessageWords:
+    """The words of one message beside the global ones: from a word to its number, and back."""
+
+    __slots__ = ("_global", "_own", "_words")
+
+    def __init__(self, words: Sequence[str], known: Dictionary) -> None:
+        self._global = known
+        self._words = words
+        self._own = {word: -place - 1 for place, word in enumerate(words)}
+
+    def number(self, word: str) -> int | None:
+        """A word of the message beats one of the global list, and the later of two of its own the earlier."""
+        found = self._own.get(word)
+        return self._global.index.get(word) if found is None else found
+
+    def word(self, number: int) -> str | None:
+        """None for a number that neither list has."""
+        words, place = (self._global.words, number) if number >= 0 else (self._words, -number - 1)
+        return words[place] if place < len(words) else None
+
+    def hidden(self) -> frozenset[int]:
+        """Numbers whose word has another number too, which is the one that it is looked up by."""
+        own, index = self._own, self._global.index
+        found = {index[word] for word in own if word in index}
+        if len(own) < len(self._words):
+            found.update(-place - 1 for place, word in enumerate(self._words) if own[word] != -place - 1)
+        return frozenset(found)
+
+
+def read_map(entries: Any, words: MessageWords) -> dict[str, str]:
+    """A StringMap; keys and values that are in no list are left out."""
+    found = {}
+    for key, value in entries.items():
+        name, text = words.word(key), words.word(value)
+        if name is not None and text is not None:
+            found[name] = text
+    return found
+
+
+def value_of(kind: str, raw: Any, words: MessageWords) -> object:
+    """A value of the map `kind`; None for a text that is in no list."""
+    match kind:
+        case "strings":
+            return words.word(raw)
+        case "string_maps":
+            return read_map(raw.entries, words)
+        case "timestamps":
+            return timestamp(raw)
+        case "durations":
+            return duration(raw)
+    return raw  # int, float, bool, bytes
+
+
+def read_whole(message: Any, known: Dictionary) -> Bag:
+    """Everything of one message; the first kind in KINDS wins where a name is in several."""
+    words = MessageWords(message.words, known)
+    hidden, bag = words.hidden(), {}
+    for kind in KINDS:
+        for number, raw in getattr(message, kind).items():
+            name = words.word(number)
+            if name is None or name in bag or number in hidden:
+                continue
+            value = value_of(kind, raw, words)
+            if value is not None:
+                bag[name] = value
+    return bag
+
+
+class AttributesError(ValueError):
+    """A bag that is given as a difference cannot be read; the text is 1.4's."""
+
+
+_GO_TYPES = {
+    "int64s": "int64",
+    "doubles": "float64",
+    "bools": "bool",
+    "timestamps": "time.Time",
+    "durations": "time.Duration",
+    "bytes": "[]uint8",
+    "string_maps": "attribute.StringMap",
+}
+_STRICT_ORDER = (STRINGS, INT64S, DOUBLES, BOOLS, TIMESTAMPS, DURATIONS, BYTES, STRING_MAPS)
+
+
+def overlay(bag: Bag, message: Any, known: Dictionary) -> None:
+    """Put a message over `bag`; nothing is ever taken away. Raises AttributesError; what was read before stays."""
+    reader = _Strict(MessageWords(message.words, known))
+    seen: set[str] = set()
+    for kind in _STRICT_ORDER:
+        for number, raw in sorted(getattr(message, kind).items()):
+            name = reader.word(number)
+            if name in seen:
+                raise AttributesError(f"duplicate attribute {name} (type {_GO_TYPES.get(kind, 'string')})")
+            seen.add(name)
+            bag[name] = reader.value(kind, raw)
+    if reader.wrong:
+        count = len(reader.wrong)
+        lines = "".join(f"\n\t* {text}" for text in reader.wrong)
+        raise AttributesError(f"{count} error{'s' if count > 1 else ''} occurred:{lines}\n\n")
+
+
+class _Strict:
+    """Keeps what is wrong with numbers; their word is then empty."""
+
+    def __init__(self, words: MessageWords) -> None:
+        self._words = words
+        self.wrong: list[str] = []
+
+    def word(self, number: int) -> str:
+        found = self._words.word(number)
+        if found is None:
+            self.wrong.append(f"attribute index {number} is not defined in the available dictionaries")
+            return ""
+        return found
+
+    def value(self, kind: str, raw: Any) -> object:
+        if kind == STRINGS:
+            return self.word(raw)
+        if kind == STRING_MAPS:
+            return {self.word(key): self.word(value) for key, value in sorted(raw.entries.items())}
+        return value_of(kind, raw, self._words)
+
+
+def names_of(message: Any, known: Dictionary) -> Iterator[str]:
+    """The names that a message gives values to."""
+    words = MessageWords(message.words, known)
+    for kind in KINDS:
+        for number in getattr(message, kind):
+            name = words.word(number)
+            if name is not None:
+                yield name
+
+
+KIND_OF_TYPE = {bool: BOOLS, int: INT64S, float: DOUBLES, bytes: BYTES, Timestamp: TIMESTAMPS, Duration: DURATIONS}
