@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Serves an ASGI application on a TCP address, on a Unix socket (mode 0600), or on sockets that are given.
 
-    `port` 0 takes any free one; `ports` says which, after start.
+    `port` 0 takes any free one; `ports` says which, after start. With a `context` it serves HTTPS.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class HttpServer:
         *,
         uds: Path | None = None,
         sockets: Sequence[socket.socket] = (),
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self._app = app
         self._address = address
         self._port = port
         self._uds = uds
         self._sockets = list(sockets)
+        self._context = context
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -67,10 +70,15 @@ class HttpServer:
     def ports(self) -> tuple[int, ...]:
         return tuple(each.getsockname()[1] for each in self._sockets if each.family != socket.AF_UNIX)
 
-    async def start(self) -> None:
-        """Listen; raises BindError, or OSError for a Unix socket."""
+    def bind(self) -> None:
+        """Take the address; `start` does it, too. Raises BindError, or OSError for a Unix socket."""
         if not self._sockets:
             self._sockets = [listen_unix(self._uds) if self._uds else listen_tcp(self._address, self._port)]
+
+    async def start(self) -> None:
+        """Listen; raises BindError, or OSError for a Unix socket."""
+        self.bind()
+        context = self._context
         config = uvicorn.Config(
             self._app,
             log_config=None,
@@ -78,6 +86,7 @@ class HttpServer:
             lifespan="off",
             ws="none",
             timeout_graceful_shutdown=GRACE_SECONDS,
+            ssl_context_factory=(lambda config, default: context) if context is not None else None,
         )
         self._server = _Server(config)
         self._task = asyncio.create_task(self._server.serve(sockets=self._sockets), name="http")
