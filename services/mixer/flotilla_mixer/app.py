@@ -200,6 +200,6 @@ class Mixer:
         self.metrics.configurations.inc()
         self.metrics.rules.set(len({action.rule for action in configuration.actions}))
         self.metrics.problems.set(sum(map(len, self.swap.problems.values())))
-        self.metrics.workloads.set(len(configuration.view.workloads))
+        self.metrics.workloads.set(len(configuration.view))
         self.status.update(object_states(configuration, self.swap.problems))
         self.published.set()

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from flotilla_mixer.attributes.parts import http_protocol, put_address, put_path, timestamp
+from flotilla_mixer.attributes.parts import http_protocol, put_address, put_destination, put_path, timestamp
 from flotilla_mixer.attributes.trust import Direction, Trust, bare
 from flotilla_shared.model.expressions import Timestamp
 from flotilla_shared.model.static_attributes import METADATA, TRUST_HEADERS
@@ -48,7 +48,7 @@ def _put_ends(bag: Bag, attributes: Any, direction: Direction, trust: Trust, pri
         bag |= trust.reporter.source
         bag["context.reporter.uid"] = trust.reporter.source["source.uid"]
         return
-    bag |= trust.reporter.destination
+    put_destination(bag, trust.reporter)
     bag["context.reporter.uid"] = trust.reporter.destination["destination.uid"]
     peer = trust.peer(attributes.source.address.socket_address.address, principal)
     if peer is not None:

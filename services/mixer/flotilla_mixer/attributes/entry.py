@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from flotilla_mixer.attributes.parts import put_address
+from flotilla_mixer.attributes.parts import put_address, put_destination
 from flotilla_mixer.attributes.trust import Direction, Trust, bare
 from flotilla_shared.model.expressions import Timestamp
 
@@ -54,12 +54,13 @@ def _put_outbound(bag: Bag, common: Any, tags: Mapping[str, str], trust: Trust) 
         put_address(bag, "destination", common.upstream_remote_address)
         peer = trust.peer(common.upstream_remote_address.socket_address.address, other)
         if peer is not None:
-            bag |= peer.destination
+            put_destination(bag, peer)
 
 
 def _put_inbound(bag: Bag, common: Any, trust: Trust) -> None:
     """The reporter is the destination; the source is the direct peer, by its certificate."""
-    bag |= trust.reporter.destination
+    put_address(bag, "destination", common.downstream_local_address)
+    put_destination(bag, trust.reporter)
     bag["context.reporter.uid"] = trust.reporter.destination["destination.uid"]
     tls = common.tls_properties
     own, other = _uri(tls.local_certificate_properties), _uri(tls.peer_certificate_properties)
@@ -70,7 +71,6 @@ def _put_inbound(bag: Bag, common: Any, trust: Trust) -> None:
         bag["source.principal"] = bag["source.user"] = other
     if own:
         bag["destination.principal"] = own
-    put_address(bag, "destination", common.downstream_local_address)
     peer = trust.peer(common.downstream_direct_remote_address.socket_address.address, other)
     if peer is not None:
         bag |= peer.source

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
+from flotilla_mixer.attributes.workloads import Workload
 from flotilla_shared.model.expressions import Duration, Timestamp
 
 GRPC_CONTENT_TYPE = "application/grpc"
@@ -29,6 +30,14 @@ def put_address(bag: dict[str, object], prefix: str, address: Any) -> None:
     if found is not None:
         bag[f"{prefix}.ip"] = found
         bag[f"{prefix}.port"] = address.socket_address.port_value
+
+
+def put_destination(bag: dict[str, object], workload: Workload) -> None:
+    """The workload as destination, and, where the port that was called is in the bag, the container behind it."""
+    bag |= workload.destination
+    port = bag.get("destination.port")
+    if isinstance(port, int) and port in workload.facts.containers:
+        bag["destination.container.name"] = workload.facts.containers[port]
 
 
 def put_path(bag: dict[str, object], path: str) -> None:

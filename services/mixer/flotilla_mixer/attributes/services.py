@@ -12,8 +12,8 @@ from flotilla_shared.model.static_attributes import service_attributes
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One host of a ServiceEntry. `endpoints` are addresses that the entry names itself, `attributes` what a call to it
-    has of the service.
+    """One host. `endpoints` are addresses that a ServiceEntry names itself, `attributes` what a call to it has of the
+    service.
     """
 
     host: str
@@ -24,7 +24,7 @@ class Service:
 
     def selects(self, workload: Workload) -> bool:
         """Whether the workload serves it: by labels in the same namespace, or by its address."""
-        if workload.address in self.endpoints:
+        if not self.endpoints.isdisjoint(workload.addresses):
             return True
         return (
             bool(self.selector)
@@ -41,9 +41,9 @@ class ServiceIndex:
         for service in services:
             self._by_host[service.host] = (*self._by_host.get(service.host, ()), service)
 
-    def served(self, host: str, workload: Workload) -> Service | None:
-        """The service of this host that selects the workload, or None."""
-        return next((service for service in self._by_host.get(host, ()) if service.selects(workload)), None)
+    def of(self, host: str) -> tuple[Service, ...]:
+        """All that are said to be this host."""
+        return self._by_host.get(host, ())
 
 
 def services_of(entry: ConfigObject) -> list[Service]:
@@ -55,3 +55,9 @@ def services_of(entry: ConfigObject) -> list[Service]:
         Service(host, namespace, selector, endpoints, service_attributes(host, namespace))
         for host in dict.fromkeys(host.lower() for host in entry.spec.hosts)
     ]
+
+
+def cluster_service(name: str, namespace: str, domain: str, selector: Mapping[str, str]) -> Service:
+    """A Kubernetes Service, whose host is its name in the cluster's DNS domain."""
+    host = f"{name}.{namespace}.svc.{domain}"
+    return Service(host, namespace, selector, frozenset(), service_attributes(host, namespace))

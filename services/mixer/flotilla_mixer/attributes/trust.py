@@ -40,7 +40,7 @@ def bare(uri: str) -> str:
 
 def find_reporter(view: MeshView, address: str, identity: str | None) -> Workload | None:
     """The workload that calls: `address` without port, `identity` the URI in its certificate."""
-    return view.workloads.believed(address, bare(identity)) if identity else None
+    return view.believed(address, bare(identity)) if identity else None
 
 
 class Trust:
@@ -56,8 +56,8 @@ class Trust:
 
     def peer(self, address: str, principal: str) -> Workload | None:
         """The workload at the other end: `principal` is that of its certificate, or empty without mTLS."""
-        found = self.view.workloads.believed(address, principal) if principal else None
-        if found is None and self.view.workloads.at(address):
+        found = self.view.believed(address, principal) if principal else None
+        if found is None and self.view.expected(address):
             self._count(Disbelief.PEER)
         return found
 
@@ -69,7 +69,7 @@ class Trust:
             return NOTHING
         if direction == OUTBOUND or not given:
             return given
-        served = self.view.services.served(str(given.get(HOST, "")), self.reporter)
+        served = self.view.served(str(given.get(HOST, "")), self.reporter)
         if served is None or served.attributes != given:
             self._count(Disbelief.SERVICE)
         return served.attributes if served is not None else NOTHING

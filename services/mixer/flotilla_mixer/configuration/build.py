@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from flotilla_mixer.attributes.view import MeshView, mesh_view
+from flotilla_mixer.attributes.view import ClusterView, MeshView, mesh_view
 from flotilla_mixer.configuration.handlers import HandlerConfig, HandlerReader
 from flotilla_mixer.configuration.instances import Instance, InstanceReader
 from flotilla_mixer.configuration.rules import Action, RuleReader
@@ -47,8 +47,15 @@ class Configuration:
     problems: Mapping[ObjectKey, tuple[Problem, ...]] = field(default_factory=dict)
 
 
-def build_configuration(collections: Collections, adapters: Mapping[str, Adapter], trust_domain: str) -> Configuration:
-    """The configuration of these objects. What is wrong with one never keeps the others from their effect."""
+def build_configuration(
+    collections: Collections,
+    adapters: Mapping[str, Adapter],
+    trust_domain: str,
+    cluster: ClusterView | None = None,
+) -> Configuration:
+    """The configuration of these objects, and what the cluster has beside them. What is wrong with one object never
+    keeps the others from their effect.
+    """
     problems = ProblemLog()
     words = vocabulary(collections[kinds.ATTRIBUTE_MANIFESTS].values(), problems)
     reader = InstanceReader(words, problems)
@@ -63,7 +70,7 @@ def build_configuration(collections: Collections, adapters: Mapping[str, Adapter
             text = f"the handler {action.handler.full_name} has errors itself; what goes to it has no effect."
             problems.error(action.rule, "no-handler", "spec.actions", text)
     view = mesh_view(
-        collections[kinds.WORKLOAD_ENTRIES].values(), collections[kinds.SERVICE_ENTRIES].values(), trust_domain
+        collections[kinds.WORKLOAD_ENTRIES].values(), collections[kinds.SERVICE_ENTRIES].values(), trust_domain, cluster
     )
     objects = {key: item for name in sorted(collections) for key, item in collections[name].items()}
     return Configuration(

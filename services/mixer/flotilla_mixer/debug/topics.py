@@ -64,11 +64,12 @@ def _workloads(table: DispatchTable | None) -> list[dict[str, Any]]:
         {
             "name": each.name,
             "namespace": each.namespace,
-            "address": each.address,
+            "address": ", ".join(each.addresses),
+            "workload": each.facts.workload,
             "principal": each.principal,
             "labels": dict(each.labels),
         }
-        for each in table.view.workloads.all()
+        for each in table.view.workloads()
     ]
 
 
