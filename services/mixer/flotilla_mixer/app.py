@@ -1,7 +1,7 @@
 """Mixer, wired: settings in, components joined, started and stopped in order.
 
     monitoring, introspection, the prometheus page -> identity -> the swap of tables -> Checks and logs (15004)
-    -> configuration -> Galley: configuration in (MCP), status out
+    -> configuration -> Pods and Services, on Kubernetes -> Galley: configuration in (MCP), status out
 
 It stops in reverse: Galley first, then the port, and last the handlers, when nobody calls them any more.
 """
@@ -27,6 +27,7 @@ from flotilla_mixer.kit.catalogue import load_adapters
 from flotilla_mixer.metrics import MixerMetrics
 from flotilla_mixer.servers.access_logs import AccessLogs
 from flotilla_mixer.servers.ext_authz import METHOD, ExtAuthz
+from flotilla_mixer.sources.cluster import ClusterWatch
 from flotilla_mixer.sources.follow import ConfigurationFollower
 from flotilla_mixer.sources.swap import Swap
 from flotilla_mixer.status.states import object_states
@@ -37,7 +38,11 @@ from flotilla_shared.runtime.debounce import Debounce
 from flotilla_shared.runtime.http import HttpServer
 from flotilla_shared.runtime.identity import CertificateSigner, WorkloadIdentity
 from flotilla_shared.runtime.introspection import introspection_app
+from flotilla_shared.runtime.kube.client import open_client
+from flotilla_shared.runtime.kube.connection import ConnectionSettingsError
+from flotilla_shared.runtime.kube.metrics import ApiServerMetrics
 from flotilla_shared.runtime.lifecycle import Lifecycle
+from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.metrics import ServiceMetrics
 from flotilla_shared.runtime.monitoring import monitoring_app, version_info
 from flotilla_shared.runtime.readiness import Readiness
@@ -53,17 +58,25 @@ from flotilla_shared.runtime.trace import HopRecorder
 SERVICE = "mixer"
 ACCOUNT = "istio-mixer-service-account"
 
+_log = get_logger(__name__)
+
 
 async def serve(settings: MixerSettings) -> int:
     """Run Mixer until it is told to stop; gives the process's exit code."""
-    return await Mixer(settings).lifecycle.run()
+    try:
+        mixer = Mixer(settings)
+    except ConnectionSettingsError as error:
+        _log.error("mixer cannot start", error=str(error))
+        return 1
+    return await mixer.lifecycle.run()
 
 
 class Mixer:
     """All parts of one Mixer. Made on the event loop without being started; `lifecycle` starts and stops it.
 
     The neighbours are reached over the wire, but for those that are given: a process that holds several services
-    gives its Citadel's signer, and its Galley as source and as receiver of status.
+    gives its Citadel's signer, and its Galley as source and as receiver of status. Raises ConnectionSettingsError where
+    the settings lead to no API server, on Kubernetes.
     """
 
     def __init__(
@@ -85,9 +98,11 @@ class Mixer:
         self.swap = Swap(settings.default_namespace or settings.root_namespace)
         self.debounce = Debounce(settings.debounce_seconds, settings.debounce_max_seconds)
         self.store = ObjectStore(SERVICE, COLLECTIONS, self.trace, self.debounce.touch)
+        self.cluster = self._cluster()
         self.galley = self._galley(source)
         self.status = self._status(receiver)
         self.server = self._server()
+        self.metrics.workloads.set_function(self._workloads)
         self.metrics.galley_connected.set_function(lambda: float(self.galley.connected))
         self.lifecycle = self._lifecycle()
 
@@ -101,6 +116,18 @@ class Mixer:
             settings.token_file,
         )
         return WorkloadIdentity(signer or over_the_wire, name, settings.certificate_ttl_seconds)
+
+    def _cluster(self) -> ClusterWatch | None:
+        settings = self.settings
+        if settings.platform != "kubernetes":
+            return None
+        return ClusterWatch(
+            open_client(settings, SERVICE),
+            trust_domain=settings.trust_domain,
+            domain=settings.domain,
+            metrics=ApiServerMetrics(self.service_metrics),
+            on_synced=self.debounce.touch,
+        )
 
     def _galley(self, source: ConfigurationSource | None) -> McpClient | DirectClient:
         if source is not None:
@@ -154,6 +181,7 @@ class Mixer:
             self.swap,
             self.trace,
             self._publish,
+            self.cluster,
         )
 
     def _lifecycle(self) -> Lifecycle:
@@ -179,6 +207,9 @@ class Mixer:
         lifecycle.add(self.swap, "handlers")
         lifecycle.add(self.server, "Checks and logs")
         lifecycle.add(self._follower(), "configuration")
+        if self.cluster is not None:
+            self.cluster.add_conditions(readiness, lifecycle)
+            lifecycle.add(self.cluster, "Pods and Services")
         lifecycle.add(self.status, "status")
         lifecycle.add(self.galley, "Galley")
         return lifecycle
@@ -195,11 +226,13 @@ class Mixer:
     def _table(self) -> DispatchTable | None:
         return self.swap.table
 
+    def _workloads(self) -> float:
+        return float(len(self.swap.table.view)) if self.swap.table is not None else 0.0
+
     def _publish(self, table: DispatchTable) -> None:
         configuration = table.configuration
         self.metrics.configurations.inc()
         self.metrics.rules.set(len({action.rule for action in configuration.actions}))
         self.metrics.problems.set(sum(map(len, self.swap.problems.values())))
-        self.metrics.workloads.set(len(configuration.view))
         self.status.update(object_states(configuration, self.swap.problems))
         self.published.set()

@@ -27,6 +27,7 @@ class MixerSettings(ServiceSettings):
     default_namespace: str = Field(
         "", description="namespace whose rules hold for every workload; empty: the root namespace"
     )
+    domain: str = Field("cluster.local", description="DNS domain of the cluster's Services, on platform kubernetes")
     debounce_seconds: float = Field(0.1, ge=0, le=10, description="quiet time after a change before it takes effect")
     debounce_max_seconds: float = Field(10.0, gt=0, le=60, description="longest time that changes are collected")
     max_message_bytes: int = Field(4 * 1024 * 1024, ge=65536, description="longest message of a proxy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,14 +17,17 @@ from google.protobuf import json_format
 from prometheus_client.parser import text_string_to_metric_families
 
 from flotilla_mixer.adapters.prometheus.page import render
-from flotilla_mixer.app import Mixer
+from flotilla_mixer.app import Mixer, serve
 from flotilla_mixer.config import MixerSettings
 from flotilla_mixer.testing.meshes import MESH, deltas, deny, read_objects
 from flotilla_protos.flotilla.status.v1.status_pb2 import StatusReport
 from flotilla_shared.model.objects import Delta
 from flotilla_shared.model.static_attributes import service_attributes
+from flotilla_shared.runtime.kube.resources import PODS, SERVICES
 from flotilla_shared.runtime.streams.carrier import Subscription
 from flotilla_shared.runtime.tls import open_channel
+from flotilla_shared.testing.apiserver import Fault
+from flotilla_shared.testing.apiserver import running as api_server
 from flotilla_shared.testing.certificates import CertificateAuthorityForTests
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
@@ -32,6 +36,11 @@ ID = "spiffe://cluster.local/ns/default/sa/"
 NAME = "istio-mixer.istio-system.svc"
 RATINGS = service_attributes("ratings.default.svc.cluster.local", "default")
 REVIEWS = service_attributes("reviews.default.svc.cluster.local", "default")
+KUBECONFIG = """\
+current-context: test
+contexts: [{{name: test, context: {{cluster: test}}}}]
+clusters: [{{name: test, cluster: {{server: "{server}"}}}}]
+"""
 COUNTING = """\
 apiVersion: config.istio.io/v1alpha2
 kind: handler
@@ -353,3 +362,51 @@ async def test_a_rule_comes_and_goes_while_checks_are_asked(running: Running) ->
     hops = [(hop["hop"], hop["name"], hop["detail"]) for hop in running.mixer.trace.hops()]
     assert ("mixer.applied", "deny", "") in hops
     assert ("mixer.applied", "deny", "removed") in hops
+
+
+async def test_on_kubernetes_it_waits_for_pods_and_believes_them(
+    authority: CertificateAuthorityForTests, tmp_path: Path
+) -> None:
+    async with api_server(PODS, SERVICES) as server:
+        server.fail(Fault("list", hang=True, plural="pods", code=503))
+        labels = {"labels": {"app": "ratings"}}
+        spec = {"serviceAccountName": "ratings", "containers": [{"name": "app", "ports": [{"containerPort": 9080}]}]}
+        server.put(PODS, "ratings-1", "shop", metadata=labels, spec=spec, status={"podIP": "127.0.0.1"})
+        server.put(SERVICES, "ratings", "shop", spec={"selector": {"app": "ratings"}})
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(KUBECONFIG.format(server=server.url))
+        ports = dict.fromkeys(("mixer_port", "prometheus_port", "monitoring_port", "introspection_port"), 0)
+        settings = MixerSettings(
+            platform="kubernetes", kubeconfig=kubeconfig, debounce_seconds=0, default_namespace="default", **ports
+        )
+        galley = Galley()
+        mixer = Mixer(settings, signer=authority, source=galley, receiver=galley)
+        galley.put(deny('destination.container.name == "app" && destination.service.namespace == "shop"'))
+        await mixer.lifecycle.start()
+        try:
+            found = Running(mixer, galley, authority)
+            await server.until(lambda: server.of("list", "pods") and not mixer.store.missing)
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await found.check(**ends(), **request())
+            assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+            assert mixer.readiness.unmet_reasons().keys() == {"configuration", "pods"}
+            server.release()
+            await mixer.readiness.wait()
+            static = service_attributes("ratings.shop.svc.cluster.local", "shop")
+            with pytest.raises(grpc.aio.AioRpcError) as stranger:  # no Pod here has this account
+                await found.check("reviews", **ends(), **request(static))
+            assert stranger.value.code() is grpc.StatusCode.PERMISSION_DENIED
+            shop = "spiffe://cluster.local/ns/shop/sa/ratings"
+            async with open_channel(
+                f"127.0.0.1:{mixer.server.bound_port}", NAME, authority.certificate(shop)
+            ) as channel:
+                ask = channel.unary_unary(CHECK, response_deserializer=CheckResponse.FromString)
+                message = json_format.ParseDict({"attributes": ends() | request(static)}, CheckRequest())
+                assert (await ask(message.SerializeToString(), timeout=10)).status.code == 7
+        finally:
+            await mixer.lifecycle.stop()
+
+
+async def test_without_a_way_to_the_api_server_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert await serve(MixerSettings(platform="kubernetes")) == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from flotilla_shared.runtime.identity import WorkloadIdentity
 from flotilla_shared.runtime.lifecycle import Tasks
@@ -67,3 +68,17 @@ def configuration_condition(
         return f"Galley has not sent {', '.join(names)}" + (f" ({error})" if error else "")
 
     return ConditionKeeper(condition, lambda: asyncio.ensure_future(published.wait()), reason)
+
+
+class Watch(Protocol):
+    """What is read from the API server; a Reflector is one."""
+
+    @property
+    def state(self) -> str: ...
+
+    async def wait_synced(self) -> None: ...
+
+
+def watch_condition(condition: Condition, watch: Watch) -> ConditionKeeper:
+    """Met when the first whole list has been read."""
+    return ConditionKeeper(condition, lambda: asyncio.ensure_future(watch.wait_synced()), lambda: watch.state)

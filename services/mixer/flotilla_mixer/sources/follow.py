@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+from flotilla_mixer.attributes.view import ClusterView
 from flotilla_mixer.configuration.build import Configuration, build_configuration
 from flotilla_mixer.dispatch.table import DispatchTable
 from flotilla_mixer.kit.adapter import Adapter
+from flotilla_mixer.sources.cluster import ClusterWatch
 from flotilla_mixer.sources.swap import Swap
 from flotilla_shared.runtime.debounce import Debounce
 from flotilla_shared.runtime.lifecycle import Tasks
@@ -22,7 +24,8 @@ class ConfigurationFollower:
     """Component. Builds a configuration off the loop and puts it in place.
 
     Nothing is built before every collection has come: a Mixer that knew a part of the rules would let pass what
-    the others deny. A build that fails keeps the last table.
+    the others deny. Nor before the cluster's Pods and Services are known, where there is a cluster: it would refuse
+    workloads that it must believe. A build that fails keeps the last table.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class ConfigurationFollower:
         swap: Swap,
         recorder: HopRecorder,
         published: Callable[[DispatchTable], None],
+        cluster: ClusterWatch | None = None,
     ) -> None:
         self._store = store
         self._debounce = debounce
@@ -42,6 +46,7 @@ class ConfigurationFollower:
         self._swap = swap
         self._recorder = recorder
         self._published = published
+        self._cluster = cluster
         self._tasks = Tasks("configuration")
 
     async def start(self) -> None:
@@ -53,15 +58,19 @@ class ConfigurationFollower:
     async def _run(self) -> None:
         while True:
             await self._debounce.settled()
-            if self._store.missing:
+            if self._store.missing or (self._cluster is not None and not self._cluster.synced):
                 continue
             try:
                 configuration = await asyncio.to_thread(
-                    build_configuration, self._store.objects, self._adapters, self._trust_domain
+                    build_configuration, self._store.objects, self._adapters, self._trust_domain, self._view
                 )
                 self._take(configuration)
             except Exception:  # noqa: BLE001  # the next change may heal it, and must be heard
                 _log.exception("building the configuration failed; the last one stays")
+
+    @property
+    def _view(self) -> ClusterView | None:
+        return self._cluster.view if self._cluster is not None else None
 
     def _take(self, configuration: Configuration) -> None:
         before = self._swap.table
