@@ -59,6 +59,17 @@ class CitadelSettings(ServiceSettings):
     oidc_audiences: tuple[str, ...] = Field(
         ("istio-ca",), min_length=1, description="a token must be for one of these audiences (aud)"
     )
+    token_audiences: tuple[str, ...] = Field(
+        ("istio-ca",),
+        min_length=1,
+        description="on platform kubernetes: a service account's token must be for one of these audiences",
+    )
+    token_review_cache_seconds: float = Field(
+        60.0,
+        ge=0,
+        le=3600,
+        description="on platform kubernetes: how long the API server's word that a token holds is remembered",
+    )
     default_ttl: Duration = Field(timedelta(hours=24), description="life of a certificate when none is asked for")
     max_ttl: Duration = Field(timedelta(days=90), description="longest life that may be asked for")
     domain: str = Field("cluster.local", description="DNS domain of the granted names")

@@ -8,6 +8,7 @@
         ├── CsrRefused          the signing request itself is not acceptable (InvalidArgument)
         ├── LifetimeRefused     a longer life was asked for than is allowed  (InvalidArgument)
         ├── KeysUnavailable     tokens cannot be verified now: no public keys (Unavailable)
+        ├── ReviewUnavailable   nor now by the API server: it does not answer  (Unavailable)
         └── SignerUnusable      the signing certificate cannot sign now      (Internal)
 
 The text of a RequestRefused goes to the peer as it is: it never holds a token, a key or a path of Citadel's.
@@ -80,6 +81,12 @@ class KeysUnavailable(RequestRefused):
     """A token came, and there are no public keys to verify it with."""
 
     reason = "no-keys"
+
+
+class ReviewUnavailable(RequestRefused):
+    """A token came, and the API server does not say now whether it holds."""
+
+    reason = "no-review"
 
 
 class SignerUnusable(RequestRefused):

@@ -9,6 +9,7 @@ from typing import Literal
 from flotilla_citadel.errors import CallerRefused
 from flotilla_shared.model.spiffe import spiffe_id
 
+SUBJECT_PREFIX = "system:serviceaccount:"
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -23,11 +24,14 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller. `expires` is when the credential ends (seconds since 1970)."""
+    """An authenticated caller. `expires` is when the credential ends (seconds since 1970), `pod` the Pod that its token is
+    bound to (`namespace/name`), where that is known.
+    """
 
     identity: str
     by: Literal["token", "certificate", "self"]
     expires: float
+    pod: str = ""
 
 
 def workload_identity(trust_domain: str, namespace: str, service_account: str, reason: str) -> str:
@@ -39,3 +43,12 @@ def workload_identity(trust_domain: str, namespace: str, service_account: str, r
     if not SERVICE_ACCOUNT.fullmatch(service_account):
         raise CallerRefused(reason, "the service account in the credential is not a valid Kubernetes name")
     return spiffe_id(trust_domain, namespace, service_account)
+
+
+def service_account(subject: object) -> tuple[str, str]:
+    """(namespace, service account) of a token's subject `system:serviceaccount:<ns>:<sa>`. Raises CallerRefused."""
+    text = subject if isinstance(subject, str) else ""
+    namespace, colon, account = text.removeprefix(SUBJECT_PREFIX).partition(":")
+    if not text.startswith(SUBJECT_PREFIX) or not colon:
+        raise CallerRefused("token-subject", f"the token's subject is not {SUBJECT_PREFIX}<namespace>:<name>")
+    return namespace, account

@@ -17,7 +17,7 @@ class Memo:
 
     def __init__(self, limit: int = 10_000) -> None:
         self._limit = limit
-        self._callers: dict[bytes, Caller] = {}
+        self._callers: dict[bytes, tuple[Caller, float]] = {}
 
     def __len__(self) -> int:
         return len(self._callers)
@@ -28,16 +28,21 @@ class Memo:
 
     def get(self, key: bytes, now: float) -> Caller | None:
         """The caller of a credential that has not ended at `now`."""
-        caller = self._callers.get(key)
-        if caller is not None and caller.expires <= now:
+        found = self._callers.get(key)
+        if found is None:
+            return None
+        caller, end = found
+        if end <= now:
             del self._callers[key]
             return None
         return caller
 
-    def put(self, key: bytes, caller: Caller) -> None:
+    def put(self, key: bytes, caller: Caller, until: float | None = None) -> None:
+        """Remember a caller while its credential lasts, and not after `until`."""
         if len(self._callers) >= self._limit:
             self._callers.clear()
-        self._callers[key] = caller
+        end = caller.expires if until is None else min(caller.expires, until)
+        self._callers[key] = (caller, end)
 
     def clear(self) -> None:
         """Forget all: what they were verified with has changed."""

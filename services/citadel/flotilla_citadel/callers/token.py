@@ -9,13 +9,12 @@ from typing import Any, Protocol
 
 import jwt
 
-from flotilla_citadel.callers.caller import Caller, workload_identity
+from flotilla_citadel.callers.caller import Caller, service_account, workload_identity
 from flotilla_citadel.callers.jwks import KeySet, VerificationKey
 from flotilla_citadel.callers.memo import Memo
 from flotilla_citadel.errors import CallerRefused
 
 MAX_TOKEN_BYTES = 16 * 1024
-SUBJECT_PREFIX = "system:serviceaccount:"
 REQUIRED = ["exp", "iss", "aud", "sub"]  # a token without an end or an audience is a first-party legacy one
 
 
@@ -32,7 +31,7 @@ class TokenAuthenticator:
     """Verifies tokens of one issuer. Not thread-safe: it belongs to one loop."""
 
     def __init__(self, *, issuer: str, audiences: tuple[str, ...], keys: KeySource, trust_domain: str) -> None:
-        self._issuer = issuer
+        self.issuer = issuer
         self._audiences = audiences
         self._keys = keys
         self._trust_domain = trust_domain
@@ -56,7 +55,7 @@ class TokenAuthenticator:
 
     def _verify(self, token: str, keys: KeySet) -> Caller:
         claims = self._claims(token, _keys_for(_header(token), keys))
-        namespace, account = _service_account(claims["sub"])
+        namespace, account = service_account(claims["sub"])
         identity = workload_identity(self._trust_domain, namespace, account, "token-subject")
         return Caller(identity, "token", _end(claims["exp"]))
 
@@ -69,7 +68,7 @@ class TokenAuthenticator:
                     token,
                     key.key,
                     algorithms=[key.algorithm],
-                    issuer=self._issuer,
+                    issuer=self.issuer,
                     audience=self._audiences,
                     # The issuer's clock may be a moment ahead; the end of the token is what counts.
                     options={"require": REQUIRED, "verify_iat": False},
@@ -89,7 +88,7 @@ class TokenAuthenticator:
                 "token-audience",
                 f"the token is for another audience: one for {' or '.join(self._audiences)} is needed",
             ),
-            (jwt.InvalidIssuerError, "token-issuer", f"the token is not from the issuer {self._issuer}"),
+            (jwt.InvalidIssuerError, "token-issuer", f"the token is not from the issuer {self.issuer}"),
         ):
             if isinstance(error, kind):
                 return CallerRefused(reason, text)
@@ -120,12 +119,3 @@ def _end(expires: object) -> float:
         return float(expires)  # type: ignore[arg-type]  # PyJWT has seen that int() takes it
     except (OverflowError, ValueError, TypeError) as error:
         raise CallerRefused("malformed-token", "the token's end is not a time") from error
-
-
-def _service_account(subject: object) -> tuple[str, str]:
-    """(namespace, service account) of a subject `system:serviceaccount:<ns>:<sa>`."""
-    text = subject if isinstance(subject, str) else ""
-    namespace, colon, account = text.removeprefix(SUBJECT_PREFIX).partition(":")
-    if not text.startswith(SUBJECT_PREFIX) or not colon:
-        raise CallerRefused("token-subject", f"the token's subject is not {SUBJECT_PREFIX}<namespace>:<name>")
-    return namespace, account

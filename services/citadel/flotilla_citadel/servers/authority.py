@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -44,8 +44,10 @@ class Authority:
         self._lifetimes = lifetimes
         self._clock = clock
 
-    def authenticate(self, credentials: Credentials) -> Caller:
-        """Who calls; raises CallerRefused or KeysUnavailable."""
+    def authenticate(self, credentials: Credentials) -> Caller | Awaitable[Caller]:
+        """Who calls, or what says so when the API server has answered. Raises, now or then, CallerRefused,
+        KeysUnavailable or ReviewUnavailable.
+        """
         return self._callers.caller(credentials, self._clock())
 
     def issue(self, order: Order, caller: Caller) -> IssuedCertificate:

@@ -14,7 +14,7 @@ class Entry:
     """One issue: public facts only, neither key nor certificate."""
 
     certificate: IssuedCertificate
-    by: str
+    caller: Caller
     peer: str
 
     def view(self) -> dict[str, object]:
@@ -25,7 +25,8 @@ class Entry:
             "serial": f"{issued.serial:x}",
             "not_before": issued.not_before.isoformat(),
             "not_after": issued.not_after.isoformat(),
-            "authenticated_by": self.by,
+            "authenticated_by": self.caller.by,
+            "pod": self.caller.pod,
             "peer": self.peer,
         }
 
@@ -37,7 +38,7 @@ class IssuedLog:
         self._entries: deque[Entry] = deque(maxlen=limit)
 
     def add(self, certificate: IssuedCertificate, caller: Caller, peer: str) -> None:
-        self._entries.append(Entry(certificate, caller.by, peer))
+        self._entries.append(Entry(certificate, caller, peer))
 
     def view(self, query: dict[str, str] | None = None) -> dict[str, object]:
         """The topic `certificates`; `query` may hold `identity`, a part of the identities wanted."""

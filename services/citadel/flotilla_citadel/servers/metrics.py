@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from flotilla_citadel.errors import (
     CallerRefused,
@@ -17,10 +18,14 @@ from flotilla_citadel.errors import (
     KeysUnavailable,
     LifetimeRefused,
     RequestRefused,
+    ReviewUnavailable,
 )
+from flotilla_citadel.publish.distribution import RootDistribution
+from flotilla_citadel.publish.namespaces import State
+from flotilla_citadel.store.root_watch import RootWatch, SecretState
 from flotilla_shared.runtime.metrics import ServiceMetrics
 
-_AUTHENTICATION = (CallerRefused, ImpersonationRefused, KeysUnavailable)
+_AUTHENTICATION = (CallerRefused, ImpersonationRefused, KeysUnavailable, ReviewUnavailable)
 
 
 class CitadelMetrics:
@@ -77,3 +82,40 @@ class CitadelMetrics:
         gauge = self._metrics.gauge
         gauge(f"{prefix}_expiry_timestamp", f"When {what} ends, in seconds since 1970").set_function(timestamp)
         gauge(f"{prefix}_expiry_seconds", f"How long {what} is still valid, in seconds").set_function(seconds)
+
+
+class ClusterMetrics:
+    """What only a Citadel on Kubernetes has to count."""
+
+    def __init__(self, metrics: ServiceMetrics) -> None:
+        self._reviews = metrics.counter(
+            "citadel_token_reviews_total", "Questions to the API server whether a token holds", ["result"]
+        )
+        self._review_seconds = metrics.histogram(
+            "citadel_token_review_seconds",
+            "Time until the API server said whether a token holds",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0),
+        )
+        self._namespaces = metrics.gauge(
+            "citadel_root_namespaces", "Namespaces by how the root's ConfigMap stands in them", ["state"]
+        )
+        self._secret = metrics.gauge(
+            "citadel_root_secret_in_trouble", "1 while the root's Secret is gone or holds something else"
+        )
+        self._leading = metrics.gauge("citadel_leader", "1 while this replica writes ConfigMaps")
+
+    def reviewed(self, result: str, seconds: float) -> None:
+        """One question: `answered` or `failed`."""
+        self._reviews.labels(result).inc()
+        self._review_seconds.observe(seconds)
+
+    def follow(self, watch: RootWatch, distribution: RootDistribution) -> None:
+        """Show how these stand whenever the page is asked for."""
+        for state in State:
+            self._namespaces.labels(state).set_function(partial(_count, distribution, state))
+        self._secret.set_function(lambda: float(watch.state in (SecretState.CHANGED, SecretState.DELETED)))
+        self._leading.set_function(lambda: float(distribution.leading))
+
+
+def _count(distribution: RootDistribution, state: State) -> float:
+    return float(distribution.standings.count(state))

@@ -1,1 +1,3 @@
-"""Where the root's key is kept: `establish` has the interface, `file` the implementation in a folder."""
+"""Where the root's key is kept: `establish` has the interfaces; `file` keeps it in a folder, `secret` in a Secret, which
+`root_watch` looks after.
+"""

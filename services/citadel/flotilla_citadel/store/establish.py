@@ -9,6 +9,8 @@ from typing import Protocol
 from flotilla_citadel.ca.root import Root, RootPem, read_root
 from flotilla_citadel.errors import StartRefused
 
+VANISHED = "the root vanished right after it was stored: is something removing it?"
+
 
 class RootStore(Protocol):
     """Keeps one root. Several Citadels may share one store."""
@@ -20,6 +22,16 @@ class RootStore(Protocol):
 
     def create(self, pem: RootPem) -> bool:
         """Store `pem` if there is no root, whole or not at all. False: somebody else was first."""
+
+
+class SharedRootStore(Protocol):
+    """A RootStore that is asked over a network. What the network does wrong it raises as it comes."""
+
+    place: str
+
+    async def load(self) -> RootPem | None: ...
+
+    async def create(self, pem: RootPem) -> bool: ...
 
 
 def establish_root(store: RootStore, make: Callable[[], RootPem], now: datetime) -> tuple[Root, bool]:
@@ -34,12 +46,32 @@ def establish_root(store: RootStore, make: Callable[[], RootPem], now: datetime)
     if pem is None:
         created = store.create(make())
         pem = store.load()
-    if pem is None:
-        raise StartRefused(f"{store.place}: the root vanished right after it was stored: is something removing it?")
+    return _read(store.place, pem, now, "mend the files, or move them away"), created
+
+
+async def establish_shared_root(
+    store: SharedRootStore, make: Callable[[], RootPem], now: datetime
+) -> tuple[Root, bool]:
+    """As `establish_root`, from a store that replicas on other machines share."""
     try:
-        return read_root(pem, now), created
+        pem = await store.load()
+        created = False
+        if pem is None:
+            created = await store.create(make())
+            pem = await store.load()
     except StartRefused as error:
-        raise StartRefused(
-            f"{store.place}: {error}. Citadel never replaces a root: mend the files, or move them away to "
-            "begin a new mesh with a new root"
-        ) from error
+        raise _refusal(store.place, error, "mend the Secret, or delete it") from error
+    return _read(store.place, pem, now, "mend the Secret, or delete it"), created
+
+
+def _read(place: str, pem: RootPem | None, now: datetime, mend: str) -> Root:
+    if pem is None:
+        raise StartRefused(f"{place}: {VANISHED}")
+    try:
+        return read_root(pem, now)
+    except StartRefused as error:
+        raise _refusal(place, error, mend) from error
+
+
+def _refusal(place: str, error: StartRefused, mend: str) -> StartRefused:
+    return StartRefused(f"{place}: {error}. Citadel never replaces a root: {mend} to begin a new mesh with a new root")
