@@ -71,12 +71,12 @@ def run_dir() -> Iterator[Path]:
 class Authority:
     """Citadel's wire, with a CA behind it that signs whatever it is asked to, or refuses with `refusal`."""
 
-    def __init__(self, address: str, root_file: Path) -> None:
+    def __init__(self, address: str, root_file: Path, namespace: str = "istio-system") -> None:
         self.ca = CertificateAuthorityForTests()
         self.refusal = ""
         self.root_file = root_file
         root_file.write_text(self.ca.root_pem)
-        own = self.ca.identity(spiffe_id("cluster.local", "istio-system", "citadel"), "istio-citadel.istio-system.svc")
+        own = self.ca.identity(spiffe_id("cluster.local", namespace, "citadel"), f"istio-citadel.{namespace}.svc")
         self.address = address
         self._make = lambda port: GrpcServer(
             address, port, identity=own, client_certificate="optional", batch={CREATE_CERTIFICATE: self._sign}
@@ -109,13 +109,13 @@ class Authority:
 class PilotForTests(grpc.GenericRpcHandler):
     """Answers each type's first request of a stream with `resources`, in either form of the protocol."""
 
-    def __init__(self, address: str, ca: CertificateAuthorityForTests) -> None:
+    def __init__(self, address: str, ca: CertificateAuthorityForTests, namespace: str = "istio-system") -> None:
         self.resources: dict[str, list[Any]] = {CLUSTERS: [], LISTENERS: []}
         self.callers: list[tuple[str, str | None]] = []  # (node id, identity in the certificate)
         self.forms: set[str] = set()
         self.rejections: list[str] = []
         own = ca.identity(
-            spiffe_id("cluster.local", "istio-system", "istio-pilot-service-account"), "istio-pilot.istio-system.svc"
+            spiffe_id("cluster.local", namespace, "istio-pilot-service-account"), f"istio-pilot.{namespace}.svc"
         )
         self.server = GrpcServer(
             address, 0, identity=own, client_certificate="required", generic_handlers=(self,), grace_seconds=0
@@ -190,6 +190,16 @@ def _inbound_listener(name: str, address: str, port: int) -> Listener:
         "filter_chains": [{"filters": filters}],
     }
     return json_format.ParseDict(content, Listener())
+
+
+@pytest.fixture
+def make_authority() -> type[Authority]:
+    return Authority
+
+
+@pytest.fixture
+def make_pilot() -> type[PilotForTests]:
+    return PilotForTests
 
 
 @pytest.fixture
