@@ -33,9 +33,9 @@ TABLE: dict[tuple[int, Protocol], list[tuple[str, tuple[str, ...], Kind, bool]]]
         ("raw_buffer", (), TCP, False),
         ("tls", (), TCP, False),
     ],
-    (DISABLE, Protocol.HTTP): [("raw_buffer", (), HTTP, False)],
-    (DISABLE, Protocol.TCP): [("raw_buffer", (), TCP, False)],
-    (DISABLE, Protocol.UNSUPPORTED): [("raw_buffer", PLAIN_HTTP, HTTP, False), ("raw_buffer", (), TCP, False)],
+    (DISABLE, Protocol.HTTP): [("", (), HTTP, False)],
+    (DISABLE, Protocol.TCP): [("", (), TCP, False)],
+    (DISABLE, Protocol.UNSUPPORTED): [("raw_buffer", PLAIN_HTTP, HTTP, False), ("", (), TCP, False)],
 }
 
 

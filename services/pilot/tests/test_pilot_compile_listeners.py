@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from flotilla_pilot.compile.listener_plan import is_place, plan_listeners
+from flotilla_pilot.compile.egress_plan import plan_listeners
+from flotilla_pilot.compile.listener_plan import is_place
 from flotilla_pilot.scope.sidecar import find_sidecar, sidecar_scope
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
 from flotilla_shared.model.problems import ProblemLog

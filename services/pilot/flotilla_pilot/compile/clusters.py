@@ -18,7 +18,15 @@ from flotilla_pilot.compile import mixer, names, tls
 from flotilla_pilot.compile.endpoints import load_assignment, socket_address
 from flotilla_pilot.compile.packing import pack
 from flotilla_pilot.compile.sources import ads
-from flotilla_pilot.compile.traffic_policy import FORWARDING, PortPolicy, apply_policy, port_policy, speaks_http2
+from flotilla_pilot.compile.traffic_policy import (
+    CLIENT_PROTOCOL,
+    FORWARDING,
+    PortPolicy,
+    apply_policy,
+    port_policy,
+    speaks_http2,
+    with_client_protocol,
+)
 from flotilla_pilot.model.destination_rules import DestinationPolicy
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference
@@ -43,6 +51,10 @@ class OutboundCluster:
     policy: DestinationPolicy
     mesh: MeshOptions
     binds: bool
+    dialled_mutual: bool = False
+    """Every endpoint of a headless service takes the mesh's TLS, whichever of them a caller dials."""
+    stated: tuple[Reference, ...] = ()
+    """What says so."""
 
     @property
     def name(self) -> str:
@@ -67,7 +79,13 @@ class OutboundCluster:
 
     @property
     def has_assignment(self) -> bool:
-        return self.service.resolution is Resolution.STATIC
+        """Whether Pilot tells the endpoints. A headless service's, where nobody has dialled one of them already."""
+        return self.service.resolution is Resolution.STATIC or (self.service.headless and self.binds)
+
+    @property
+    def sniffed(self) -> bool:
+        """Nobody said what the port speaks, and the listener finds it out connection by connection."""
+        return not self.binds and not (self.port.protocol.is_http or self.port.protocol.is_tcp)
 
     def key(self) -> tuple[object, ...]:
         """Equal keys give equal clusters."""
@@ -77,6 +95,7 @@ class OutboundCluster:
             self.name,
             self.service.namespace,
             self.binds,
+            self.dialled_mutual,
             self.identities(),
             stated,
             self._inline(),
@@ -84,7 +103,7 @@ class OutboundCluster:
 
     def references(self) -> tuple[Reference, ...]:
         """What the cluster is made from; endpoints show in it by their accounts only, and are not counted."""
-        return (*self.service.references, *self.policy.references, *self.mesh.references)
+        return (*self.service.references, *self.policy.references, *self.mesh.references, *self.stated)
 
     def _inline(self) -> tuple[object, ...]:
         """The endpoints where they are part of the cluster itself."""
@@ -97,6 +116,8 @@ def outbound(given: OutboundCluster) -> Any:
     policy = port_policy(given.policy.policy, given.policy.subset(given.subset), given.port.number)
     cluster = Cluster(name=given.name, connect_timeout=given.mesh.connect_timeout, metadata=_metadata(given))
     _resolve(cluster, given)
+    if given.sniffed:
+        policy = with_client_protocol(policy)
     http2 = speaks_http2(given.port.protocol, policy.connection_pool, given.mesh.h2_upgrade)
     apply_policy(cluster, policy, http2=http2)
     _secure(cluster, given, policy, http2)
@@ -106,7 +127,7 @@ def outbound(given: OutboundCluster) -> Any:
 def _resolve(cluster: Any, given: OutboundCluster) -> None:
     """How the cluster comes to its endpoints (pilot.md 2.4)."""
     resolution = given.service.resolution
-    if resolution is Resolution.STATIC:
+    if given.has_assignment:
         cluster.type = Cluster.EDS
         cluster.eds_cluster_config.service_name = given.name
         cluster.eds_cluster_config.eds_config.CopyFrom(ads())
@@ -147,7 +168,11 @@ def _secure(cluster: Any, given: OutboundCluster, policy: PortPolicy, http2: boo
         socket = _ordered(given, policy.tls, http2)
         if socket is not None:
             cluster.transport_socket.CopyFrom(socket)
-    elif given.mesh.auto_mtls and not given.service.external and cluster.type != Cluster.ORIGINAL_DST:
+    elif not given.mesh.auto_mtls or given.service.external:
+        return
+    elif given.dialled_mutual:
+        cluster.transport_socket.CopyFrom(_mesh_socket(given, "", (), http2))
+    elif cluster.type != Cluster.ORIGINAL_DST:
         cluster.transport_socket_matches.add(
             name="tlsMode-istio",
             match=_struct({"tlsMode": TLS_ISTIO}),
@@ -170,7 +195,9 @@ def _ordered(given: OutboundCluster, settings: ClientTLSSettings, http2: bool) -
 def _mesh_socket(given: OutboundCluster, sni: str, identities: Sequence[str], http2: bool) -> Any:
     port = given.port
     alpn: tuple[str, ...] = tls.CLIENT_ALPN_TCP
-    if port.protocol.is_http:
+    if given.sniffed:
+        alpn = tls.CLIENT_ALPN_SNIFFED
+    elif port.protocol.is_http:
         alpn = tls.CLIENT_ALPN_HTTP2 if http2 else tls.CLIENT_ALPN_HTTP1
     return tls.mesh_client(
         sni or names.outbound_sni(port.number, given.subset, given.service.host),
@@ -207,6 +234,30 @@ def inbound(port: int, address: str, target_port: int, mesh: MeshOptions, *, htt
     return cluster
 
 
+def own_port(port: int, protocol: Protocol, mesh: MeshOptions) -> Any:
+    """The application behind an intercepted port: where the caller meant to go, dialled from the proxy's own source."""
+    cluster = _to_where_it_was_meant(names.inbound_cluster(port), mesh, from_own_source=True)
+    follows = not (protocol.is_http or protocol.is_tcp)
+    apply_policy(cluster, CLIENT_PROTOCOL if follows else PortPolicy(), http2=protocol.is_http2)
+    return cluster
+
+
+def inbound_passthrough(mesh: MeshOptions) -> Any:
+    """Ports of the workload of which no service knows."""
+    cluster = _to_where_it_was_meant(names.INBOUND_PASSTHROUGH, mesh, from_own_source=True)
+    apply_policy(cluster, CLIENT_PROTOCOL, http2=False)
+    return cluster
+
+
+def _to_where_it_was_meant(name: str, mesh: MeshOptions, *, from_own_source: bool) -> Any:
+    cluster = Cluster(name=name, type=Cluster.ORIGINAL_DST, lb_policy=Cluster.CLUSTER_PROVIDED)
+    cluster.connect_timeout.CopyFrom(mesh.connect_timeout)
+    if from_own_source:
+        source = SocketAddress(address=OWN_SOURCE, port_value=0)
+        cluster.upstream_bind_config.CopyFrom(BindConfig(source_address=source))
+    return cluster
+
+
 def black_hole(mesh: MeshOptions) -> Any:
     """A cluster that nobody is behind: what leads to it is answered 503."""
     return Cluster(name=names.BLACK_HOLE, type=Cluster.STATIC, connect_timeout=mesh.connect_timeout)
@@ -214,9 +265,8 @@ def black_hole(mesh: MeshOptions) -> Any:
 
 def passthrough(mesh: MeshOptions) -> Any:
     """Where the caller wanted to go in the first place; only intercepted connections know that."""
-    cluster = Cluster(name=names.PASSTHROUGH, type=Cluster.ORIGINAL_DST, lb_policy=Cluster.CLUSTER_PROVIDED)
-    cluster.connect_timeout.CopyFrom(mesh.connect_timeout)
-    apply_policy(cluster, PortPolicy(), http2=False)
+    cluster = _to_where_it_was_meant(names.PASSTHROUGH, mesh, from_own_source=False)
+    apply_policy(cluster, CLIENT_PROTOCOL, http2=False)
     return cluster
 
 

@@ -10,8 +10,9 @@ from flotilla_pilot.compile.guard import Fault, fault
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, TYPES, CompiledResource
 from flotilla_pilot.model.destination_rules import without_policies
-from flotilla_pilot.model.references import keys
+from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.model.problems import ProblemLog
 
@@ -35,6 +36,7 @@ class Collected:
 
     def add_cluster(self, given: OutboundCluster, snapshot: MeshSnapshot) -> None:
         """The cluster of `given`, with its assignment where Pilot tells the endpoints."""
+        given = _as_dialled(given, snapshot)
         resource, broken = self._cache.get(given.key(), lambda: self._cluster(given))
         self.add(resource)
         if broken and given.policy.references:
@@ -72,3 +74,15 @@ class Collected:
 
         found: CompiledResource = self._cache.get(("endpoints", given.name, used, modes), build)
         return found
+
+
+def _as_dialled(given: OutboundCluster, snapshot: MeshSnapshot) -> OutboundCluster:
+    """A caller of a headless service dials any endpoint, so the cluster may only use TLS that all of them take."""
+    if not given.service.headless or given.binds or not given.service.endpoints:
+        return given
+    modes, references = with_tls_modes(given.endpoints(), given.service, given.port, snapshot)
+    return replace(given, dialled_mutual=all(mutual for _, mutual in modes), stated=_policies(references))
+
+
+def _policies(references: tuple[Reference, ...]) -> tuple[Reference, ...]:
+    return tuple(each for each in references if each[0].collection == kinds.PEER_AUTHENTICATIONS)

@@ -21,17 +21,30 @@ Shares = Sequence[tuple[Target, int]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SniChain:
-    """One filter chain: connections for `sni` (none: for anything) go to `targets`."""
+    """One filter chain: connections for `sni` (`*`: for anything) go to `targets`.
+
+    `networks` are those to which connections must have been meant to go; none: anywhere. Without `sni` they need
+    not be TLS.
+    """
 
     sni: tuple[str, ...]
     stat_prefix: str
     targets: Shares
     references: tuple[Reference, ...]
+    networks: tuple[str, ...] = ()
 
     def message(self, mesh: MeshOptions) -> FilterChain:
         names = [] if "*" in self.sni else self.sni
-        match = FilterChainMatch(transport_protocol="tls", server_names=names)
+        match = FilterChainMatch(transport_protocol="tls" if self.sni else "", server_names=names)
+        for each in self.networks:
+            address, _, length = each.partition("/")
+            match.prefix_ranges.add(address_prefix=address).prefix_len.value = int(length)
         return FilterChain(filter_chain_match=match, filters=[tcp_proxy(self.stat_prefix, self.targets, mesh)])
+
+    def key(self) -> tuple[object, ...]:
+        """Equal keys give equal chains in one mesh."""
+        targets = tuple((target.cluster, weight) for target, weight in self.targets)
+        return self.sni, self.networks, self.stat_prefix, targets, self.references
 
 
 def tcp_targets(
@@ -66,13 +79,15 @@ def service_chains(
     rules: RuleIndex,
     destinations: Destinations,
     taken: set[str],
+    *,
+    by_name: bool = True,
 ) -> Iterator[SniChain]:
-    """The chains of one TLS service: those that a VirtualService routes by SNI, then its own name."""
+    """The chains of one TLS service: those that a VirtualService routes by SNI, then (`by_name`) its own name."""
     best = rules.find(service.host)
     if best is not None:
         client = Client(port.number, destinations.namespace, destinations.labels)
         yield from rule_chains(best, client, destinations, service.references, taken)
-    own = _untaken((service.host,), taken)
+    own = _untaken((service.host,), taken) if by_name else ()
     if own:
         target = destinations.of(service, port.number)
         stat = outbound_cluster(port.number, "", service.host)

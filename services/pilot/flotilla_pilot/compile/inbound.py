@@ -1,37 +1,25 @@
 """A sidecar's inbound side: the listeners of its Sidecar's ingress, guarded as PeerAuthentication says."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection
-from envoy.config.listener.v3.listener_components_pb2 import (
-    Filter,
-    FilterChain,
-    FilterChainMatch,
-    ListenerFilter,
-)
 from envoy.config.listener.v3.listener_pb2 import Listener
-from envoy.config.route.v3.route_components_pb2 import Route, RouteAction, VirtualHost
-from envoy.config.route.v3.route_pb2 import RouteConfiguration
-from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.wrappers_pb2 import BoolValue
 
-from flotilla_pilot.compile import mixer, names, tls
+from flotilla_pilot.compile import mixer
 from flotilla_pilot.compile.access_log import unmatched_logs
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import inbound
 from flotilla_pilot.compile.collection import Collected
-from flotilla_pilot.compile.destinations import Target
 from flotilla_pilot.compile.endpoints import UNIX, socket_address
-from flotilla_pilot.compile.http_manager import INBOUND, INBOUND_PLAIN, http_manager
-from flotilla_pilot.compile.inbound_chains import Chain, Kind, chains
+from flotilla_pilot.compile.entrance import Entrance, entrance_chain, static
+from flotilla_pilot.compile.inbound_chains import Chain, chains
+from flotilla_pilot.compile.intercepted import http_inspector, tls_inspector
 from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, is_place, is_port
-from flotilla_pilot.compile.outbound import tls_inspector
-from flotilla_pilot.compile.packing import serialized, typed
+from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER
-from flotilla_pilot.compile.tcp_proxy import tcp_proxy
+from flotilla_pilot.compile.virtual_inbound import add_virtual_inbound
 from flotilla_pilot.model.authentication import PeerMode
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
@@ -39,43 +27,45 @@ from flotilla_pilot.model.references import keys, reference
 from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.snapshot import MeshSnapshot, Served
 from flotilla_pilot.scope.sidecar import ingress_listeners
-from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import IstioIngressListener
+from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import CaptureMode, IstioIngressListener
 from flotilla_shared.model.objects import ConfigObject
-from flotilla_shared.model.protocols import Protocol, parse_protocol
+from flotilla_shared.model.protocols import parse_protocol
 
 _ANY = ("0.0.0.0", "[::]")  # noqa: S104
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Entrance:
-    """One ingress listener in full: where it listens, what it takes, where the application is."""
-
-    address: str
-    port: int
-    protocol: Protocol
-    target: str
-    target_port: int
-    served: Served | None
-    """Whose calls come in here, as far as some service says so."""
 
 
 def compile_inbound(
     snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None, cache: ResourceCache
 ) -> Collected:
-    """Everything inbound of one proxy. Without an ingress in its Sidecar there is nothing to enter by."""
+    """Everything inbound of one proxy.
+
+    The ingress of its Sidecar says where to enter. Where connections are intercepted, what it does not bind itself
+    enters by one listener, and without an ingress the services that the workload serves say by which ports.
+    """
     found = Collected(cache)
     taken: set[tuple[str, int]] = set()
+    inside: list[Entrance] = []
     for index, ingress in enumerate(ingress_listeners(sidecar)):
         entrance = _entrance(ingress, proxy, snapshot)
         place = entrance.address, entrance.port
         wrong = _fault(ingress, entrance, place in taken)
-        if wrong is None:
-            taken.add(place)
+        if wrong is not None:
+            if sidecar is not None:
+                field, code, text = wrong
+                found.log.error(sidecar.key, code, f"spec.ingress[{index}]{field}", text)
+            continue
+        taken.add(place)
+        if _is_intercepted(ingress, proxy):
+            inside.append(entrance)
+        else:
             _add(found, snapshot, proxy, sidecar, entrance)
-        elif sidecar is not None:
-            field, code, text = wrong
-            found.log.error(sidecar.key, code, f"spec.ingress[{index}]{field}", text)
+    if proxy.intercepts:
+        add_virtual_inbound(found, snapshot, proxy, sidecar, inside, cache)
     return found
+
+
+def _is_intercepted(ingress: IstioIngressListener, proxy: Proxy) -> bool:
+    return proxy.intercepts and ingress.capture_mode != CaptureMode.NONE
 
 
 def _fault(ingress: IstioIngressListener, entrance: Entrance, taken: bool) -> tuple[str, str, str] | None:
@@ -92,8 +82,9 @@ def _fault(ingress: IstioIngressListener, entrance: Entrance, taken: bool) -> tu
 
 def _entrance(ingress: IstioIngressListener, proxy: Proxy, snapshot: MeshSnapshot) -> Entrance:
     address, port = _application(ingress.default_endpoint, ingress.port.number, proxy)
+    own = proxy.addresses[0] if _is_intercepted(ingress, proxy) else ANY_ADDRESS
     return Entrance(
-        address=ingress.bind or ANY_ADDRESS,
+        address=ingress.bind or own,
         port=ingress.port.number,
         protocol=parse_protocol(ingress.port.protocol),
         target=address,
@@ -135,27 +126,19 @@ def _add(
 
 
 def _listener(entrance: Entrance, asked: PeerMode, mesh: MeshOptions) -> Any:
-    name = names.listener(entrance.address, entrance.port)
     found = chains(asked.mode, entrance.protocol)
     listener = Listener(
-        name=name,
+        name=entrance.listener,
         address=socket_address(entrance.address, entrance.port),
         traffic_direction=TrafficDirection.INBOUND,
         listener_filters=list(_inspectors(found)),
         listener_filters_timeout=Duration(),
         continue_on_listener_filters_timeout=True,
         access_log=unmatched_logs(mesh),
-        filter_chains=[_chain(each, name, entrance, mesh) for each in found],
+        filter_chains=[entrance_chain(each, entrance, mesh) for each in found],
     )
-    mixer.add_static(listener.metadata, _static(entrance, mesh))
+    mixer.add_static(listener.metadata, static(entrance, mesh))
     return listener
-
-
-def _static(entrance: Entrance, mesh: MeshOptions) -> mixer.Attributes:
-    if entrance.served is None:
-        return {}
-    service, _ = entrance.served
-    return mixer.attributes_of(service.host, service.namespace, mesh)
 
 
 def _inspectors(found: Iterable[Chain]) -> Iterable[Any]:
@@ -163,35 +146,4 @@ def _inspectors(found: Iterable[Chain]) -> Iterable[Any]:
     held = list(found)
     yield tls_inspector()
     if any(each.transport == "raw_buffer" and each.alpn for each in held):
-        yield typed(ListenerFilter, "envoy.filters.listener.http_inspector", HttpInspector())
-
-
-def _chain(chain: Chain, name: str, entrance: Entrance, mesh: MeshOptions) -> Any:
-    match = FilterChainMatch(transport_protocol=chain.transport, application_protocols=chain.alpn)
-    match.destination_port.value = entrance.port
-    answer = FilterChain(name=chain.name, filter_chain_match=match, filters=list(_filters(chain, name, entrance, mesh)))
-    if chain.mutual:
-        alpn = tls.SERVER_ALPN_HTTP if chain.kind is Kind.HTTP else tls.SERVER_ALPN_TCP
-        answer.transport_socket.CopyFrom(tls.mesh_server(mesh.trust_domains, alpn))
-    return answer
-
-
-def _filters(chain: Chain, name: str, entrance: Entrance, mesh: MeshOptions) -> Iterable[Filter]:
-    cluster, static = names.inbound_cluster(entrance.port), _static(entrance, mesh)
-    if chain.kind is Kind.HTTP:
-        side = INBOUND if chain.mutual else INBOUND_PLAIN
-        yield http_manager(f"inbound_{name};", side, mesh, _routes(cluster, entrance.port, static))
-        return
-    asked = mixer.tcp_check(mesh, INBOUND.direction, static)
-    if asked is not None:
-        yield asked
-    yield tcp_proxy(cluster, [(Target(cluster), 1)], mesh, INBOUND.direction, mutual=chain.mutual)
-
-
-def _routes(cluster: str, port: int, static: mixer.Attributes) -> RouteConfiguration:
-    route = Route(name="default", route=RouteAction(cluster=cluster, timeout=Duration()))
-    mixer.add_static(route.metadata, static)
-    route.match.prefix = "/"
-    route.decorator.operation = f"{cluster}/*"
-    host = VirtualHost(name=f"inbound|http|{port}", domains=["*"], routes=[route])
-    return RouteConfiguration(name=cluster, virtual_hosts=[host], validate_clusters=BoolValue(value=False))
+        yield http_inspector()

@@ -13,6 +13,8 @@ from flotilla_shared.model.protocols import Protocol
 
 TLS = "tls"
 PLAIN = "raw_buffer"
+ANYTHING = ""
+"""Where mutual TLS is switched off, TLS is the application's own business."""
 _PLAIN_HTTP = ("http/1.0", "http/1.1", "h2c")
 _ISTIO_TCP = ("istio", "istio-peer-exchange")
 
@@ -46,17 +48,18 @@ def _known(mode: int, kind: Kind) -> tuple[Chain, ...]:
     if mode == STRICT:
         return (Chain("mtls", TLS, (), kind, mutual=True),)
     if mode == DISABLE:
-        return (Chain("plaintext", PLAIN, (), kind),)
+        return (Chain("plaintext", ANYTHING, (), kind),)
     both = (Chain("mtls", TLS, ISTIO_ALPN, kind, mutual=True), Chain("plaintext", PLAIN, (), kind))
     return both if kind is Kind.HTTP else (*both, Chain("foreign-tls", TLS, (), kind))
 
 
 def _unknown(mode: int) -> tuple[Chain, ...]:
     http = Chain("mtls-http", TLS, ISTIO_HTTP_ALPN, Kind.HTTP, mutual=True)
-    plain = (Chain("plaintext-http", PLAIN, _PLAIN_HTTP, Kind.HTTP), Chain("plaintext", PLAIN, (), Kind.TCP))
+    plain_http = Chain("plaintext-http", PLAIN, _PLAIN_HTTP, Kind.HTTP)
     if mode == STRICT:
         return http, Chain("mtls", TLS, (), Kind.TCP, mutual=True)
     if mode == DISABLE:
-        return plain
+        return plain_http, Chain("plaintext", ANYTHING, (), Kind.TCP)
     mutual = Chain("mtls", TLS, _ISTIO_TCP, Kind.TCP, mutual=True)
-    return http, mutual, *plain, Chain("foreign-tls", TLS, (), Kind.TCP)
+    plain = Chain("plaintext", PLAIN, (), Kind.TCP)
+    return http, mutual, plain_http, plain, Chain("foreign-tls", TLS, (), Kind.TCP)

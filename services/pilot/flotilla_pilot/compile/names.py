@@ -3,6 +3,10 @@
 BLACK_HOLE = "BlackHoleCluster"
 PASSTHROUGH = "PassthroughCluster"
 FORWARD_PROXY = "dfp"
+INBOUND_PASSTHROUGH = "InboundPassthroughCluster"
+VIRTUAL_OUTBOUND = "virtualOutbound"
+VIRTUAL_INBOUND = "virtualInbound"
+PASSTHROUGH_CHAIN = "PassthroughFilterChain"
 ALLOW_ANY = "allow_any"
 BLOCK_ALL = "block_all"
 
@@ -21,6 +25,11 @@ def inbound_cluster(port: int) -> str:
 
 def listener(address: str, port: int) -> str:
     return f"{address}_{port}"
+
+
+def service_routes(host: str, port: int) -> str:
+    """The table of a listener that is one service's alone."""
+    return f"{host}:{port}"
 
 
 def http_gateway_routes(port: int, bind: str) -> str:

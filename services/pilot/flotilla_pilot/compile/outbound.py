@@ -3,11 +3,9 @@
 from typing import Any
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection
-from envoy.config.listener.v3.listener_components_pb2 import FilterChain, ListenerFilter
+from envoy.config.listener.v3.listener_components_pb2 import FilterChain
 from envoy.config.listener.v3.listener_pb2 import Listener
-from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.wrappers_pb2 import BoolValue
 
 from flotilla_pilot.compile import mixer, names
 from flotilla_pilot.compile.cache import ResourceCache
@@ -15,17 +13,19 @@ from flotilla_pilot.compile.clusters import black_hole, every_cluster, forward_p
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.connections import service_chains, tcp_targets
 from flotilla_pilot.compile.destinations import Destinations
+from flotilla_pilot.compile.egress_plan import plan_listeners
 from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.http_manager import OUTBOUND, Manner, http_manager
-from flotilla_pilot.compile.listener_plan import ListenerPlan, plan_listeners
+from flotilla_pilot.compile.intercepted import intercepted_listener, tls_inspector, virtual_outbound
+from flotilla_pilot.compile.listener_plan import ListenerPlan
 from flotilla_pilot.compile.mixer_clusters import add_mixer_clusters
-from flotilla_pilot.compile.packing import serialized, typed
+from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER
 from flotilla_pilot.compile.route_table import route_table
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
-from flotilla_pilot.compile.virtual_hosts import HostPart, catch_all, host_part, plan_hosts, wire_host
+from flotilla_pilot.compile.virtual_hosts import HostPart, HostPlan, catch_all, host_part, plan_hosts, wire_host
 from flotilla_pilot.model.references import Reference, keys
-from flotilla_pilot.model.services import Resolution
+from flotilla_pilot.model.services import Resolution, Service
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.scope.sidecar import SidecarScope
 
@@ -54,17 +54,27 @@ def _table(
     found: Collected,
 ) -> Any:
     ports = [(service, port.number) for service, port in plan.http]
-    hosts = plan_hosts(plan.egress, ports, port_in_domain=plan.proxy, namespace=scope.namespace, domain=scope.domain)
+    hosts = _hosts(plan, scope, ports)
     parts = [host_part(host, destinations, cache, scope.namespace) for host in hosts]
     for part in parts:
         found.merge_problems(part.problems)
-    last = wire_host(catch_all(scope.allow_any, scope.binds, destinations.snapshot.mesh))
-    references = (*scope.references, *destinations.snapshot.mesh.references)
-    parts.append(HostPart(last, keys(references), {}))
+    if not plan.owned:
+        last = wire_host(catch_all(scope.allow_any, scope.binds, destinations.snapshot.mesh))
+        references = (*scope.references, *destinations.snapshot.mesh.references)
+        parts.append(HostPart(last, keys(references), {}))
     return route_table(plan.routes, parts, cache, ignore_port=not plan.proxy)
 
 
+def _hosts(plan: ListenerPlan, scope: SidecarScope, ports: list[tuple[Service, int]]) -> list[HostPlan]:
+    """Of a listener that is one service's alone, everything is for that service, whatever name was asked for."""
+    if plan.owned:
+        return [HostPlan(each.host, port, ("*",), plan.egress.routes.find(each.host), each) for each, port in ports]
+    return plan_hosts(plan.egress, ports, port_in_domain=plan.proxy, namespace=scope.namespace, domain=scope.domain)
+
+
 def _listener(plan: ListenerPlan, scope: SidecarScope, destinations: Destinations, cache: ResourceCache) -> Any:
+    if plan.intercepted:
+        return intercepted_listener(plan, scope, destinations, cache, forwards=_forwards(plan, scope))
     mesh = destinations.snapshot.mesh
     references: dict[Reference, None] = dict.fromkeys((*scope.references, *mesh.references))
     listener = Listener(
@@ -78,8 +88,6 @@ def _listener(plan: ListenerPlan, scope: SidecarScope, destinations: Destination
         listener.filter_chains.append(FilterChain(filters=[manager]))
     else:
         _add_connections(listener, plan, destinations, references)
-    if plan.egress.captured:
-        listener.bind_to_port.CopyFrom(BoolValue(value=False))
     return cache.intern(LISTENER, plan.name, serialized(listener), keys(references))
 
 
@@ -113,16 +121,14 @@ def _add_connections(
         references.update(dict.fromkeys(used))
 
 
-def tls_inspector() -> Any:
-    return typed(ListenerFilter, "envoy.filters.listener.tls_inspector", TlsInspector())
-
-
 def _add_special(found: Collected, snapshot: MeshSnapshot, scope: SidecarScope) -> None:
-    """The clusters that every proxy has. Where listeners are bound there is nothing to pass through to."""
+    """What every proxy has. Where listeners are bound there is nothing to pass through to, and nothing to enter by."""
     mesh = snapshot.mesh
     special = [(black_hole(mesh), mesh.references)]
     if not scope.binds:
         special.append((passthrough(mesh), mesh.references))
+        listener = virtual_outbound(scope.allow_any, mesh)
+        found.intern(LISTENER, listener.name, serialized(listener), keys((*mesh.references, *scope.references)))
     elif scope.allow_any:
         special.append((forward_proxy(mesh), (*mesh.references, *scope.references)))
     for cluster, references in special:

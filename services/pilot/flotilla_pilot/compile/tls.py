@@ -34,6 +34,8 @@ ISTIO_HTTP_ALPN = ("istio-http/1.0", "istio-http/1.1", "istio-h2")
 CLIENT_ALPN_HTTP1 = ("istio-http/1.1", "istio", "http/1.1")
 CLIENT_ALPN_HTTP2 = ("istio-h2", "istio", "h2")
 CLIENT_ALPN_TCP = ("istio",)
+CLIENT_ALPN_SNIFFED = ("istio-http/1.1", "istio")
+"""HTTP of either version: none of these is one that a server picks, so it looks at the first bytes."""
 SERVER_ALPN_HTTP = ("h2", "http/1.1")
 SERVER_ALPN_TCP = ("istio-peer-exchange", "h2", "http/1.1")
 

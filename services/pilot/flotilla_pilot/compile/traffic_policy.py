@@ -50,6 +50,21 @@ class PortPolicy:
     tls: ClientTLSSettings | None = None
 
 
+CLIENT_PROTOCOL = PortPolicy(
+    connection_pool=ConnectionPoolSettings(http=ConnectionPoolSettings.HTTPSettings(use_client_protocol=True))
+)
+"""Requests go on in the protocol in which they came."""
+
+
+def with_client_protocol(policy: PortPolicy) -> PortPolicy:
+    """`policy`, but requests go on in the protocol in which they came."""
+    pool = ConnectionPoolSettings()
+    if policy.connection_pool is not None:
+        pool.CopyFrom(policy.connection_pool)
+    pool.http.use_client_protocol = True
+    return replace(policy, connection_pool=pool)
+
+
 def port_policy(policy: TrafficPolicy | None, subset: Subset | None, port: int) -> PortPolicy:
     """Port settings replace a policy's as a whole; a subset's override field by field (pilot.md 2.7)."""
     base = _for_port(policy, port)

@@ -100,6 +100,8 @@ def _domains(service: Service, port: int, port_in_domain: bool, namespace: str, 
             found.append(f"{service.host}.")
         short = local_name(service.host, namespace, domain)
         found += [*([short] if short else []), *short_names(service.host, domain)]
+    if service.headless:
+        found += [f"*.{each}" for each in found]
     found += [f"[{each}]" if ":" in each else each for each in service.addresses if is_ip(each)]
     if not port_in_domain:
         return found

@@ -46,6 +46,11 @@ class PeerAuthentications:
         said = [mode for item in items for mode in _stated(item, port) if mode != UNSET]
         return PeerMode(said[-1] if said else PERMISSIVE, tuple(reference(item) for item in items))
 
+    def ports(self, namespace: str, labels: Mapping[str, str]) -> tuple[int, ...]:
+        """The workload's ports of which its own policy says something."""
+        item = self._workload(namespace, labels)
+        return tuple(sorted(item.spec.port_level_mtls)) if item is not None else ()
+
     def _workload(self, namespace: str, labels: Mapping[str, str]) -> ConfigObject | None:
         items = self._selecting.get(namespace, [])
         return next((item for item in items if selects(item.spec.selector.match_labels, labels)), None)

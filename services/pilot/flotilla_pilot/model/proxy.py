@@ -36,6 +36,11 @@ class Proxy:
     domain: str = ""
     metadata: FrozenMap = EMPTY
 
+    @property
+    def intercepts(self) -> bool:
+        """Whether the workload's connections are redirected to the proxy, as on Kubernetes."""
+        return self.interception_mode != "NONE"
+
     @classmethod
     def from_node(cls, node: Any) -> "Proxy":
         """The proxy of an `envoy.config.core.v3.Node`.

@@ -8,6 +8,10 @@ from flotilla_pilot.model.references import Reference, reference
 from flotilla_shared.model.objects import ConfigObject
 from flotilla_shared.model.protocols import Protocol
 
+KUBERNETES_SERVICES = "k8s/core/v1/services"
+ENDPOINT_SLICES = "k8s/discovery/v1/endpointslices"
+"""Kubernetes objects are dependencies like any, under these collections; Galley knows nothing of them."""
+
 TLS_ISTIO = "istio"
 TLS_DISABLED = "disabled"
 
@@ -47,15 +51,25 @@ class Endpoint:
     locality: str = ""
     weight: int = 1
     references: tuple[Reference, ...] = ()
+    stated_ports_only: bool = False
+    """It has no port but those that it names: as an EndpointSlice has it."""
 
     def port_for(self, port: ServicePort) -> int:
-        """The endpoint's own port by name, else the service's target port, else its number (pilot.md 2.4)."""
+        """The endpoint's own port by name, else the service's target port, else its number (pilot.md 2.4).
+
+        0 where it has no such port.
+        """
+        if self.stated_ports_only:
+            return dict(self.ports).get(port.name, 0)
         return dict(self.ports).get(port.name) or port.target_port or port.number
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Service:
-    """One host of one ServiceEntry, with its endpoints."""
+    """One host of one ServiceEntry, or one Kubernetes Service, with its endpoints.
+
+    `unready` are workloads that serve it but take no calls now: calls that are under way still come in there.
+    """
 
     host: str
     namespace: str
@@ -67,11 +81,24 @@ class Service:
     subject_alt_names: tuple[str, ...]
     endpoints: tuple[Endpoint, ...]
     source: ConfigObject
+    headless: bool = False
+    """A Kubernetes Service without an address: callers find its endpoints by DNS and dial one of them."""
+    unready: tuple[Endpoint, ...] = ()
     references: tuple[Reference, ...] = field(init=False)
+    version: str = field(init=False)
+    """Tells whether anything of it, or of its endpoints, is different."""
 
     def __post_init__(self) -> None:
         """Fix what clusters and routes of the service are made from; its endpoints are counted apart."""
         object.__setattr__(self, "references", (reference(self.source),))
+        made_of = dict.fromkeys(each for end in (*self.endpoints, *self.unready) for each in end.references)
+        parts = (f"{key.full_name}@{version}" for key, version in made_of)
+        object.__setattr__(self, "version", ",".join((self.source.version, *parts)))
+
+    @property
+    def is_native(self) -> bool:
+        """Whether it is Kubernetes' own, which counts before a ServiceEntry of the same host."""
+        return self.source.key.collection == KUBERNETES_SERVICES
 
     @property
     def age(self) -> tuple[int, str, str]:

@@ -1,6 +1,6 @@
 """The mesh at one moment."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -61,21 +61,22 @@ class MeshSnapshot:
     serving: Mapping[str, tuple[Served, ...]]
 
 
-def build_snapshot(objects: Objects, settings: MeshSettings) -> MeshSnapshot:
+def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Service] = ()) -> MeshSnapshot:
     """The snapshot of `objects`, which are given by collection; collections unknown to Pilot are ignored.
 
-    Never raises for a configuration: what is wrong is in `problems`, and left out of the rest.
+    `native` are the services that the platform tells of by itself, beside those that configuration declares. Never raises for a configuration: what is wrong is in `problems`, and left out of the rest.
     """
     log = ProblemLog()
     held = {name: list(objects.get(name, {}).values()) for name in COLLECTIONS}
     mesh = mesh_options(next(iter(held[kinds.MESH_CONFIG]), None), settings)
-    services = build_services(
+    declared = build_services(
         oldest_first(held[kinds.SERVICE_ENTRIES]), WorkloadIndex(held[kinds.WORKLOAD_ENTRIES]), log
     )
+    services = tuple(sorted((*declared, *native), key=lambda each: each.age)) if native else declared
     rules = build_route_rules(held[kinds.VIRTUAL_SERVICES], mesh.domain)
     check(held, services, rules, mesh, log)
     return MeshSnapshot(
-        version=_version(held, settings),
+        version=_version(held, settings, native),
         settings=settings,
         objects={item.key: item for items in held.values() for item in items},
         problems=log.found(),
@@ -94,17 +95,19 @@ def build_snapshot(objects: Objects, settings: MeshSettings) -> MeshSnapshot:
 def _by_address(services: Iterable[Service]) -> dict[str, tuple[Served, ...]]:
     found: dict[str, list[Served]] = {}
     for service in services:
-        for endpoint in service.endpoints:
+        for endpoint in (*service.endpoints, *service.unready):
             found.setdefault(endpoint.address, []).append((service, endpoint))
     return {address: tuple(each) for address, each in found.items()}
 
 
-def _version(held: Mapping[str, list[ConfigObject]], settings: MeshSettings) -> str:
+def _version(held: Mapping[str, list[ConfigObject]], settings: MeshSettings, native: Sequence[Service]) -> str:
     digest = blake2b(repr(settings).encode(), digest_size=8)
     for name, items in sorted(held.items()):
         digest.update(name.encode())
         for item in sorted(items, key=lambda each: each.key):
             digest.update(f"{item.key.full_name}@{item.version}@{item.create_time_ns};".encode())
+    for service in sorted(native, key=lambda each: (each.host, each.namespace)):
+        digest.update(f"{service.host}@{service.version};".encode())
     return digest.hexdigest()
 
 

@@ -94,7 +94,7 @@ def sidecar_scope(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | 
     imports = [parse_imports(each.hosts) if each is not None else _EVERYTHING for each in listeners]
     wanted = [each for one in imports for each in one]
     chosen = _one_a_host(_let_in(wanted, everything, namespace), namespace)
-    binds = proxy.interception_mode == "NONE"
+    binds = not proxy.intercepts
     egress = tuple(
         _egress(listener, imported, chosen, rules, namespace, binds)
         for listener, imported in zip(listeners, imports, strict=True)
@@ -166,13 +166,17 @@ def _rules_let_in(imports: tuple[Import, ...], rules: RouteRules, namespace: str
 
 
 def _one_a_host(services: Iterable[Service], namespace: str) -> dict[str, Service]:
-    """A host declared in several namespaces is the own namespace's, else the oldest's; oldest first."""
+    """A host declared several times is the own namespace's, else Kubernetes', else the oldest's; oldest first."""
     chosen: dict[str, Service] = {}
     for service in services:
         first = chosen.setdefault(service.host, service)
-        if first.namespace != namespace and service.namespace == namespace:
+        if _claim(service, namespace) > _claim(first, namespace):
             chosen[service.host] = service
     return chosen
+
+
+def _claim(service: Service, namespace: str) -> tuple[bool, bool]:
+    return service.namespace == namespace, service.is_native
 
 
 def _with_destinations(

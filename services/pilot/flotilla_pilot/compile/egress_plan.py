@@ -1,0 +1,110 @@
+"""Which outbound listeners a sidecar gets, and which services share each of them."""
+
+from collections.abc import Iterable
+
+from flotilla_pilot.compile import names
+from flotilla_pilot.compile.intercepted_plan import join_intercepted
+from flotilla_pilot.compile.listener_plan import (
+    ANY_ADDRESS,
+    LOOPBACK,
+    ListenerPlan,
+    Places,
+    is_place,
+    is_port,
+    report_conflict,
+)
+from flotilla_pilot.model.services import Service, ServicePort
+from flotilla_pilot.scope.sidecar import Egress, SidecarScope
+from flotilla_shared.model.problems import ProblemLog
+from flotilla_shared.model.protocols import Protocol
+
+
+def plan_listeners(scope: SidecarScope, log: ProblemLog) -> list[ListenerPlan]:
+    """The listeners of `scope` in the order of its ways out; each address is claimed once.
+
+    A way out with a port takes services of that port only, and locks its listener. Services are heard
+    oldest first; one that does not fit beside an older one is left out and reported.
+    """
+    plans: Places = {}
+    for number, egress in enumerate(scope.egress):
+        if not is_place(egress.bind, egress.port):
+            _report_place(scope, number, egress, log)
+            continue
+        own: Places = {}
+        if egress.protocol is Protocol.HTTP_PROXY:
+            _plan_proxy(egress, scope, own)
+        else:
+            _plan_ports(egress, scope, own, plans, log)
+        for place, plan in own.items():
+            plans.setdefault(place, plan)
+    _name_tables(plans.values())
+    return list(plans.values())
+
+
+def _report_place(scope: SidecarScope, number: int, egress: Egress, log: ProblemLog) -> None:
+    for key, _ in scope.references:
+        text = f"{egress.bind or 'any'}:{egress.port} is no place to listen on; bind must be an IP address"
+        log.error(key, "bad-address", f"spec.egress[{number}]", text)
+
+
+def _plan_proxy(egress: Egress, scope: SidecarScope, own: Places) -> None:
+    plan = ListenerPlan(_bind(egress, scope), egress.port, egress, proxy=True)
+    for service in egress.services:
+        plan.http += [(service, port) for port in service.ports if port.protocol.is_http]
+    own[plan.address, plan.port] = plan
+
+
+def _plan_ports(
+    egress: Egress,
+    scope: SidecarScope,
+    own: Places,
+    taken: Places,
+    log: ProblemLog,
+) -> None:
+    for service in egress.services:
+        for port in service.ports:
+            if port.protocol is Protocol.UDP or egress.port not in (0, port.number) or not is_port(port.number):
+                continue
+            if egress.captured and not egress.bind:
+                join_intercepted(egress, service, port, own, taken, log)
+                continue
+            place = _bind(egress, scope), port.number
+            if place in taken:
+                if egress.port:
+                    report_conflict(log, service, port, place, taken[place].name)
+                continue
+            _join(own.setdefault(place, ListenerPlan(*place, egress)), service, port, log)
+
+
+def _bind(egress: Egress, scope: SidecarScope) -> str:
+    return egress.bind or (LOOPBACK if scope.binds or not egress.captured else ANY_ADDRESS)
+
+
+def _join(plan: ListenerPlan, service: Service, port: ServicePort, log: ProblemLog) -> None:
+    """Protocols that nobody told are treated as TCP."""
+    if port.protocol.is_http:
+        if plan.tcp or plan.tls:
+            report_conflict(log, service, port, (plan.address, plan.port), _first(plan))
+        else:
+            plan.http.append((service, port))
+    elif plan.http or (plan.tcp and not port.protocol.is_tls):
+        report_conflict(log, service, port, (plan.address, plan.port), _first(plan))
+    elif port.protocol.is_tls:
+        plan.tls.append((service, port))
+    else:
+        plan.tcp = service, port
+
+
+def _first(plan: ListenerPlan) -> str:
+    held = [*plan.http, *([plan.tcp] if plan.tcp else []), *plan.tls]
+    return held[0][0].host
+
+
+def _name_tables(plans: Iterable[ListenerPlan]) -> None:
+    """A route table is named after its port; that of one service, or where two listeners share a port, otherwise."""
+    taken: set[str] = set()
+    for plan in plans:
+        plan.routes = str(plan.port) if str(plan.port) not in taken else plan.name
+        if plan.owned and plan.http:
+            plan.routes = names.service_routes(plan.http[0][0].host, plan.port)
+        taken.add(plan.routes)

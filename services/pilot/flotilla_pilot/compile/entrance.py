@@ -1,0 +1,90 @@
+"""A way into a workload: the filter chains of one of its ports, guarded as PeerAuthentication says."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain, FilterChainMatch
+from envoy.config.route.v3.route_components_pb2 import Route, RouteAction, VirtualHost
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import BoolValue
+
+from flotilla_pilot.compile import mixer, names, tls
+from flotilla_pilot.compile.destinations import Target
+from flotilla_pilot.compile.http_manager import INBOUND, INBOUND_PLAIN, http_manager
+from flotilla_pilot.compile.inbound_chains import Chain, Kind
+from flotilla_pilot.compile.tcp_proxy import tcp_proxy
+from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.model.snapshot import Served
+from flotilla_shared.model.protocols import Protocol
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entrance:
+    """One port by which calls come in: where, what it speaks, and where the application is.
+
+    Port 0 is every port that has no entrance of its own. Without `target` the application is where the caller
+    meant to go, which only intercepted connections know. `unserved`: no service knows the port.
+    """
+
+    address: str
+    port: int
+    protocol: Protocol
+    target: str = ""
+    target_port: int = 0
+    served: Served | None = None
+    """Whose calls come in here, as far as some service says so."""
+    unserved: bool = False
+
+    @property
+    def cluster(self) -> str:
+        return names.INBOUND_PASSTHROUGH if self.unserved else names.inbound_cluster(self.port)
+
+    @property
+    def listener(self) -> str:
+        return names.listener(self.address, self.port)
+
+
+def static(entrance: Entrance, mesh: MeshOptions) -> mixer.Attributes:
+    """What Mixer is told of calls that come in here."""
+    if entrance.served is None:
+        return {}
+    service, _ = entrance.served
+    return mixer.attributes_of(service.host, service.namespace, mesh)
+
+
+def entrance_chain(chain: Chain, entrance: Entrance, mesh: MeshOptions, name: str = "") -> Any:
+    """The filter chain of `chain`; it has the chain's name, or `name`."""
+    match = FilterChainMatch(transport_protocol=chain.transport, application_protocols=chain.alpn)
+    if entrance.port:
+        match.destination_port.value = entrance.port
+    filters = list(_filters(chain, entrance, mesh))
+    answer = FilterChain(name=name or chain.name, filter_chain_match=match, filters=filters)
+    if chain.mutual:
+        alpn = tls.SERVER_ALPN_HTTP if chain.kind is Kind.HTTP else tls.SERVER_ALPN_TCP
+        answer.transport_socket.CopyFrom(tls.mesh_server(mesh.trust_domains, alpn))
+    return answer
+
+
+def _filters(chain: Chain, entrance: Entrance, mesh: MeshOptions) -> Iterable[Filter]:
+    cluster, attributes = entrance.cluster, static(entrance, mesh)
+    if chain.kind is Kind.HTTP:
+        side = INBOUND if chain.mutual else INBOUND_PLAIN
+        prefix = cluster if entrance.unserved else f"inbound_{entrance.listener}"
+        yield http_manager(f"{prefix};", side, mesh, _routes(cluster, entrance, attributes))
+        return
+    asked = mixer.tcp_check(mesh, INBOUND.direction, attributes)
+    if asked is not None:
+        yield asked
+    yield tcp_proxy(cluster, [(Target(cluster), 1)], mesh, INBOUND.direction, mutual=chain.mutual)
+
+
+def _routes(cluster: str, entrance: Entrance, attributes: mixer.Attributes) -> RouteConfiguration:
+    route = Route(name="default", route=RouteAction(cluster=cluster, timeout=Duration()))
+    mixer.add_static(route.metadata, attributes)
+    route.match.prefix = "/"
+    route.decorator.operation = f"{cluster}/*"
+    number = 0 if entrance.unserved else entrance.port
+    host = VirtualHost(name=f"inbound|http|{number}", domains=["*"], routes=[route])
+    return RouteConfiguration(name=cluster, virtual_hosts=[host], validate_clusters=BoolValue(value=False))

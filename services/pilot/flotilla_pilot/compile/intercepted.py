@@ -1,0 +1,205 @@
+"""Outbound listeners where connections are intercepted, and the one that all of them enter by (pilot.md 2.5).
+
+Everything is redirected to `virtualOutbound`, which hands a connection to the listener of its original destination,
+and takes what has none.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.config.core.v3.base_pb2 import TrafficDirection
+from envoy.config.listener.v3.listener_components_pb2 import (
+    Filter,
+    FilterChain,
+    FilterChainMatch,
+    ListenerFilter,
+)
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.filters.common.set_filter_state.v3.value_pb2 import FilterStateValue
+from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
+from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
+from envoy.extensions.filters.network.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
+from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import BoolValue
+
+from flotilla_pilot.compile import mixer, names, tls
+from flotilla_pilot.compile.cache import ResourceCache
+from flotilla_pilot.compile.connections import SniChain, service_chains, tcp_targets
+from flotilla_pilot.compile.destinations import Destinations, Target
+from flotilla_pilot.compile.endpoints import socket_address
+from flotilla_pilot.compile.http_manager import OUTBOUND, Manner, http_manager
+from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, VIRTUAL_OUTBOUND_PORT, ListenerPlan
+from flotilla_pilot.compile.packing import serialized, typed
+from flotilla_pilot.compile.resource import LISTENER, CompiledResource
+from flotilla_pilot.compile.tcp_proxy import TCP_PROXY, tcp_proxy
+from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.model.references import Reference, keys
+from flotilla_pilot.model.services import Service
+from flotilla_pilot.scope.sidecar import SidecarScope
+
+APPLICATION_PROTOCOLS = "envoy.network.application_protocols"
+"""The filter state by which Envoy is told the ALPN of one connection, over that of its cluster."""
+
+PLAIN_HTTP = ("http/1.1", "h2c")
+"""What an inspector calls HTTP that is not encrypted. HTTP/1.0 is left alone: Envoy would refuse it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InterceptedListener:
+    """All that one listener is made from. `rest` takes what no chain takes; None: it goes where it was meant to."""
+
+    plan: ListenerPlan
+    chains: tuple[SniChain, ...]
+    rest: SniChain | None
+    onward: str
+    forwards: bool
+
+    def references(self) -> tuple[Reference, ...]:
+        found = [each for chain in self.chains for each in chain.references]
+        return tuple(dict.fromkeys([*found, *(self.rest.references if self.rest is not None else ())]))
+
+    def key(self) -> tuple[object, ...]:
+        plan = self.plan
+        rest = self.rest.key() if self.rest is not None else None
+        chains = tuple(each.key() for each in self.chains)
+        return "intercepted", plan.name, plan.routes, bool(plan.http), chains, rest, self.onward, self.forwards
+
+
+def intercepted_listener(
+    plan: ListenerPlan, scope: SidecarScope, destinations: Destinations, cache: ResourceCache, *, forwards: bool
+) -> CompiledResource:
+    """The listener of `plan`, made once for equal inputs. `forwards`: its table resolves the names asked for."""
+    mesh = destinations.snapshot.mesh
+    chains = tuple(_chains(plan, destinations))
+    given = InterceptedListener(plan, chains, _rest(plan, destinations), onward(scope.allow_any), forwards)
+    references = (*given.references(), *scope.references, *mesh.references)
+
+    def build() -> CompiledResource:
+        return cache.intern(LISTENER, plan.name, serialized(_listener(given, mesh)), keys(references))
+
+    found: CompiledResource = cache.get((*given.key(), scope.references, mesh.references), build)
+    return found
+
+
+def onward(allow_any: bool) -> str:
+    """The cluster of what nobody declared."""
+    return names.PASSTHROUGH if allow_any else names.BLACK_HOLE
+
+
+def _chains(plan: ListenerPlan, destinations: Destinations) -> Iterable[SniChain]:
+    """TCP services by network, TLS services by SNI."""
+    for (service, port), networks in plan.networks:
+        targets, used = tcp_targets(service, port, plan.egress.routes, destinations)
+        yield SniChain((), names.outbound_cluster(port.number, "", service.host), targets, used, networks)
+    taken: set[str] = set()
+    for service, port in plan.tls:
+        by_name = plan.tcp is None or plan.tcp[0] is not service
+        yield from service_chains(service, port, plan.egress.routes, destinations, taken, by_name=by_name)
+
+
+def _rest(plan: ListenerPlan, destinations: Destinations) -> SniChain | None:
+    if plan.tcp is None:
+        return None
+    service, port = plan.tcp
+    targets, used = tcp_targets(service, port, plan.egress.routes, destinations)
+    return SniChain((), names.outbound_cluster(port.number, "", service.host), targets, used)
+
+
+def _listener(given: InterceptedListener, mesh: MeshOptions) -> Any:
+    plan = given.plan
+    listener = Listener(
+        name=plan.name,
+        address=socket_address(plan.address, plan.port),
+        traffic_direction=TrafficDirection.OUTBOUND,
+        bind_to_port=BoolValue(value=False),
+        listener_filters_timeout=Duration(),
+        continue_on_listener_filters_timeout=True,
+        filter_chains=[each.message(mesh) for each in given.chains],
+        listener_filters=list(_inspectors(given)),
+    )
+    if plan.http:
+        listener.filter_chains.append(_http_chain(given, mesh))
+    last = given.rest.message(mesh) if given.rest is not None else _onward_chain(given.onward, mesh)
+    if _is_sniffed(plan):
+        last.filters.insert(0, _carries_tcp())
+    if listener.filter_chains:
+        last.ClearField("filter_chain_match")
+        listener.default_filter_chain.CopyFrom(last)
+    else:
+        listener.filter_chains.append(last)
+    mixer.add_static(listener.metadata, _static(plan, given.onward, mesh))
+    return listener
+
+
+def _is_sniffed(plan: ListenerPlan) -> bool:
+    """Whether the service that takes the rest has requests too, to the same cluster."""
+    return plan.tcp is not None and not plan.tcp[0].external and plan.tcp in plan.http
+
+
+def _carries_tcp() -> Filter:
+    """A cluster of an unknown protocol tells servers that HTTP comes; here it does not."""
+    alpn = FilterStateValue(object_key=APPLICATION_PROTOCOLS, shared_with_upstream=FilterStateValue.ONCE)
+    alpn.format_string.text_format_source.inline_string = ",".join(tls.CLIENT_ALPN_TCP)
+    return typed(Filter, "envoy.filters.network.set_filter_state", SetFilterState(on_new_connection=[alpn]))
+
+
+def _inspectors(given: InterceptedListener) -> Iterable[Any]:
+    if any(each.sni for each in given.chains):
+        yield tls_inspector()
+    if given.plan.http:
+        yield http_inspector()
+
+
+def _http_chain(given: InterceptedListener, mesh: MeshOptions) -> FilterChain:
+    match = FilterChainMatch(transport_protocol="raw_buffer", application_protocols=PLAIN_HTTP)
+    manner = Manner(forwards=given.forwards)
+    manager = http_manager(f"outbound_{given.plan.name};", OUTBOUND, mesh, given.plan.routes, manner)
+    return FilterChain(filter_chain_match=match, filters=[manager])
+
+
+def _onward_chain(cluster: str, mesh: MeshOptions) -> FilterChain:
+    return FilterChain(name=names.PASSTHROUGH_CHAIN, filters=[tcp_proxy(cluster, [(Target(cluster), 1)], mesh)])
+
+
+def _static(plan: ListenerPlan, cluster: str, mesh: MeshOptions) -> mixer.Attributes:
+    """Of the service that takes the rest; chains of others are told by their clusters."""
+    service: Service | None = plan.tcp[0] if plan.tcp is not None else None
+    return mixer.attributes_of(service.host, service.namespace, mesh) if service else mixer.nowhere(cluster, mesh)
+
+
+def virtual_outbound(allow_any: bool, mesh: MeshOptions) -> Any:
+    """The listener that everything is redirected to; what dials it directly would come back for ever, and is dropped."""
+    cluster = onward(allow_any)
+    rest = FilterChain(
+        name=f"{names.VIRTUAL_OUTBOUND}-catchall-tcp", filters=[tcp_proxy(cluster, [(Target(cluster), 1)], mesh)]
+    )
+    listener = Listener(
+        name=names.VIRTUAL_OUTBOUND,
+        address=socket_address(ANY_ADDRESS, VIRTUAL_OUTBOUND_PORT),
+        traffic_direction=TrafficDirection.OUTBOUND,
+        use_original_dst=BoolValue(value=True),
+        filter_chains=[loop_chain(names.VIRTUAL_OUTBOUND, VIRTUAL_OUTBOUND_PORT), rest],
+    )
+    mixer.add_static(listener.metadata, mixer.nowhere(cluster, mesh))
+    return listener
+
+
+def loop_chain(listener: str, port: int) -> FilterChain:
+    """Connections to the proxy's own port: dropped. Nobody is told, for each would be told of a thousand times."""
+    chain = FilterChain(name=f"{listener}-blackhole", filters=[_dropping()])
+    chain.filter_chain_match.destination_port.value = port
+    return chain
+
+
+def _dropping() -> Filter:
+    return typed(Filter, TCP_PROXY, TcpProxy(stat_prefix=names.BLACK_HOLE, cluster=names.BLACK_HOLE))
+
+
+def tls_inspector() -> Any:
+    return typed(ListenerFilter, "envoy.filters.listener.tls_inspector", TlsInspector())
+
+
+def http_inspector() -> Any:
+    return typed(ListenerFilter, "envoy.filters.listener.http_inspector", HttpInspector())

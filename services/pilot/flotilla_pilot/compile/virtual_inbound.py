@@ -1,0 +1,201 @@
+"""The listener by which everything enters an intercepted workload (pilot.md 2.6).
+
+Each port that a service knows has filter chains of its own, all other ports share those of the passthrough. The
+application is dialled at the address that the caller meant, from a source by which interception knows the proxy.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.config.core.v3.base_pb2 import TrafficDirection
+from envoy.config.listener.v3.listener_components_pb2 import ListenerFilter, ListenerFilterChainMatchPredicate
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
+from envoy.type.v3.range_pb2 import Int32Range
+from google.protobuf.duration_pb2 import Duration
+
+from flotilla_pilot.compile import names
+from flotilla_pilot.compile.access_log import unmatched_logs
+from flotilla_pilot.compile.cache import ResourceCache
+from flotilla_pilot.compile.clusters import black_hole, inbound, inbound_passthrough, own_port
+from flotilla_pilot.compile.collection import Collected
+from flotilla_pilot.compile.endpoints import socket_address
+from flotilla_pilot.compile.entrance import Entrance, entrance_chain
+from flotilla_pilot.compile.inbound_chains import Kind, chains
+from flotilla_pilot.compile.intercepted import http_inspector, loop_chain, tls_inspector
+from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, OWN_PORTS, VIRTUAL_INBOUND_PORT, is_port
+from flotilla_pilot.compile.packing import serialized, typed
+from flotilla_pilot.compile.resource import CLUSTER, LISTENER, CompiledResource
+from flotilla_pilot.model.authentication import DISABLE, PeerMode
+from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.model.proxy import Proxy
+from flotilla_pilot.model.references import Reference, keys, reference
+from flotilla_pilot.model.services import Service, ServicePort
+from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_shared.model.objects import ConfigObject
+from flotilla_shared.model.problems import ProblemLog
+from flotilla_shared.model.protocols import Protocol
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guarded:
+    """A way in, and what it takes."""
+
+    entrance: Entrance
+    asked: PeerMode
+
+    def key(self) -> tuple[object, ...]:
+        each = self.entrance
+        served = (each.served[0].host, each.served[0].namespace) if each.served is not None else ()
+        place = each.address, each.port, each.protocol, each.target, each.target_port, each.unserved
+        return *place, served, self.asked.mode, self.asked.references, self.references()
+
+    def references(self) -> tuple[Reference, ...]:
+        served = self.entrance.served
+        return (*self.asked.references, *(served[0].references if served is not None else ()))
+
+
+def add_virtual_inbound(
+    found: Collected,
+    snapshot: MeshSnapshot,
+    proxy: Proxy,
+    sidecar: ConfigObject | None,
+    ingress: Sequence[Entrance],
+    cache: ResourceCache,
+) -> None:
+    """Add the listener and its clusters. `ingress` are the ways in that the Sidecar states instead of the services'."""
+    entrances = ingress or ([] if _has_ingress(sidecar) else _served_entrances(snapshot, proxy, found.log))
+    held = [each for each in entrances if _may_have(each, sidecar, found.log)]
+    guarded = [*_passthroughs(snapshot, proxy, held), *(_guard(each, snapshot, proxy) for each in held)]
+    stated = (*((reference(sidecar),) if sidecar is not None else ()), *snapshot.mesh.references)
+    key = "virtual inbound", tuple(each.key() for each in guarded), stated
+    build = lambda: tuple(_resources(guarded, snapshot.mesh, stated, cache))  # noqa: E731
+    resources: tuple[CompiledResource, ...] = cache.get(key, build)
+    for each in resources:
+        found.add(each)
+
+
+def _has_ingress(sidecar: ConfigObject | None) -> bool:
+    return sidecar is not None and bool(sidecar.spec.ingress)
+
+
+def _served_entrances(snapshot: MeshSnapshot, proxy: Proxy, log: ProblemLog) -> list[Entrance]:
+    """The ports of the workload that services of its own namespace lead to, sorted; of two the oldest counts."""
+    found: dict[int, Entrance] = {}
+    for address in dict.fromkeys(proxy.addresses):
+        for service, endpoint in snapshot.serving.get(address, ()):
+            if service.namespace != proxy.namespace:
+                continue
+            for port in service.ports:
+                number = endpoint.port_for(port)
+                if port.protocol is Protocol.UDP or not is_port(number):
+                    continue
+                new = Entrance(ANY_ADDRESS, number, port.protocol, served=(service, endpoint))
+                first = found.setdefault(number, new)
+                if first is not new:
+                    _report_other(first, service, port, number, log)
+    return [found[number] for number in sorted(found)]
+
+
+def _report_other(first: Entrance, service: Service, port: ServicePort, number: int, log: ProblemLog) -> None:
+    if first.protocol is port.protocol or first.served is None or first.served[0].host == service.host:
+        return
+    text = (
+        f"the workload's port {number} is taken for {first.protocol}, as the older service {first.served[0].host} "
+        f"says, not for {port.protocol}; let both say the same"
+    )
+    log.warning(service.source.key, "inbound-protocol-taken", service.port_field(port), text)
+
+
+def _may_have(entrance: Entrance, sidecar: ConfigObject | None, log: ProblemLog) -> bool:
+    """The proxy's own ports are never captured, or would come back to it for ever."""
+    if entrance.port not in OWN_PORTS:
+        return True
+    key = entrance.served[0].source.key if entrance.served is not None else sidecar.key if sidecar else None
+    if key is not None:
+        text = f"port {entrance.port} is one of the proxy's own; the application must listen on another"
+        log.warning(key, "port-reserved", "spec.ports", text)
+    return False
+
+
+def _guard(entrance: Entrance, snapshot: MeshSnapshot, proxy: Proxy) -> Guarded:
+    return Guarded(entrance, snapshot.authentication.mode(proxy.namespace, proxy.labels, entrance.port))
+
+
+def _passthroughs(snapshot: MeshSnapshot, proxy: Proxy, held: Iterable[Entrance]) -> Iterable[Guarded]:
+    """Every port that no service knows, and apart from these the ones that a policy names."""
+    known = {0, *(each.port for each in held)}
+    named = [each for each in snapshot.authentication.ports(proxy.namespace, proxy.labels) if is_port(each)]
+    for port in (0, *(each for each in named if each not in known | OWN_PORTS)):
+        yield _guard(Entrance(ANY_ADDRESS, port, Protocol.UNSUPPORTED, unserved=True), snapshot, proxy)
+
+
+def _resources(
+    guarded: Sequence[Guarded], mesh: MeshOptions, stated: tuple[Reference, ...], cache: ResourceCache
+) -> Iterable[CompiledResource]:
+    references = dict.fromkeys((*stated, *(found for each in guarded for found in each.references())))
+    listener = _listener(guarded, mesh)
+    yield cache.intern(LISTENER, listener.name, serialized(listener), keys(references))
+    for cluster in (inbound_passthrough(mesh), black_hole(mesh)):
+        yield cache.intern(CLUSTER, cluster.name, serialized(cluster), keys(mesh.references))
+    for each in guarded:
+        if not each.entrance.unserved:
+            cluster = _cluster(each.entrance, mesh)
+            yield cache.intern(CLUSTER, cluster.name, serialized(cluster), keys(stated))
+
+
+def _cluster(entrance: Entrance, mesh: MeshOptions) -> Any:
+    port, protocol = entrance.port, entrance.protocol
+    if entrance.target:
+        return inbound(port, entrance.target, entrance.target_port, mesh, http2=protocol.is_http2)
+    return own_port(port, protocol, mesh)
+
+
+def _listener(guarded: Sequence[Guarded], mesh: MeshOptions) -> Any:
+    listener = Listener(
+        name=names.VIRTUAL_INBOUND,
+        address=socket_address(ANY_ADDRESS, VIRTUAL_INBOUND_PORT),
+        traffic_direction=TrafficDirection.INBOUND,
+        listener_filters=_inspectors(guarded),
+        listener_filters_timeout=Duration(),
+        continue_on_listener_filters_timeout=True,
+        access_log=unmatched_logs(mesh),
+        filter_chains=[loop_chain(names.VIRTUAL_INBOUND, VIRTUAL_INBOUND_PORT)],
+    )
+    for each in guarded:
+        for chain in chains(each.asked.mode, each.entrance.protocol):
+            name = _chain_name(each.entrance, chain.kind)
+            listener.filter_chains.append(entrance_chain(chain, each.entrance, mesh, name))
+    return listener
+
+
+def _chain_name(entrance: Entrance, kind: Kind) -> str:
+    if not entrance.unserved:
+        return entrance.listener
+    return f"{names.VIRTUAL_INBOUND}-catchall-http" if kind is Kind.HTTP else names.VIRTUAL_INBOUND
+
+
+def _inspectors(guarded: Sequence[Guarded]) -> list[Any]:
+    """Nobody waits for a first byte where nothing is to be learnt from it: servers that speak first need that."""
+    modes: Mapping[int, Guarded] = {each.entrance.port: each for each in guarded if each.entrance.port}
+    without_tls = [port for port, each in modes.items() if each.asked.mode == DISABLE]
+    told = [port for port, each in modes.items() if each.entrance.protocol.is_http or each.entrance.protocol.is_tcp]
+    return [
+        typed(ListenerFilter, "envoy.filters.listener.original_dst", OriginalDst()),
+        _but_for(tls_inspector(), without_tls),
+        _but_for(http_inspector(), told),
+    ]
+
+
+def _but_for(inspector: Any, ports: Iterable[int]) -> Any:
+    """The inspector, switched off for `ports` and for the listener's own."""
+    rules = [
+        ListenerFilterChainMatchPredicate(destination_port_range=Int32Range(start=port, end=port + 1))
+        for port in sorted({VIRTUAL_INBOUND_PORT, *ports})
+    ]
+    if len(rules) == 1:
+        inspector.filter_disabled.CopyFrom(rules[0])
+    else:
+        inspector.filter_disabled.or_match.rules.extend(rules)
+    return inspector

@@ -1,0 +1,24 @@
+"""Where a pod runs: region, zone and subzone."""
+
+from collections.abc import Mapping
+
+from flotilla_shared.runtime.kube.objects import Node, Pod
+
+LOCALITY_LABELS = ("topology.istio.io/locality", "istio-locality")
+_REGION = ("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region")
+_ZONE = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
+_SUBZONE = ("topology.istio.io/subzone",)
+
+
+def locality(pod: Pod | None, node: Node | None) -> str:
+    """`region/zone/subzone` as far as it is known: what a label of the pod says (`.` for `/`), else the node's labels."""
+    if pod is not None and (stated := _first(pod.metadata.labels, LOCALITY_LABELS)):
+        return stated if "/" in stated else stated.replace(".", "/")
+    if node is None:
+        return ""
+    labels = node.metadata.labels
+    return "/".join(_first(labels, names) for names in (_REGION, _ZONE, _SUBZONE)).rstrip("/")
+
+
+def _first(labels: Mapping[str, str], names: tuple[str, ...]) -> str:
+    return next((labels[name] for name in names if labels.get(name)), "")
