@@ -25,9 +25,13 @@ from flotilla_pilot.delivery.delivery import Delivery
 from flotilla_pilot.delivery.metrics import DeliveryMetrics
 from flotilla_pilot.delivery.publication import Publication
 from flotilla_pilot.model.snapshot import COLLECTIONS, MeshSettings
+from flotilla_pilot.registries.condition import registry_condition
+from flotilla_pilot.registries.conversion import Cluster
+from flotilla_pilot.registries.kubernetes import KubernetesRegistry
 from flotilla_pilot.servers.ads import AdsService
 from flotilla_pilot.servers.debug import debug_app
 from flotilla_pilot.sources.metrics import SourceMetrics
+from flotilla_pilot.sources.native import NO_NATIVE_SERVICES
 from flotilla_pilot.sources.snapshots import SnapshotBuilder
 from flotilla_pilot.status.reporter import StatusReporter
 from flotilla_shared.model.spiffe import spiffe_id
@@ -37,6 +41,8 @@ from flotilla_shared.runtime.debounce import Debounce
 from flotilla_shared.runtime.http import HttpServer
 from flotilla_shared.runtime.identity import CertificateSigner, IdentitySource, WorkloadIdentity
 from flotilla_shared.runtime.introspection import introspection_app
+from flotilla_shared.runtime.kube.client import open_client
+from flotilla_shared.runtime.kube.metrics import ApiServerMetrics
 from flotilla_shared.runtime.lifecycle import Lifecycle
 from flotilla_shared.runtime.metrics import ServiceMetrics
 from flotilla_shared.runtime.monitoring import monitoring_app, version_info
@@ -86,6 +92,7 @@ class Pilot:
         self.delivery = self._delivery()
         self.debounce = Debounce(settings.debounce_seconds, settings.debounce_max_seconds)
         self.store = ObjectStore(SERVICE, COLLECTIONS, self.trace, self._configuration_changed)
+        self.registry = self._registry()
         self.galley = self._galley(source)
         self.status = self._status(receiver)
         self.server = self._ads_server()
@@ -114,6 +121,15 @@ class Pilot:
             Patience(write=settings.send_timeout_seconds, warming=settings.warming_seconds),
             settings.probe_seconds,
         )
+
+    def _registry(self) -> KubernetesRegistry | None:
+        """On Kubernetes, its services; raises ConnectionSettingsError where there is no way to an API server."""
+        settings = self.settings
+        if settings.platform != "kubernetes":
+            return None
+        cluster = Cluster(settings.domain, settings.trust_domain)
+        metrics = ApiServerMetrics(self.metrics)
+        return KubernetesRegistry(open_client(settings, SERVICE), cluster, self._endpoints_changed, metrics)
 
     def _galley(self, source: ConfigurationSource | None) -> McpClient | DirectClient:
         if source is not None:
@@ -160,6 +176,7 @@ class Pilot:
             self.trace,
             self._publish,
             self._delivery_metrics.internal_errors.inc,
+            self.registry or NO_NATIVE_SERVICES,
         )
 
     def _lifecycle(self) -> Lifecycle:
@@ -174,6 +191,8 @@ class Pilot:
             lambda: self.galley.last_error,
         )
         lifecycle = Lifecycle()
+        if self.registry is not None:
+            lifecycle.add(registry_condition(readiness.condition("kubernetes"), self.registry), "kubernetes condition")
         lifecycle.add(HttpServer(monitoring, settings.address, settings.monitoring_port), "monitoring")
         lifecycle.add(
             HttpServer(introspection, settings.loopback_address, settings.introspection_port), "introspection"
@@ -188,8 +207,14 @@ class Pilot:
         lifecycle.add(self._builder(), "snapshots")
         lifecycle.add(self.status, "status")
         lifecycle.add(StatusReporter(self.delivery, self.status.update), "status reporter")
+        if self.registry is not None:
+            lifecycle.add(self.registry, "kubernetes")
         lifecycle.add(self.galley, "Galley")
         return lifecycle
+
+    def _endpoints_changed(self) -> None:
+        self._source_metrics.updates.labels("eds").inc()
+        self.debounce.touch()
 
     def _configuration_changed(self) -> None:
         self._source_metrics.updates.labels("config").inc()

@@ -21,6 +21,7 @@ class PilotSettings(ServiceSettings):
     citadel_server_name: str = Field(
         "", description="DNS name in Citadel's certificate; empty: istio-citadel.<root namespace>.svc"
     )
+    cluster_id: str = Field("Kubernetes", description="name of this cluster, on platform kubernetes")
     domain: str = Field("cluster.local", description="DNS domain of short host names")
     debounce_seconds: float = Field(0.1, ge=0, le=10, description="quiet time after a change before it is compiled")
     debounce_max_seconds: float = Field(10.0, gt=0, le=60, description="longest time that changes are collected")

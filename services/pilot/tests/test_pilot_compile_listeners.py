@@ -139,7 +139,7 @@ def test_captured_tcp_services_have_their_own_addresses() -> None:
 
 def test_captured_listeners_are_not_bound() -> None:
     compiled = Mesh(service("a", "HTTP")).compile(make_proxy("client", INTERCEPTION_MODE="REDIRECT"))
-    (listener,) = compiled.listeners.values()
+    listener = compiled.listeners["0.0.0.0_80"]
     assert listener.HasField("bind_to_port")
     assert not listener.bind_to_port.value
     assert "PassthroughCluster" in compiled.clusters

@@ -19,9 +19,9 @@ from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.gateway_hosts import gateway_parts
 from flotilla_pilot.compile.gateway_tcp import passthrough_chains, plain_chain
 from flotilla_pilot.compile.http_manager import GATEWAY, http_manager
+from flotilla_pilot.compile.intercepted import tls_inspector
 from flotilla_pilot.compile.listener_plan import is_place, is_port
 from flotilla_pilot.compile.mixer_clusters import add_mixer_clusters
-from flotilla_pilot.compile.outbound import tls_inspector
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER, ROUTES
 from flotilla_pilot.compile.route_table import route_table
@@ -109,9 +109,8 @@ class GatewayCompilation:
         return fitting
 
     def _http_chain(self, place: Place, servers: list[BoundServer]) -> FilterChain:
-        bind, port = servers[0].server.bind, place[1]
-        routes = names.http_gateway_routes(port, bind)
-        self._add_table(routes, port, servers)
+        routes = names.http_gateway_routes(place[1], servers[0].server.bind)
+        self._add_table(routes, servers[0].port, servers)
         manager = http_manager(f"outbound_{names.listener(*place)};", GATEWAY, self._mesh, routes)
         return FilterChain(filters=[manager])
 
@@ -120,20 +119,20 @@ class GatewayCompilation:
         chains: list[FilterChain] = []
         for each in servers:
             if not each.server.HasField("tls"):
-                chain = plain_chain(each, place[1], self._destinations, self._mesh)
+                chain = plain_chain(each, each.port, self._destinations, self._mesh)
                 chains += [chain] if chain is not None else []
             elif each.server.tls.mode in _PASSTHROUGH:
-                chains += self._passthrough(each, place[1], taken)
+                chains += self._passthrough(each, taken)
             else:
                 chains += self._terminating(each, place, taken)
         return chains
 
-    def _passthrough(self, bound: BoundServer, port: int, taken: set[str]) -> list[FilterChain]:
+    def _passthrough(self, bound: BoundServer, taken: set[str]) -> list[FilterChain]:
         if bound.server.tls.mode == ServerTLSSettings.AUTO_PASSTHROUGH:
             text = "AUTO_PASSTHROUGH is not offered yet; this server is left out"
             self.found.log.error(bound.gateway.key, "not-offered", f"{bound.field}.tls.mode", text)
             return []
-        return list(passthrough_chains(bound, port, self._destinations, self._mesh, taken))
+        return list(passthrough_chains(bound, bound.port, self._destinations, self._mesh, taken))
 
     def _terminating(self, bound: BoundServer, place: Place, taken: set[str]) -> list[FilterChain]:
         """A server that ends TLS itself: a chain for those of its hosts that no older server has."""
@@ -154,7 +153,7 @@ class GatewayCompilation:
 
     def _inside_tls(self, bound: BoundServer, place: Place) -> Any | None:
         """What a server speaks behind its certificate: HTTP with a table of its own, or TCP by TCP routes."""
-        server, key, port = bound.server, bound.gateway.key, place[1]
+        server, key, port = bound.server, bound.gateway.key, bound.port
         protocol = parse_protocol(server.port.protocol)
         if not (protocol is Protocol.HTTPS or protocol.is_http):
             chain = plain_chain(bound, port, self._destinations, self._mesh)
@@ -172,7 +171,8 @@ class GatewayCompilation:
         self.found.add(route_table(name, parts, self._cache, ignore_port=True))
 
     def _references(self, servers: Iterable[BoundServer]) -> list[Reference]:
-        return [*(each.reference for each in servers), *self._mesh.references]
+        behind = [found for each in servers for found in each.behind]
+        return [*(each.reference for each in servers), *behind, *self._mesh.references]
 
 
 def _kind(bound: BoundServer) -> str:

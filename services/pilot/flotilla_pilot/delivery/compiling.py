@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from flotilla_pilot.compile.resource import CompiledProxy
 from flotilla_pilot.model.proxy import Proxy
+from flotilla_pilot.model.services import Service
 from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot, Objects, build_snapshot
 from flotilla_shared.runtime.logs import get_logger
 
@@ -38,8 +39,11 @@ class CompilingThread:
         """Wait for the work under way; what waits is dropped."""
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
 
-    async def build(self, objects: Objects, settings: MeshSettings) -> MeshSnapshot:
-        return await self._do(lambda: build_snapshot(objects, settings))
+    async def build(
+        self, objects: Objects, settings: MeshSettings, native: Callable[[], Sequence[Service]] = tuple
+    ) -> MeshSnapshot:
+        """The snapshot of these objects and of what `native` gives, which is called on the thread."""
+        return await self._do(lambda: build_snapshot(objects, settings, native()))
 
     async def compile(self, snapshot: MeshSnapshot, proxies: Sequence[Proxy]) -> list[CompiledProxy | None]:
         """What each proxy is to hold; None for one whose compilation failed, which the log explains."""

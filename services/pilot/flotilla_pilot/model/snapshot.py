@@ -64,7 +64,8 @@ class MeshSnapshot:
 def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Service] = ()) -> MeshSnapshot:
     """The snapshot of `objects`, which are given by collection; collections unknown to Pilot are ignored.
 
-    `native` are the services that the platform tells of by itself, beside those that configuration declares. Never raises for a configuration: what is wrong is in `problems`, and left out of the rest.
+    `native` are the services that the platform tells of by itself, beside those that configuration declares. Never
+    raises for a configuration: what is wrong is in `problems`, and left out of the rest.
     """
     log = ProblemLog()
     held = {name: list(objects.get(name, {}).values()) for name in COLLECTIONS}

@@ -72,11 +72,17 @@ def _takes_calls(conditions: kube.EndpointConditions, not_ready_too: bool) -> bo
 
 
 def _endpoint(
-    item: kube.Endpoint, pod: kube.Pod | None, node: kube.Node | None, ports: tuple[tuple[str, int], ...], namespace: str
+    item: kube.Endpoint,
+    pod: kube.Pod | None,
+    node: kube.Node | None,
+    ports: tuple[tuple[str, int], ...],
+    namespace: str,
 ) -> Endpoint:
     address = item.addresses[0]
     if pod is None:
-        return Endpoint(address, namespace=namespace, ports=ports, locality=locality(None, node), stated_ports_only=True)
+        return Endpoint(
+            address, namespace=namespace, ports=ports, locality=locality(None, node), stated_ports_only=True
+        )
     labels = pod.metadata.labels
     return Endpoint(
         address=address,

@@ -18,12 +18,21 @@ from flotilla_shared.model.objects import ConfigObject
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoundServer:
-    """One server of one Gateway, with the VirtualServices bound to that Gateway."""
+    """One server of one Gateway, with the VirtualServices bound to that Gateway.
+
+    `behind` are the services that send the server's port to the port that it is listened for on.
+    """
 
     server: Server
     index: int
     gateway: ConfigObject
     rules: tuple[RouteRules, ...]
+    behind: tuple[Reference, ...] = ()
+
+    @property
+    def port(self) -> int:
+        """The port that clients know, and that rules ask for."""
+        return self.server.port.number
 
     @property
     def reference(self) -> Reference:
@@ -36,7 +45,7 @@ class BoundServer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GatewayScope:
-    """What one class of routers serves: servers by (bind, port), oldest Gateway first."""
+    """What one class of routers serves: servers by the address and port to listen on, oldest Gateway first."""
 
     namespace: str
     domain: str
@@ -47,23 +56,69 @@ class GatewayScope:
 def gateway_key(snapshot: MeshSnapshot, proxy: Proxy) -> tuple[object, ...]:
     """What everything of a router depends on within one snapshot."""
     gateways = tuple(item.key for item in _selected(snapshot, proxy))
-    return proxy.kind, proxy.namespace, proxy.domain, proxy.interception_mode, proxy.labels, gateways
+    targets = tuple(sorted((port, *found) for port, found in _targets(snapshot, proxy).items()))
+    return (
+        targets,
+        _unprivileged(proxy),
+        proxy.kind,
+        proxy.namespace,
+        proxy.domain,
+        proxy.interception_mode,
+        proxy.labels,
+        gateways,
+    )
 
 
 def gateway_scope(snapshot: MeshSnapshot, proxy: Proxy) -> GatewayScope:
     servers: dict[tuple[str, int], list[BoundServer]] = {}
+    targets = _targets(snapshot, proxy)
     for item in _selected(snapshot, proxy):
         rules = tuple(_bound(snapshot, item))
         spec: Gateway = item.spec
         for index, server in enumerate(spec.servers):
-            bound = BoundServer(server, index, item, rules)
-            servers.setdefault((server.bind or "0.0.0.0", server.port.number), []).append(bound)  # noqa: S104
+            for port, behind in _places(server.port.number, targets, proxy):
+                bound = BoundServer(server, index, item, rules, behind)
+                servers.setdefault((server.bind or "0.0.0.0", port), []).append(bound)  # noqa: S104
     return GatewayScope(
         namespace=proxy.namespace,
         domain=snapshot.mesh.domain,
         servers={place: tuple(bound) for place, bound in sorted(servers.items())},
         services=exported_services(snapshot, proxy.namespace),
     )
+
+
+Targets = dict[int, tuple[tuple[int, Reference], ...]]
+"""Ports of services that this router is behind: each with the router's own ports, and who says so."""
+
+_FIRST_UNPRIVILEGED = 1024
+
+
+def _targets(snapshot: MeshSnapshot, proxy: Proxy) -> Targets:
+    found: dict[int, dict[tuple[int, Reference], None]] = {}
+    for address in dict.fromkeys(proxy.addresses):
+        for service, endpoint in snapshot.serving.get(address, ()):
+            for port in service.ports if service.namespace == proxy.namespace and service.is_native else ():
+                target = endpoint.port_for(port)
+                if target:
+                    found.setdefault(port.number, {})[target, service.references[0]] = None
+    return {port: tuple(each) for port, each in found.items()}
+
+
+def _places(port: int, targets: Targets, proxy: Proxy) -> Iterable[tuple[int, tuple[Reference, ...]]]:
+    """The ports to listen on for a server's port: where a service sends it, else that port itself.
+
+    Without rights there is no listening below 1024, and Envoy would refuse to try.
+    """
+    places: dict[int, list[Reference]] = {}
+    for target, by in targets.get(port, ()):
+        places.setdefault(target, []).append(by)
+    if places:
+        return [(target, tuple(by)) for target, by in places.items()]
+    return [] if port < _FIRST_UNPRIVILEGED and _unprivileged(proxy) else [(port, ())]
+
+
+def _unprivileged(proxy: Proxy) -> bool:
+    return proxy.metadata.get("UNPRIVILEGED_POD") == "true"
 
 
 def _selected(snapshot: MeshSnapshot, proxy: Proxy) -> Iterable[ConfigObject]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from flotilla_pilot.delivery.compiling import CompilingThread
 from flotilla_pilot.delivery.publication import Publication, changed_objects
 from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot
+from flotilla_pilot.sources.native import NO_NATIVE_SERVICES, NativeServices
 from flotilla_shared.runtime.debounce import Debounce
 from flotilla_shared.runtime.lifecycle import Tasks
 from flotilla_shared.runtime.logs import get_logger
@@ -17,8 +18,8 @@ _log = get_logger(__name__)
 class SnapshotBuilder:
     """Component. Builds a snapshot when changes have come to rest, and publishes it if it differs.
 
-    Nothing is built before every collection has come: a proxy that is told of a part of the mesh would drop
-    the rest. A build that fails keeps the last snapshot.
+    Nothing is built before every collection has come, and all that the platform tells: a proxy that is told of a
+    part of the mesh would drop the rest. A build that fails keeps the last snapshot.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class SnapshotBuilder:
         recorder: HopRecorder,
         publish: Callable[[Publication], None],
         on_failure: Callable[[], None] = lambda: None,
+        native: NativeServices = NO_NATIVE_SERVICES,
     ) -> None:
         self._store = store
         self._debounce = debounce
@@ -38,6 +40,7 @@ class SnapshotBuilder:
         self._recorder = recorder
         self._publish = publish
         self._on_failure = on_failure
+        self._native = native
         self._tasks = Tasks("snapshots")
         self._last: MeshSnapshot | None = None
 
@@ -50,10 +53,10 @@ class SnapshotBuilder:
     async def _run(self) -> None:
         while True:
             since = await self._debounce.settled()
-            if self._store.missing:
+            if self._store.missing or self._native.missing:
                 continue
             try:
-                snapshot = await self._thread.build(self._store.objects, self._settings)
+                snapshot = await self._thread.build(self._store.objects, self._settings, self._native.look())
             except Exception:  # noqa: BLE001  # the next change may heal it, and must be heard
                 _log.exception("building the snapshot failed; the last one stays")
                 self._on_failure()

@@ -16,6 +16,7 @@ from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, LISTENER, ROUTES, CompiledProxy
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.snapshot import COLLECTIONS, MeshSettings, MeshSnapshot, build_snapshot
+from flotilla_pilot.testing.kubernetes import is_kubernetes, native_services
 from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, content_version
 
@@ -26,9 +27,14 @@ _MESH = "MeshConfig"
 
 
 def read_objects(text: str) -> Objects:
-    """The objects of YAML documents that Pilot takes, by collection. Every document is a second younger than the last."""
+    """The objects of YAML documents that Galley gives Pilot, by collection; those of Kubernetes' own are not.
+
+    Every document is a second younger than the last.
+    """
     objects: Objects = {name: {} for name in COLLECTIONS}
     for number, document in enumerate(each for each in yaml.safe_load_all(text) if each):
+        if is_kubernetes(document):
+            continue
         item = read_object(document, (number + 1) * 10**9)
         if item.key.collection in objects:
             objects.setdefault(item.key.collection, {})[item.key] = item
@@ -81,7 +87,8 @@ class Mesh:
         objects: Objects | None = None,
     ) -> None:
         self.objects = read_objects(text) if objects is None else objects
-        self.snapshot: MeshSnapshot = build_snapshot(self.objects, settings or MeshSettings())
+        native = native_services(each for each in yaml.safe_load_all(text) if each and is_kubernetes(each))
+        self.snapshot: MeshSnapshot = build_snapshot(self.objects, settings or MeshSettings(), native)
         self.compiler = compiler or Compiler()
 
     def compile(self, proxy: Proxy) -> "Compiled":

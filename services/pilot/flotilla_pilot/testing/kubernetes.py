@@ -1,0 +1,47 @@
+"""Kubernetes objects for tests, from the YAML that users write."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from flotilla_pilot.model.services import Service
+from flotilla_pilot.registries.conversion import Cluster, ServiceConversion
+from flotilla_pilot.registries.objects import KubernetesObjects
+from flotilla_shared.runtime.kube import objects as kube
+
+KINDS: Mapping[str, tuple[str, type[Any]]] = {
+    "Service": ("services", kube.Service),
+    "EndpointSlice": ("slices", kube.EndpointSlice),
+    "Pod": ("pods", kube.Pod),
+    "Node": ("nodes", kube.Node),
+}
+_VERSIONS = ("v1", "discovery.k8s.io/v1")
+
+
+def is_kubernetes(document: Mapping[str, Any]) -> bool:
+    """Whether the document is an object of Kubernetes' own."""
+    return document.get("apiVersion") in _VERSIONS
+
+
+def read_kubernetes(documents: Iterable[Mapping[str, Any]]) -> KubernetesObjects:
+    """The objects of `documents` that a registry reads; others of Kubernetes' own are left out.
+
+    A Service without a time of creation is a second younger than the one before it.
+    """
+    found: dict[str, dict[tuple[str, str], Any]] = {field: {} for field, _ in KINDS.values()}
+    for number, document in enumerate(documents, 1):
+        if document["kind"] not in KINDS:
+            continue
+        field, kind = KINDS[document["kind"]]
+        metadata = {"creationTimestamp": f"2026-01-01T00:{number // 60:02}:{number % 60:02}Z", **document["metadata"]}
+        if field != "nodes":
+            metadata.setdefault("namespace", "default")
+        item = msgspec.convert({**document, "metadata": metadata}, kind, strict=False)
+        found[field][(item.metadata.namespace, item.metadata.name)] = item
+    return KubernetesObjects(**found)
+
+
+def native_services(documents: Iterable[Mapping[str, Any]], cluster: Cluster | None = None) -> tuple[Service, ...]:
+    """The services that a registry makes of `documents`."""
+    return ServiceConversion(cluster or Cluster()).convert(read_kubernetes(documents))
