@@ -69,12 +69,8 @@ class OutboundCluster:
         return tuple(each for each in self.service.endpoints if wanted <= each.labels.items())
 
     def identities(self) -> tuple[str, ...]:
-        """Who may answer: the accounts of all the service's endpoints, and the names that it states."""
-        found = {
-            spiffe_id(self.mesh.trust_domain, each.namespace, each.service_account)
-            for each in self.service.endpoints
-            if each.service_account
-        }
+        """Who may answer: the accounts of all that serve it, and the names that it states."""
+        found = {spiffe_id(self.mesh.trust_domain, *each) for each in self.service.accounts}
         return tuple(sorted(found | set(self.service.subject_alt_names)))
 
     @property

@@ -11,6 +11,7 @@ from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, TYPES, CompiledResource
 from flotilla_pilot.model.destination_rules import without_policies
 from flotilla_pilot.model.references import Reference, keys
+from flotilla_pilot.model.services import Service, ServiceName
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ObjectKey, Problem
@@ -24,6 +25,7 @@ class Collected:
         self.resources: dict[str, dict[str, CompiledResource]] = {each: {} for each in TYPES}
         self.log = ProblemLog()
         self._cache = cache
+        self._assigned: dict[str, OutboundCluster] = {}
 
     def add(self, resource: CompiledResource) -> None:
         self.resources[resource.type_url].setdefault(resource.name, resource)
@@ -60,8 +62,25 @@ class Collected:
 
     def add_assignment(self, given: OutboundCluster, snapshot: MeshSnapshot) -> None:
         """The endpoints of `given`, where Pilot tells them."""
-        if given.has_assignment:
+        if given.has_assignment and given.name not in self._assigned:
+            self._assigned[given.name] = given
             self.add(self._assignment(given, snapshot))
+
+    def with_endpoints(self, changed: Mapping[ServiceName, Service], snapshot: MeshSnapshot) -> "Collected":
+        """The same, where nothing is different but the endpoints of these services."""
+        new = Collected(self._cache)
+        new.resources = {**self.resources, ENDPOINTS: dict(self.resources[ENDPOINTS])}
+        new.log = self.log
+        new._assigned = self._assigned
+        moved = {
+            name: changed[each.service.name] for name, each in self._assigned.items() if each.service.name in changed
+        }
+        if moved:
+            new._assigned = dict(self._assigned)
+        for name, service in moved.items():
+            new._assigned[name] = replace(self._assigned[name], service=service)
+            new.resources[ENDPOINTS][name] = self._assignment(new._assigned[name], snapshot)
+        return new
 
     def _assignment(self, given: OutboundCluster, snapshot: MeshSnapshot) -> CompiledResource:
         stated, references = with_tls_modes(given.endpoints(), given.service, given.port, snapshot)
@@ -72,7 +91,7 @@ class Collected:
             body = serialized(load_assignment(given.name, stated, given.port))
             return self._cache.intern(ENDPOINTS, given.name, body, keys(used))
 
-        found: CompiledResource = self._cache.get(("endpoints", given.name, used, modes), build)
+        found: CompiledResource = self._cache.get_endpoints(("endpoints", given.name, used, modes), build)
         return found
 
 

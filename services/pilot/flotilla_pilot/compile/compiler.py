@@ -1,6 +1,8 @@
 """The compiler: one call a proxy, one compilation a scope."""
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from flotilla_pilot.compile.access_log import format_problem
@@ -11,11 +13,32 @@ from flotilla_pilot.compile.inbound import compile_inbound
 from flotilla_pilot.compile.outbound import compile_outbound
 from flotilla_pilot.compile.resource import TYPES, CompiledProxy, CompiledResource
 from flotilla_pilot.model.proxy import ROUTER, Proxy
+from flotilla_pilot.model.services import Service, ServiceName
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.scope.gateway import gateway_key, gateway_scope
 from flotilla_pilot.scope.sidecar import find_sidecar, outbound_key, sidecar_scope
 from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.model.problems import ProblemLog
+
+RECENT = 8
+"""Snapshots of which something may be taken over: compiling for many proxies may lag behind endpoints."""
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """What was compiled of one snapshot."""
+
+    snapshot: MeshSnapshot
+    scopes: dict[tuple[object, ...], Collected]
+    _moved: tuple[MeshSnapshot, dict[ServiceName, Service]] | None = None
+
+    def moved(self, to: MeshSnapshot) -> dict[ServiceName, Service]:
+        """The services whose endpoints are different in `to`."""
+        if self._moved is None or self._moved[0] is not to:
+            before = {each.name: each for each in self.snapshot.services if each.is_native}
+            native = (each for each in to.services if each.is_native)
+            self._moved = to, {each.name: each for each in native if before.get(each.name) is not each}
+        return self._moved[1]
 
 
 class Compiler:
@@ -29,6 +52,7 @@ class Compiler:
         self._cache = ResourceCache()
         self._snapshot: MeshSnapshot | None = None
         self._scopes: dict[tuple[object, ...], Collected] = {}
+        self._recent: deque[_Turn] = deque(maxlen=RECENT)
 
     def compile(self, snapshot: MeshSnapshot, proxy: Proxy) -> CompiledProxy:
         """Everything `proxy` is to hold under `snapshot`. Never raises for a valid configuration."""
@@ -37,25 +61,35 @@ class Compiler:
             return _finish(snapshot, self._gateway(snapshot, proxy))
         sidecar = find_sidecar(snapshot, proxy)
         key = ("sidecar", *outbound_key(snapshot, proxy, sidecar))
-        outbound = self._scopes.get(key)
-        if outbound is None:
-            outbound = compile_outbound(snapshot, sidecar_scope(snapshot, proxy, sidecar), self._cache)
-            self._scopes[key] = outbound
+        build = lambda: compile_outbound(snapshot, sidecar_scope(snapshot, proxy, sidecar), self._cache)  # noqa: E731
+        outbound = self._scope(snapshot, key, build)
         return _finish(snapshot, compile_inbound(snapshot, proxy, sidecar, self._cache), outbound)
 
     def _turn_to(self, snapshot: MeshSnapshot) -> None:
-        if snapshot is not self._snapshot:
-            self._snapshot = snapshot
-            self._scopes = {}
-            self._cache.next_generation()
+        """Of a snapshot in which only endpoints are elsewhere, what was compiled before stays but for these."""
+        last = self._snapshot
+        if snapshot is last:
+            return
+        endpoints_only = last is not None and snapshot.shape == last.shape
+        if last is not None and endpoints_only:
+            self._recent.appendleft(_Turn(last, self._scopes))
+        else:
+            self._recent.clear()
+        self._snapshot, self._scopes = snapshot, {}
+        self._cache.next_generation(endpoints_only=endpoints_only)
+
+    def _scope(self, snapshot: MeshSnapshot, key: tuple[object, ...], build: Callable[[], Collected]) -> Collected:
+        found = self._scopes.get(key)
+        if found is None:
+            turn = next((each for each in self._recent if key in each.scopes), None)
+            found = turn.scopes[key].with_endpoints(turn.moved(snapshot), snapshot) if turn is not None else build()
+            self._scopes[key] = found
+        return found
 
     def _gateway(self, snapshot: MeshSnapshot, proxy: Proxy) -> Collected:
         key = ("router", *gateway_key(snapshot, proxy))
-        found = self._scopes.get(key)
-        if found is None:
-            found = compile_gateway(snapshot, gateway_scope(snapshot, proxy), proxy, self._cache)
-            self._scopes[key] = found
-        return found
+        build = lambda: compile_gateway(snapshot, gateway_scope(snapshot, proxy), proxy, self._cache)  # noqa: E731
+        return self._scope(snapshot, key, build)
 
 
 def _finish(snapshot: MeshSnapshot, *sides: Collected) -> CompiledProxy:

@@ -46,15 +46,26 @@ def _check_hosts(hosts: Hosts, log: ProblemLog) -> None:
     for host, services in hosts.items():
         by_namespace: dict[str, Service] = {}
         for service in services:
-            first = by_namespace.setdefault(service.namespace, service)
+            first = by_namespace.setdefault(service.namespace, _winner(services, service.namespace))
             if first is not service:
                 log.error(
                     service.source.key,
                     "host-taken",
                     "spec.hosts",
-                    f"{host} is already declared by the older ServiceEntry {first.source.key.full_name}; "
-                    "declare a host once in a namespace",
+                    f"{host} is already declared by {_described(first)}; declare a host once in a namespace",
                 )
+
+
+def _winner(services: list[Service], namespace: str) -> Service:
+    """Kubernetes' own, else the oldest; `services` come oldest first."""
+    own = [each for each in services if each.namespace == namespace]
+    return next((each for each in own if each.is_native), own[0])
+
+
+def _described(service: Service) -> str:
+    if service.is_native:
+        return f"the Service {service.source.key.full_name}"
+    return f"the older ServiceEntry {service.source.key.full_name}"
 
 
 def _subsets(held: Held, hosts: Hosts, mesh: MeshOptions, log: ProblemLog) -> dict[str, set[str]]:
@@ -69,7 +80,7 @@ def _subsets(held: Held, hosts: Hosts, mesh: MeshOptions, log: ProblemLog) -> di
                 item.key,
                 "unknown-host",
                 "spec.host",
-                f"no ServiceEntry declares {host}, so nothing uses this rule",
+                f"no service has the host {host}, so nothing uses this rule",
             )
         for index, subset in enumerate(item.spec.subsets):
             owner = owners.setdefault((item.key.namespace, host, subset.name), item)
@@ -121,7 +132,7 @@ def _check_destination(
     services = hosts.get(host)
     key = rules.item.key
     if services is None:
-        log.error(key, "unknown-host", f"{field}.host", f"no ServiceEntry declares {host}; calls are answered 503")
+        log.error(key, "unknown-host", f"{field}.host", f"no service has the host {host}; calls are answered 503")
         return
     ports = {port.number for service in services for port in service.ports}
     if destination.port.number and destination.port.number not in ports:

@@ -26,6 +26,10 @@ class Resolution(Enum):
     DYNAMIC_DNS = 4
 
 
+ServiceName = tuple[str, str, bool]
+"""Host, namespace, and whether it is Kubernetes' own."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServicePort:
     """A port of a service; `target_port` 0 means the same number at the endpoint."""
@@ -94,6 +98,26 @@ class Service:
         made_of = dict.fromkeys(each for end in (*self.endpoints, *self.unready) for each in end.references)
         parts = (f"{key.full_name}@{version}" for key, version in made_of)
         object.__setattr__(self, "version", ",".join((self.source.version, *parts)))
+
+    @property
+    def name(self) -> ServiceName:
+        return self.host, self.namespace, self.is_native
+
+    @property
+    def shape(self) -> str:
+        """Tells whether anything is different that is seen anywhere but in the endpoints themselves.
+
+        Who the endpoints are, is: callers are told whom to trust. A headless service is called by its endpoints.
+        """
+        if not self.is_native or self.headless:
+            return self.version
+        return f"{self.source.version},{sorted(self.accounts)}"
+
+    @property
+    def accounts(self) -> frozenset[tuple[str, str]]:
+        """Namespace and service account of every workload that serves it, whether it takes calls now or not."""
+        every = (*self.endpoints, *self.unready)
+        return frozenset((each.namespace, each.service_account) for each in every if each.service_account)
 
     @property
     def is_native(self) -> bool:

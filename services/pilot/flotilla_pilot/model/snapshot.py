@@ -40,13 +40,15 @@ Served = tuple[Service, Endpoint]
 class MeshSnapshot:
     """The mesh at one moment: immutable, shared by all compilations until the next one.
 
-    `version` is the same wherever the same objects and settings are. `problems` holds what only the whole
+    `version` is the same wherever the same objects and settings are; `shape` is that, but for where the endpoints of
+    Kubernetes services are. `problems` holds what only the whole
     mesh shows, such as a route to a service that nobody declares. `label_keys` are the labels that rules
     ask of a client (`sourceLabels`, DestinationRule `workloadSelector`): proxies that agree on these may
     share what is compiled for their outbound side. `serving` has the services by the addresses of their endpoints.
     """
 
     version: str
+    shape: str
     settings: MeshSettings
     objects: Mapping[ObjectKey, ConfigObject]
     problems: Mapping[ObjectKey, tuple[Problem, ...]]
@@ -76,8 +78,10 @@ def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Se
     services = tuple(sorted((*declared, *native), key=lambda each: each.age)) if native else declared
     rules = build_route_rules(held[kinds.VIRTUAL_SERVICES], mesh.domain)
     check(held, services, rules, mesh, log)
+    stated = _version(held, settings)
     return MeshSnapshot(
-        version=_version(held, settings, native),
+        version=_with_services(stated, ((each.host, each.version) for each in native)),
+        shape=_with_services(stated, ((each.host, each.shape) for each in native)),
         settings=settings,
         objects={item.key: item for items in held.values() for item in items},
         problems=log.found(),
@@ -101,14 +105,19 @@ def _by_address(services: Iterable[Service]) -> dict[str, tuple[Served, ...]]:
     return {address: tuple(each) for address, each in found.items()}
 
 
-def _version(held: Mapping[str, list[ConfigObject]], settings: MeshSettings, native: Sequence[Service]) -> str:
+def _version(held: Mapping[str, list[ConfigObject]], settings: MeshSettings) -> str:
     digest = blake2b(repr(settings).encode(), digest_size=8)
     for name, items in sorted(held.items()):
         digest.update(name.encode())
         for item in sorted(items, key=lambda each: each.key):
             digest.update(f"{item.key.full_name}@{item.version}@{item.create_time_ns};".encode())
-    for service in sorted(native, key=lambda each: (each.host, each.namespace)):
-        digest.update(f"{service.host}@{service.version};".encode())
+    return digest.hexdigest()
+
+
+def _with_services(version: str, native: Iterable[tuple[str, str]]) -> str:
+    digest = blake2b(version.encode(), digest_size=8)
+    for host, each in sorted(native):
+        digest.update(f"{host}@{each};".encode())
     return digest.hexdigest()
 
 
