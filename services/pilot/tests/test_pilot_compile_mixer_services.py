@@ -285,11 +285,11 @@ WAYS_IN = [
         HTTP_CHECK,
         HTTP_MANAGER,
     ),
-    ("port: {number: 8080, name: p, protocol: TCP}, hosts: ['*']", "tcp: [{%s}]", TCP_PROXY, TCP_PROXY),
+    ("port: {number: 8080, name: p, protocol: TCP}, hosts: ['*']", "tcp: [{%s}]", TCP_CHECK, TCP_PROXY),
     (
         "port: {number: 8080, name: p, protocol: TLS}, hosts: ['*'], tls: {mode: PASSTHROUGH}",
         "tls: [{match: [{sniHosts: [x.io]}], %s}]",
-        TCP_PROXY,
+        TCP_CHECK,
         TCP_PROXY,
     ),
 ]
