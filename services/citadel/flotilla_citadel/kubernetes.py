@@ -17,7 +17,7 @@ from flotilla_citadel.config import CitadelSettings
 from flotilla_citadel.publish.config_map import NAME as CONFIG_MAP
 from flotilla_citadel.publish.config_map import Publication, citadel_id
 from flotilla_citadel.publish.distribution import RootDistribution
-from flotilla_citadel.publish.namespaces import Standing, State
+from flotilla_citadel.publish.namespaces import Standing, State, foreign
 from flotilla_citadel.servers.edges import add_edges
 from flotilla_citadel.servers.issued import IssuedLog
 from flotilla_citadel.servers.metrics import CitadelMetrics, ClusterMetrics
@@ -142,6 +142,8 @@ class Rooted:
         _log.info("leads now" if leading else "leads no longer", lease=self._settings.revised(LEASE))
         if self.distribution is not None:
             self.distribution.lead(leading)
+            for namespace in self.distribution.standings.all(State.FOREIGN):
+                self._foreign_event(namespace)
 
     def _standing(self, namespace: str, standing: Standing) -> None:
         """Tell how a namespace stands now; our own decides whether we are ready."""
@@ -154,9 +156,14 @@ class Rooted:
             _log.warning("the root is not published", namespace=namespace, error=standing.reason)
         if standing.state is State.FOREIGN:
             _log.error("a foreign root is published", namespace=namespace, error=standing.reason)
-            if self.distribution is not None and self.distribution.leading:
-                regarding = Regarding("v1", "ConfigMap", CONFIG_MAP, namespace)
-                self._citadel.events.write(regarding, "ForeignRoot", standing.reason, "Warning")
+            self._foreign_event(namespace)
+
+    def _foreign_event(self, namespace: str) -> None:
+        """One of the replicas tells; one that comes to lead tells what others may not have told."""
+        if self.distribution is None or not self.distribution.leading:
+            return
+        regarding = Regarding("v1", "ConfigMap", CONFIG_MAP, namespace)
+        self._citadel.events.write(regarding, "ForeignRoot", foreign(namespace).reason, "Warning")
 
     def _secret_in_trouble(self, state: SecretState, reason: str) -> None:
         regarding = Regarding("v1", "Secret", SECRET, self._settings.root_namespace)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flotilla_citadel.ca.grants import check_names, control_plane_grants, service_names
+from flotilla_citadel.config import CitadelSettings
 from flotilla_citadel.errors import CsrRefused
 
 PILOT = "spiffe://mesh.example/ns/istio-system/sa/istio-pilot-service-account"
@@ -61,3 +62,13 @@ def test_asking_for_anothers_is_refused_with_both_names(asked: tuple[str, ...], 
         check_names(asked, PILOT, GRANTS[PILOT])
     assert len(caught.value.text) < 1000
     assert "\n" not in caught.value.text
+
+
+def test_the_api_server_finds_its_names_in_the_webhooks_certificates() -> None:
+    """It calls a webhook as `<service>.<namespace>.svc`, whatever the cluster's DNS domain is."""
+    grants = control_plane_grants(
+        CitadelSettings().granted_services, trust_domain="mesh.example", namespace="mesh", domain="example.test"
+    )
+    for service in ("galley", "pilot"):
+        names = grants[f"spiffe://mesh.example/ns/mesh/sa/istio-{service}-service-account"]
+        assert f"istio-{service}.mesh.svc" in names

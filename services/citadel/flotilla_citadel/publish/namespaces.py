@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -72,8 +71,12 @@ class Standings:
     def get(self, namespace: str) -> Standing | None:
         return self._known.get(namespace)
 
+    def all(self, state: State) -> list[str]:
+        """The namespaces that stand so."""
+        return [name for name, each in self._known.items() if each.state is state]
+
     def count(self, state: State) -> int:
-        return Counter(each.state for each in self._known.values())[state]
+        return sum(each.state is state for each in self._known.values())
 
     def view(self) -> dict[str, object]:
         """How many are in which state, and each that its workloads' mesh should worry about."""
