@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from functools import partial
 
 import grpc
 
@@ -21,12 +22,14 @@ from flotilla_mixer.configuration.build import COLLECTIONS
 from flotilla_mixer.debug.topics import debug_topics
 from flotilla_mixer.dispatch.check import CheckDispatcher
 from flotilla_mixer.dispatch.failures import Failures
+from flotilla_mixer.dispatch.quota import QuotaDispatcher
 from flotilla_mixer.dispatch.report import ReportDispatcher
 from flotilla_mixer.dispatch.table import DispatchTable
 from flotilla_mixer.kit.catalogue import load_adapters
 from flotilla_mixer.metrics import MixerMetrics
 from flotilla_mixer.servers.access_logs import AccessLogs
 from flotilla_mixer.servers.ext_authz import METHOD, ExtAuthz
+from flotilla_mixer.servers.native import NativeMixer
 from flotilla_mixer.sources.cluster import ClusterWatch
 from flotilla_mixer.sources.follow import ConfigurationFollower
 from flotilla_mixer.sources.swap import Swap
@@ -102,6 +105,7 @@ class Mixer:
         self.galley = self._galley(source)
         self.status = self._status(receiver)
         self.server = self._server()
+        self.plaintext: GrpcServer | None = None
         self.metrics.workloads.set_function(self._workloads)
         self.metrics.galley_connected.set_function(lambda: float(self.galley.connected))
         self.lifecycle = self._lifecycle()
@@ -160,17 +164,34 @@ class Mixer:
 
     def _server(self) -> GrpcServer:
         failures = Failures(self.metrics)
-        logs = AccessLogs(self._table, ReportDispatcher(failures), self.metrics)
-        checks = ExtAuthz(self._table, CheckDispatcher(failures), self.metrics)
+        checks, reports = CheckDispatcher(failures), ReportDispatcher(failures)
+        logs = AccessLogs(self._table, reports, self.metrics)
+        self.native = partial(NativeMixer, self._table, checks, QuotaDispatcher(failures), reports, self.metrics)
         return GrpcServer(
             self.settings.address,
             self.settings.mixer_port,
             identity=self.identity,
             client_certificate="required",
             generic_handlers=[logs.handler()],
-            batch={METHOD: checks.check},
+            batch={METHOD: ExtAuthz(self._table, checks, self.metrics).check, **self.native().methods()},
             max_receive_bytes=self.settings.max_message_bytes,
         )
+
+    def _add_plaintext(self, lifecycle: Lifecycle) -> None:
+        """The native API on loopback for whoever asks. /readyz and the log say that it is on."""
+        settings = self.settings
+        if not settings.plaintext:
+            return
+        self.plaintext = GrpcServer(
+            settings.loopback_address,
+            settings.plaintext_port,
+            batch=self.native(as_given=True).methods(),
+            max_receive_bytes=settings.max_message_bytes,
+        )
+        where = f"{settings.loopback_address}:{settings.plaintext_port}"
+        _log.warning("the native API is served in plaintext, and attributes are taken as given", address=where)
+        self.readiness.condition(f"plaintext on {where}, attributes taken as given").met()
+        lifecycle.add(self.plaintext, "native API in plaintext")
 
     def _follower(self) -> ConfigurationFollower:
         return ConfigurationFollower(
@@ -206,6 +227,7 @@ class Mixer:
         lifecycle.add(self.identity, "identity")
         lifecycle.add(self.swap, "handlers")
         lifecycle.add(self.server, "Checks and logs")
+        self._add_plaintext(lifecycle)
         lifecycle.add(self._follower(), "configuration")
         if self.cluster is not None:
             self.cluster.add_conditions(readiness, lifecycle)

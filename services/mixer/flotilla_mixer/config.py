@@ -12,7 +12,14 @@ from flotilla_shared.runtime.settings import ServiceSettings
 class MixerSettings(ServiceSettings):
     """What Mixer can be told, beside what every service can."""
 
-    mixer_port: int = Field(15004, ge=0, le=65535, description="port of Checks and access logs (mTLS)")
+    mixer_port: int = Field(
+        15004, ge=0, le=65535, description="port of Checks, access logs and the native Mixer API (mTLS)"
+    )
+    plaintext: bool = Field(
+        False,
+        description="serve the native Mixer API without TLS on loopback, with attributes taken as given: for tests and mixc",
+    )
+    plaintext_port: int = Field(9091, ge=0, le=65535, description="port of the native API where plaintext is on")
     prometheus_port: int = Field(42422, ge=0, le=65535, description="port of the prometheus handler's /metrics")
     prometheus_series_limit: int = Field(
         20_000, ge=1, description="most label sets of all prometheus handlers; further ones are dropped and counted"

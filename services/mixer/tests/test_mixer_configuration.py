@@ -115,7 +115,7 @@ CHANGES = [
     ),
     (
         "compiledTemplate: checknothing",
-        "compiledTemplate: quota",
+        "compiledTemplate: quotas",
         [("instance", "ask", "spec.compiledTemplate", "unknown-template"), ("rule", "deny", "spec.actions[0].instances[0]", "no-instance")],
     ),
     (

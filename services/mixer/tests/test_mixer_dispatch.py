@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import pytest
 from google.protobuf.message import Message
 
-from flotilla_mixer.dispatch.check import CheckDispatcher, combine
+from flotilla_mixer.dispatch.check import CheckDispatcher, Question
+from flotilla_mixer.dispatch.decision import combine
 from flotilla_mixer.dispatch.failures import Failures
 from flotilla_mixer.dispatch.report import ReportDispatcher
 from flotilla_mixer.dispatch.table import DispatchTable
@@ -135,8 +136,14 @@ class Inside:
     def ask(self, *bags: dict[str, object], namespace: str = "default") -> list[CheckResult | str]:
         """The decisions that have come so far, in the order in which they came."""
         decided: list[CheckResult | str] = []
-        self.checks.dispatch(self.table, [(namespace, bag, decided.append) for bag in bags])
+        self.checks.dispatch(self.table, [Question(lambda _: namespace, bag, decided.append) for bag in bags])
         return decided
+
+    def tell(self, bags: list[dict[str, object]], namespace: str = "default") -> list[str]:
+        """What went wrong with a report."""
+        wrong: list[str] = []
+        self.reports.dispatch(self.table, bags, lambda _: namespace, wrong.extend)
+        return wrong
 
     def count(self, counter: Any) -> int:
         return int(sum(sample.value for sample in counter.collect()[0].samples if sample.name.endswith("_total")))
@@ -225,7 +232,7 @@ def values(inside: Inside) -> list[dict[str, list[Any]]]:
 
 def test_a_message_becomes_one_call_of_each_handler(inside: Inside) -> None:
     bags = [{"request.size": 1, "response.code": 200}, {"request.size": 2}, {"request.path": "/quiet"}]
-    inside.reports.dispatch(inside.table.of("default"), bags)
+    inside.tell(bags)
     assert values(inside) == [
         {
             "size.instance.default": [(1, None, (200,), ()), (2, None, (0,), ())],
@@ -235,7 +242,7 @@ def test_a_message_becomes_one_call_of_each_handler(inside: Inside) -> None:
 
 
 def test_a_row_that_cannot_be_made_is_left_out_and_counted(inside: Inside, metrics: MixerMetrics) -> None:
-    inside.reports.dispatch(inside.table.of("default"), [{}, {"request.size": 3}])
+    inside.tell([{}, {"request.size": 3}])
     assert values(inside)[0]["size.instance.default"] == [(3, None, (0,), ())]
     assert len(values(inside)[0]["count.instance.default"]) == 2
     assert inside.count(metrics.instance_errors) == 1
@@ -243,13 +250,13 @@ def test_a_row_that_cannot_be_made_is_left_out_and_counted(inside: Inside, metri
 
 def test_a_handler_that_raises_loses_its_report_alone(inside: Inside, metrics: MixerMetrics) -> None:
     inside.slow.raises = ValueError("full")
-    inside.reports.dispatch(inside.table.of("default"), [{"request.size": 1}])
+    inside.tell([{"request.size": 1}])
     assert inside.count(metrics.handler_errors) == 1
 
 
 def test_nothing_to_report_calls_nobody(inside: Inside) -> None:
-    inside.reports.dispatch(inside.table.of("default"), [])
-    inside.reports.dispatch(inside.table.of("default"), [{"request.path": "/quiet"}])
+    inside.tell([])
+    inside.tell([{"request.path": "/quiet"}])
     assert inside.slow.reports == []
 
 

@@ -62,3 +62,12 @@ def timestamp(message: Any) -> Timestamp:
 def duration(message: Any) -> Duration:
     """A google.protobuf.Duration."""
     return Duration(message.seconds * NANOSECONDS + message.nanos)
+
+
+def address_text(address: bytes) -> str:
+    """An address of 4 or 16 bytes as text, a mapped one as IPv4; empty for other lengths."""
+    if len(address) not in (4, 16):
+        return ""
+    found = ipaddress.ip_address(address)
+    mapped = getattr(found, "ipv4_mapped", None)
+    return str(mapped or found)

@@ -52,7 +52,17 @@ class RequestBag(Mapping[str, object]):
     attribute generators add: it never hides what is in the message, and is not remembered as asked.
     """
 
-    __slots__ = ("_found", "_known", "_message", "_types", "_words", "asked", "generated", "sides")
+    __slots__ = (
+        "_asked_by_generators",
+        "_found",
+        "_known",
+        "_message",
+        "_types",
+        "_words",
+        "asked",
+        "generated",
+        "sides",
+    )
 
     def __init__(
         self,
@@ -69,6 +79,17 @@ class RequestBag(Mapping[str, object]):
         self.asked: Asked = {}
         self.sides = sides
         self.generated: Mapping[str, object] = NOTHING
+        self._asked_by_generators: Asked = {}
+
+    def preprocessed(self, added: Mapping[str, object]) -> None:
+        """Generators have been asked, and gave these attributes."""
+        self.generated = added
+        self._asked_by_generators = dict(self.asked)
+
+    def begin_quota(self) -> None:
+        """What is remembered from now on is a quota's, beside what generators asked for."""
+        self.asked.clear()
+        self.asked.update(self._asked_by_generators)
 
     def get(self, name: str, otherwise: Any = None) -> Any:
         found = self._found.get(name)

@@ -30,6 +30,7 @@ class Disbelief(StrEnum):
     REPORTER = "reporter"  # the caller is no workload at its address with its certificate
     PEER = "peer"  # a workload is known at the peer's address, and the certificate is another's
     STATIC = "static"  # a static attribute that is none, or is not text
+    ATTRIBUTES = "attributes"  # a client of the native API names another workload as its own, or a peer by itself
     SERVICE = "service"  # an inbound reporter speaks for a service that does not select it
 
 

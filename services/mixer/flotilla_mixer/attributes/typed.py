@@ -51,6 +51,10 @@ class MistypedBag(dict[str, object]):
         super().__init__(content)
         self._types = types
 
+    def with_added(self, added: Mapping[str, object]) -> MistypedBag:
+        """A bag with these attributes beside its own."""
+        return MistypedBag({**added, **dict(self.items())}, self._types)
+
     def get(self, name: str, otherwise: Any = None) -> Any:
         if name in self:
             check_type(name, dict.__getitem__(self, name), self._types)

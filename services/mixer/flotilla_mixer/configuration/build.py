@@ -10,11 +10,13 @@ from typing import TypeVar
 from flotilla_mixer.attributes.view import ClusterView, MeshView, mesh_view
 from flotilla_mixer.configuration.handlers import HandlerConfig, HandlerReader
 from flotilla_mixer.configuration.instances import Instance, InstanceReader
+from flotilla_mixer.configuration.operations import Directive
 from flotilla_mixer.configuration.rules import Action, RuleReader
 from flotilla_mixer.configuration.vocabulary import vocabulary
 from flotilla_mixer.kit.adapter import Adapter
 from flotilla_mixer.templates.template import InstanceSpec
 from flotilla_shared.model import kinds
+from flotilla_shared.model.expressions import ValueType
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
 from flotilla_shared.model.problems import ProblemLog
 
@@ -41,6 +43,8 @@ class Configuration:
     version: str = ""
     view: MeshView = field(default_factory=MeshView)
     actions: tuple[Action, ...] = ()
+    directives: tuple[Directive, ...] = ()
+    vocabulary: Mapping[str, ValueType] = field(default_factory=dict)
     handlers: Mapping[ObjectKey, HandlerConfig] = field(default_factory=dict)
     instances: tuple[InstanceSpec, ...] = ()
     objects: Mapping[ObjectKey, ConfigObject] = field(default_factory=dict)
@@ -77,6 +81,8 @@ def build_configuration(
         version=_version(objects),
         view=view,
         actions=tuple(action for action in actions if action.handler in handlers),
+        directives=tuple(rule_reader.directives),
+        vocabulary=words,
         handlers=handlers,
         instances=tuple(instance.spec for instance in instances.values()),
         objects=objects,

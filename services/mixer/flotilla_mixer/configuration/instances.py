@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
 from flotilla_mixer.configuration.names import full_name
-from flotilla_mixer.expressions.compile import RowFunction, compile_row, compile_rows
+from flotilla_mixer.expressions.compile import Function, RowFunction, compile_expression, compile_row, compile_rows
 from flotilla_mixer.templates.catalogue import TEMPLATES
-from flotilla_mixer.templates.template import InstanceSpec, Template
+from flotilla_mixer.templates.template import InstanceSpec, Template, Variety
 from flotilla_shared.model.expressions import Expression, ExpressionError, ValueType, check, parse
 from flotilla_shared.model.objects import ConfigObject
 from flotilla_shared.model.problems import ProblemLog
 
 Vocabulary = Mapping[str, ValueType]
+OUTPUT = "output."
+"""What an expression of a binding calls an output; users write `$out.`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,12 +26,14 @@ class Instance:
     """An instance ready to be made of bags: `fields(bag) + maps(bag)` is its row.
 
     `maps` is one object for all instances whose maps are written the same: in a message that many metrics are
-    made of, their dimensions are worked out once.
+    made of, their dimensions are worked out once. `bindings` make attributes of what a generator gave: each is a
+    function of its outputs, under `$out.<name>`.
     """
 
     spec: InstanceSpec
     fields: RowFunction
     maps: RowFunction
+    bindings: Mapping[str, Function] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,14 @@ class InstanceReader:
             map_types={name: {key: kind for key, (_, kind) in found.items()} for name, found in written.maps.items()},
         )
         try:
-            return self._compiled(spec, written)
+            return self._compiled(spec, written, self._bindings(item, template))
         except ExpressionError as error:
             self._problems.error(
                 item.key, "bad-expression", "spec.params", f"an expression cannot be computed: {error}."
             )
             return None
 
-    def _compiled(self, spec: InstanceSpec, written: _Written) -> Instance:
+    def _compiled(self, spec: InstanceSpec, written: _Written, bindings: Mapping[str, Function]) -> Instance:
         fields = [written.fields[name][0] if name in written.fields else None for name in spec.template.fields]
         maps = [
             [written.maps[name][key][0] for key in spec.names[name]] if name in written.maps else []
@@ -81,7 +85,25 @@ class InstanceReader:
         key = tuple(map(tuple, maps))
         if key not in self._shared:
             self._shared[key] = compile_rows(maps, self._vocabulary)
-        return Instance(spec, compile_row(fields, self._vocabulary), self._shared[key])
+        return Instance(spec, compile_row(fields, self._vocabulary), self._shared[key], bindings)
+
+    def _bindings(self, item: ConfigObject, template: Template) -> Mapping[str, Function]:
+        """The attributes that the instance brings; one that is wrong is left out and told."""
+        if template.variety is not Variety.ATTRIBUTE_GENERATOR:
+            return {}
+        words = {**self._vocabulary, **{f"{OUTPUT}{name}": kind for name, kind in template.outputs.items()}}
+        found: dict[str, Function] = {}
+        for name, text in sorted(item.spec.attribute_bindings.items()):
+            path = f"spec.attributeBindings[{name}]"
+            wanted = self._vocabulary.get(name)
+            if wanted is None:
+                self._problems.error(item.key, "unknown-attribute", path, f"no manifest declares the attribute {name}.")
+                continue
+            written: dict[str, tuple[Expression, ValueType]] = {}
+            self._field(item, path, text.replace("$out.", OUTPUT), wanted, written, name, words)
+            if name in written:
+                found[name] = compile_expression(written[name][0], words)
+        return found
 
     def _template(self, item: ConfigObject) -> Template | None:
         name = item.spec.compiled_template
@@ -94,7 +116,7 @@ class InstanceReader:
     def _written(self, item: ConfigObject, template: Template) -> _Written:
         fields: dict[str, tuple[Expression, ValueType]] = {}
         maps: dict[str, dict[str, tuple[Expression, ValueType]]] = {}
-        for given, value in MessageToDict(item.spec.params).items():
+        for given, value in _flat(MessageToDict(item.spec.params), template):
             name, path = _snake(given), f"spec.params.{given}"
             if name in template.fields:
                 self._field(item, path, value, template.fields[name], fields, name)
@@ -109,7 +131,14 @@ class InstanceReader:
         return _Written(fields, maps)
 
     def _field(
-        self, item: ConfigObject, path: str, text: object, wanted: ValueType | None, into: dict[str, Any], name: str
+        self,
+        item: ConfigObject,
+        path: str,
+        text: object,
+        wanted: ValueType | None,
+        into: dict[str, Any],
+        name: str,
+        words: Vocabulary | None = None,
     ) -> None:
         """Put the checked expression into `into`, or say what is wrong with it."""
         if not isinstance(text, str):
@@ -120,7 +149,7 @@ class InstanceReader:
             return
         try:
             expression = parse(text)
-            kind = check(expression, self._vocabulary)
+            kind = check(expression, self._vocabulary if words is None else words)
         except ExpressionError as error:
             self._problems.error(item.key, "bad-expression", path, f"{text!r}: {error}.")
             return
@@ -128,6 +157,16 @@ class InstanceReader:
             self._problems.error(item.key, "wrong-type", path, f"{text!r} is {kind}, and must be {wanted}.")
             return
         into[name] = (expression, kind)
+
+
+def _flat(params: Mapping[str, Any], template: Template) -> Iterator[tuple[str, Any]]:
+    """The fields as given, those of a part with the part's name before them."""
+    parts = {name.partition(".")[0] for name in (*template.fields, *template.maps) if "." in name}
+    for given, value in params.items():
+        if _snake(given) in parts and isinstance(value, dict):
+            yield from ((f"{given}.{name}", each) for name, each in value.items())
+        else:
+            yield given, value
 
 
 def _snake(name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flotilla_mixer.configuration.instances import Instance, Vocabulary
 from flotilla_mixer.configuration.names import resolve
+from flotilla_mixer.configuration.operations import Directive, read_directive
 from flotilla_mixer.expressions.compile import compile_expression
 from flotilla_mixer.kit.adapter import Adapter
 from flotilla_shared.model import kinds
@@ -30,7 +31,9 @@ class Action:
 
 
 class RuleReader:
-    """Reads the rules of one configuration, given its adapters by handler and its instances."""
+    """Reads the rules of one configuration, given its adapters by handler and its instances. `directives` grow with
+    every rule that is read.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class RuleReader:
         self._vocabulary = vocabulary
         self._problems = problems
         self._matches: dict[str, Match] = {}
+        self.directives: list[Directive] = []
 
     def read(self, item: ConfigObject) -> list[Action]:
         """What the rule does; nothing when its match is wrong. What is wrong is told, the rest takes effect."""
@@ -53,9 +57,12 @@ class RuleReader:
         except ExpressionError as error:
             self._problems.error(item.key, "bad-match", "spec.match", f"{text!r}: {error}.")
             return []
-        if item.spec.request_header_operations or item.spec.response_header_operations:
-            said = "operations on headers are not supported yet and have no effect."
-            self._problems.warning(item.key, "no-effect", "spec.requestHeaderOperations", said)
+        directive = read_directive(item, text, match, self._vocabulary, self._problems)
+        if directive is not None:
+            self.directives.append(directive)
+        if item.spec.HasField("sampling"):
+            said = "Istio 1.4 never sampled, and neither does this Mixer: every call is reported."
+            self._problems.warning(item.key, "no-effect", "spec.sampling", said)
         actions = []
         for number, action in enumerate(item.spec.actions):
             found = self._action(item, f"spec.actions[{number}]", action)

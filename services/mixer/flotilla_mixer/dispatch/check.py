@@ -2,81 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
+from flotilla_mixer.dispatch.decision import Decide, Decision
+from flotilla_mixer.dispatch.directives import directive_of
 from flotilla_mixer.dispatch.failures import Failures
+from flotilla_mixer.dispatch.generate import Generation
 from flotilla_mixer.dispatch.handlers import BuiltHandler
-from flotilla_mixer.dispatch.table import DispatchTable, Group
+from flotilla_mixer.dispatch.table import DispatchTable, Group, NamespaceTable
 from flotilla_mixer.expressions.compile import EvaluationError
 from flotilla_mixer.kit.adapter import CheckCall
-from flotilla_mixer.kit.results import DEFAULT, UNOPPOSED, CheckResult
-from flotilla_shared.runtime.logs import get_logger
+from flotilla_mixer.kit.results import CheckResult
 
 Bag = Mapping[str, object]
-Decide = Callable[[CheckResult | str], None]
-
-_log = get_logger(__name__)
+Calls = dict[int, tuple[BuiltHandler, list[CheckCall]]]
 
 
-class Decision:
-    """One Check under way: it ends when the last handler has answered. `decide` hears the end, once: a result, or
-    the text of a failure.
-    """
+class Question(NamedTuple):
+    """A bag to decide on. `namespace` says whose rules hold for it: it is asked again after attributes were added."""
 
-    __slots__ = ("_answers", "_decide", "_failure", "_waiting")
-
-    def __init__(self, decide: Decide) -> None:
-        self._decide = decide
-        self._answers: list[tuple[str, CheckResult]] = []
-        self._failure = ""
-        self._waiting = 1  # of the dispatcher itself, until it has asked everybody
-
-    def expect(self) -> None:
-        self._waiting += 1
-
-    def take(self, handler: str, outcome: CheckResult | str) -> None:
-        """`handler` is the name that callers read."""
-        if isinstance(outcome, str):
-            self._failure = self._failure or outcome
-        else:
-            self._answers.append((handler, outcome))
-        self.done()
-
-    def fail(self, text: str) -> None:
-        self._failure = self._failure or text
-
-    def done(self) -> None:
-        self._waiting -= 1
-        if not self._waiting:
-            self._decide(self._failure or combine(self._answers))
-
-
-def combine(answers: Iterable[tuple[str, CheckResult]]) -> CheckResult:
-    """One result of many, in the order in which they came (mixer.md 7.2).
-
-    The code is that of the first failure, the message that of every failure behind its handler's name, and the
-    validity the shortest. Nobody's opinion is OK for a minute.
-    """
-    total, messages = DEFAULT, []
-    for handler, result in answers:
-        if not result.ok:
-            messages.append(f"{handler}:{result.message}")
-        if result == DEFAULT:
-            continue
-        if total == DEFAULT:
-            total = result
-            continue
-        total = CheckResult(
-            total.code or result.code,
-            "",
-            min(total.valid_seconds, result.valid_seconds),
-            min(total.valid_uses, result.valid_uses),
-        )
-    if total == DEFAULT:
-        return UNOPPOSED
-    return CheckResult(total.code, ", ".join(messages), total.valid_seconds, total.valid_uses)
+    namespace: Callable[[Bag], str]
+    bag: Bag
+    decide: Decide
 
 
 class CheckDispatcher:
@@ -85,15 +35,34 @@ class CheckDispatcher:
     def __init__(self, failures: Failures) -> None:
         self._failures = failures
 
-    def dispatch(self, table: DispatchTable, asked: Sequence[tuple[str, Bag, Decide]]) -> None:
-        """Decide each (namespace, bag, decide). A decision may come before this returns."""
-        calls: dict[int, tuple[BuiltHandler, list[CheckCall]]] = {}
+    def dispatch(self, table: DispatchTable, asked: Sequence[Question]) -> None:
+        """Decide each. A decision may come before this returns."""
+        ready = []
+        for question in asked:
+            table.call_opens()
+            closing = question._replace(decide=partial(_close, table, question.decide))
+            generate = table.of(question.namespace(question.bag)).generate
+            if generate:
+                Generation(question.bag, self._failures, partial(self._generated, table, closing)).run(generate)
+            else:
+                ready.append(closing)
+        if ready:
+            self._decide(table, ready)
+
+    def _generated(self, table: DispatchTable, question: Question, outcome: Bag | str) -> None:
+        if isinstance(outcome, str):
+            question.decide(f"preprocessing attributes failed: {outcome}")
+        else:
+            self._decide(table, [question._replace(bag=outcome)])
+
+    def _decide(self, table: DispatchTable, asked: Sequence[Question]) -> None:
+        calls: Calls = {}
         decisions = []
         for namespace, bag, decide in asked:
-            table.call_opens()
-            decision = Decision(partial(_close, table, decide))
+            rules = table.of(namespace(bag))
+            decision = Decision(partial(self._direct, rules, bag, decide) if rules.directives else decide)
             decisions.append(decision)
-            for group in table.of(namespace).check:
+            for group in rules.check:
                 if self._failures.holds(group, bag):
                     self._ask(group, bag, decision, calls)
         for built, each in calls.values():
@@ -101,7 +70,13 @@ class CheckDispatcher:
         for decision in decisions:
             decision.done()
 
-    def _ask(self, group: Group, bag: Bag, decision: Decision, calls: dict[int, Any]) -> None:
+    def _direct(self, rules: NamespaceTable, bag: Bag, decide: Decide, outcome: CheckResult | str) -> None:
+        """What may pass gets what rules say of its headers."""
+        if not isinstance(outcome, str) and outcome.ok:
+            outcome = replace(outcome, directive=directive_of(rules.directives, bag, self._failures))
+        decide(outcome)
+
+    def _ask(self, group: Group, bag: Bag, decision: Decision, calls: Calls) -> None:
         for target in group.targets:
             display = target.handler.config.display
             for instance in target.instances:

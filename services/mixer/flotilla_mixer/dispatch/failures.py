@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from flotilla_mixer.configuration.rules import Match
 from flotilla_mixer.dispatch.table import Group
 from flotilla_mixer.expressions.compile import EvaluationError
 from flotilla_mixer.metrics import MixerMetrics
 from flotilla_shared.runtime.logs import get_logger
 
 QUIET_SECONDS = 10.0
+MOST_REMEMBERED = 10_000
 
 _log = get_logger(__name__)
 
@@ -23,14 +25,18 @@ class Failures:
         self._said: dict[str, float] = {}
 
     def holds(self, group: Group, bag: Mapping[str, object]) -> bool:
-        """Whether the condition of a group holds; one that cannot be judged does not (mixer.md 3.4)."""
-        if group.match is None:
+        """Whether the condition of a group holds."""
+        return group.match is None or self.match(group.match, group.match_text, bag)
+
+    def match(self, match: Match | None, text: str, bag: Mapping[str, object]) -> bool:
+        """Whether a condition holds; one that cannot be judged does not (mixer.md 3.4)."""
+        if match is None:
             return True
         try:
-            return bool(group.match(bag))
+            return bool(match(bag))
         except EvaluationError as error:
             self._metrics.match_errors.inc()
-            self._say(f"match:{group.match_text}", "a match cannot be judged", match=group.match_text, error=str(error))
+            self._say(f"match:{text}", "a match cannot be judged", match=text, error=str(error))
             return False
 
     def row(self, instance: str, error: EvaluationError) -> str:
@@ -48,5 +54,7 @@ class Failures:
     def _say(self, what: str, event: str, **details: str) -> None:
         now = time.monotonic()
         if now - self._said.get(what, -QUIET_SECONDS) >= QUIET_SECONDS:
+            if len(self._said) >= MOST_REMEMBERED:
+                self._said.clear()
             self._said[what] = now
             _log.warning(event, **details)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from flotilla_mixer.attributes.typed import python_types
 from flotilla_mixer.attributes.view import MeshView
 from flotilla_mixer.configuration.build import Configuration
 from flotilla_mixer.configuration.instances import Instance
+from flotilla_mixer.configuration.operations import Directive
 from flotilla_mixer.configuration.rules import Action, Match
 from flotilla_mixer.dispatch.handlers import BuiltHandler
 from flotilla_mixer.templates.template import Variety
@@ -38,9 +40,9 @@ class NamespaceTable:
 
     check: tuple[Group, ...] = ()
     report: tuple[Group, ...] = ()
-
-
-EMPTY = NamespaceTable()
+    generate: tuple[Group, ...] = ()
+    quotas: Mapping[str, tuple[Group, ...]] = field(default_factory=dict)  # by the instance's short name
+    directives: tuple[Directive, ...] = ()
 
 
 class DispatchTable:
@@ -59,10 +61,12 @@ class DispatchTable:
         self.open_calls = 0
         self.idle = asyncio.Event()
         self.idle.set()
-        self._default = _namespace_table(configuration.actions, handlers, {default_namespace})
-        namespaces = {action.rule.namespace for action in configuration.actions}
+        self.types = python_types(configuration.vocabulary)
+        self._default = _namespace_table(configuration, handlers, {default_namespace})
+        namespaces = {each.rule.namespace for each in configuration.actions}
+        namespaces |= {each.rule.namespace for each in configuration.directives}
         self._by_namespace = {
-            namespace: _namespace_table(configuration.actions, handlers, {default_namespace, namespace})
+            namespace: _namespace_table(configuration, handlers, {default_namespace, namespace})
             for namespace in namespaces - {default_namespace}
         }
 
@@ -87,12 +91,40 @@ class DispatchTable:
 
 
 def _namespace_table(
-    actions: Iterable[Action], handlers: Mapping[ObjectKey, BuiltHandler], namespaces: set[str]
+    configuration: Configuration, handlers: Mapping[ObjectKey, BuiltHandler], namespaces: set[str]
 ) -> NamespaceTable:
-    chosen = [each for each in actions if each.rule.namespace in namespaces and each.handler in handlers]
+    chosen = [each for each in configuration.actions if each.rule.namespace in namespaces and each.handler in handlers]
     return NamespaceTable(
-        check=_groups(chosen, handlers, Variety.CHECK), report=_groups(chosen, handlers, Variety.REPORT)
+        check=_groups(chosen, handlers, Variety.CHECK),
+        report=_groups(chosen, handlers, Variety.REPORT),
+        generate=_groups(chosen, handlers, Variety.ATTRIBUTE_GENERATOR),
+        quotas=_by_quota(_groups(chosen, handlers, Variety.QUOTA)),
+        directives=tuple(each for each in configuration.directives if each.rule.namespace in namespaces),
     )
+
+
+def _by_quota(groups: Iterable[Group]) -> Mapping[str, tuple[Group, ...]]:
+    """The groups of each quota; clients name it by its short name, in any case."""
+    found: dict[str, list[Group]] = {}
+    for group in groups:
+        names = {quota_name(each.spec.name) for target in group.targets for each in target.instances}
+        for name in names:
+            found.setdefault(name, []).append(_only(group, name))
+    return {name: tuple(each) for name, each in found.items()}
+
+
+def _only(group: Group, name: str) -> Group:
+    """The group with the instances of one quota."""
+    targets = (
+        Target(each.handler, tuple(one for one in each.instances if quota_name(one.spec.name) == name))
+        for each in group.targets
+    )
+    return Group(group.match, group.match_text, tuple(each for each in targets if each.instances))
+
+
+def quota_name(instance: str) -> str:
+    """`requestcount` of requestCount.instance.istio-system."""
+    return instance.partition(".")[0].lower()
 
 
 def _groups(

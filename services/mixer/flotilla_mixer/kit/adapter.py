@@ -11,15 +11,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
-from flotilla_mixer.kit.results import CheckResult
+from flotilla_mixer.kit.results import CheckResult, QuotaResult
 from flotilla_mixer.templates.template import InstanceSpec
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +40,59 @@ class ReportBatch:
     rows: Sequence[Any]
 
 
-class CheckCall:
-    """One question to a handler. Answer it once; later answers are ignored."""
+class HandlerCall(Generic[Answer]):
+    """One question to a handler. Answer it once, now or later; later answers are ignored."""
 
     __slots__ = ("_done", "instance", "row")
 
-    def __init__(self, instance: InstanceSpec, row: Any, done: Any) -> None:
+    def __init__(self, instance: InstanceSpec, row: Any, done: Callable[[Answer | str], None]) -> None:
         self.instance = instance
         self.row = row
-        self._done = done
+        self._done: Callable[[Answer | str], None] | None = done
 
-    def answer(self, result: CheckResult) -> None:
+    def answer(self, result: Answer) -> None:
         self._take(result)
 
     def fail(self, text: str) -> None:
-        """The handler cannot say: the whole Check fails with INTERNAL."""
+        """The handler cannot say: the whole call of the client fails, or goes without the quota."""
         self._take(text)
 
-    def _take(self, outcome: CheckResult | str) -> None:
+    def _take(self, outcome: Answer | str) -> None:
         done, self._done = self._done, None
         if done is not None:
             done(outcome)
+
+
+class CheckCall(HandlerCall[CheckResult]):
+    """May it be done?"""
+
+    __slots__ = ()
+
+
+class QuotaCall(HandlerCall[QuotaResult]):
+    """May so much be used? `best_effort`: less is welcome too. Calls of one `deduplication_id` are one call."""
+
+    __slots__ = ("amount", "best_effort", "deduplication_id")
+
+    def __init__(
+        self,
+        instance: InstanceSpec,
+        row: Any,
+        done: Callable[[QuotaResult | str], None],
+        amount: int,
+        best_effort: bool,
+        deduplication_id: str,
+    ) -> None:
+        super().__init__(instance, row, done)
+        self.amount = amount
+        self.best_effort = best_effort
+        self.deduplication_id = deduplication_id
+
+
+class GenerateCall(HandlerCall[Mapping[str, object]]):
+    """What is known about it? The answer has outputs of the template by name; what is not known is left out."""
+
+    __slots__ = ()
 
 
 class Environment(Protocol):
@@ -81,9 +115,23 @@ class CheckHandler(Handler, Protocol):
         ...
 
 
+class QuotaHandler(Handler, Protocol):
+    def quota(self, calls: Sequence[QuotaCall]) -> None:
+        """Answer each call, now or later."""
+        ...
+
+
+class GenerateHandler(Handler, Protocol):
+    def generate(self, calls: Sequence[GenerateCall]) -> None:
+        """Answer each call, now or later."""
+        ...
+
+
 class ReportHandler(Handler, Protocol):
     def report(self, batches: Sequence[ReportBatch]) -> None:
-        """Take what one message reported; returns at once."""
+        """Take what one message reported; returns at once. Raises ValueError with what could not be taken, when the
+        rest has been.
+        """
         ...
 
 

@@ -1,10 +1,34 @@
-"""What check handlers answer."""
+"""What handlers answer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 OK = 0
+
+
+Operation = Literal["REPLACE", "REMOVE", "APPEND"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderOperation:
+    """What is to become of one header; `value` is empty for REMOVE."""
+
+    operation: Operation
+    name: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDirective:
+    """What a proxy is to change of a request that is let through, and of its answer."""
+
+    request: tuple[HeaderOperation, ...] = ()
+    response: tuple[HeaderOperation, ...] = ()
+
+
+UNCHANGED = RouteDirective()
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +42,7 @@ class CheckResult:
     message: str = ""
     valid_seconds: float = 0.0
     valid_uses: int = 0
+    directive: RouteDirective = UNCHANGED
 
     @property
     def ok(self) -> bool:
@@ -27,3 +52,20 @@ class CheckResult:
 DEFAULT = CheckResult()
 # What holds when nobody had an opinion.
 UNOPPOSED = CheckResult(valid_seconds=60.0, valid_uses=10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaResult:
+    """How much was granted, for how long. Nothing granted refuses; `code` and `message` may say why.
+
+    The defaults mean "no opinion".
+    """
+
+    amount: int = 0
+    valid_seconds: float = 0.0
+    code: int = OK
+    message: str = ""
+
+
+NO_OPINION = QuotaResult()
+GRANT_SECONDS = 60.0  # of a quota that nobody limits

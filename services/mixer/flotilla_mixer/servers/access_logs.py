@@ -111,7 +111,7 @@ class AccessLogs:
             return
         trust = Trust(table.view, reporter, self._metrics.disbelieve)
         bags = [*self._http(content, direction, trust), *self._tcp(content, direction, trust, stream)]
-        self._dispatcher.dispatch(table.of(reporter.namespace), bags)
+        self._dispatcher.dispatch(table, bags, lambda _: reporter.namespace)
 
     def _http(self, content: Any, direction: Direction, trust: Trust) -> Iterable[Bag]:
         entries = content.http_logs.log_entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from envoy.config.core.v3.base_pb2 import HeaderValueOption
@@ -9,7 +10,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from google.rpc.code_pb2 import Code
 
 from flotilla_mixer.attributes.entry import MAPPED_CODE
-from flotilla_mixer.kit.results import CheckResult
+from flotilla_mixer.kit.results import CheckResult, RouteDirective
 
 # What a client of 1.4 saw for each code (mixer.md 8.3).
 HTTP_CODES = {
@@ -54,6 +55,40 @@ def response_bytes(result: CheckResult) -> bytes:
             "grpc_status": str(result.code),
         }
     )
+    return bytes(response.SerializeToString())
+
+
+_ACTIONS = {
+    "REPLACE": HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+    "APPEND": HeaderValueOption.APPEND_IF_EXISTS_OR_ADD,
+}
+
+
+def directed_bytes(directive: RouteDirective, headers: Mapping[str, str]) -> bytes:
+    """The answer that lets a request with these headers pass, changed.
+
+    Of the operations on requests Envoy is only sure to do REPLACE and REMOVE (mixer-on-envoy.md 5): what is to be
+    appended is worked out here. From an answer it cannot take a header: REMOVE of a response's is left out.
+    """
+    response, now = CheckResponse(), dict(headers)
+    for each in directive.request:
+        name = each.name.lower()
+        if each.operation == "REMOVE":
+            now.pop(name, None)
+        else:
+            there = now.get(name)
+            now[name] = f"{there},{each.value}" if there is not None and each.operation == "APPEND" else each.value
+    ok = response.ok_response
+    for name in dict.fromkeys(each.name.lower() for each in directive.request):
+        if name in now:
+            ok.headers.append(HeaderValueOption(header={"key": name, "value": now[name]}))
+        else:
+            ok.headers_to_remove.append(name)
+    for each in directive.response:
+        if each.operation != "REMOVE":
+            option = HeaderValueOption(header={"key": each.name, "value": each.value})
+            option.append_action = _ACTIONS[each.operation]
+            ok.response_headers_to_add.append(option)
     return bytes(response.SerializeToString())
 
 

@@ -11,11 +11,11 @@ from google.protobuf.message import DecodeError
 
 from flotilla_mixer.attributes.check import check_bag
 from flotilla_mixer.attributes.trust import Direction, Disbelief, Trust, find_reporter
-from flotilla_mixer.dispatch.check import Bag, CheckDispatcher, Decide
+from flotilla_mixer.dispatch.check import CheckDispatcher, Question
 from flotilla_mixer.dispatch.table import DispatchTable
-from flotilla_mixer.kit.results import CheckResult
+from flotilla_mixer.kit.results import UNCHANGED, CheckResult
 from flotilla_mixer.metrics import MixerMetrics
-from flotilla_mixer.servers.answers import code_name, response_bytes
+from flotilla_mixer.servers.answers import code_name, directed_bytes, response_bytes
 from flotilla_shared.model.static_attributes import REPORTER_HEADER, STATIC_HEADER
 from flotilla_shared.runtime.serving import Call
 
@@ -43,7 +43,7 @@ class ExtAuthz:
         asked = [each for call in calls if (each := self._question(table, call, began)) is not None]
         self._dispatcher.dispatch(table, asked)
 
-    def _question(self, table: DispatchTable, call: Call, began: float) -> tuple[str, Bag, Decide] | None:
+    def _question(self, table: DispatchTable, call: Call, began: float) -> Question | None:
         """What to ask about the call; None when it has been refused."""
         reporter = find_reporter(table.view, call.peer.ip, call.peer.identity)
         if reporter is None:
@@ -63,17 +63,20 @@ class ExtAuthz:
         bag = check_bag(request.attributes, static, direction, trust)
 
         def decide(outcome: CheckResult | str) -> None:
-            self._answer(call, outcome, began)
+            self._answer(call, request, outcome, began)
 
-        return reporter.namespace, bag, decide
+        return Question(lambda _: reporter.namespace, bag, decide)
 
-    def _answer(self, call: Call, outcome: CheckResult | str, began: float) -> None:
+    def _answer(self, call: Call, request: CheckRequest, outcome: CheckResult | str, began: float) -> None:
         if isinstance(outcome, str):
             self._metrics.checks.labels("INTERNAL").inc()
             call.fail(grpc.StatusCode.INTERNAL, outcome)
         else:
             self._metrics.checks.labels("OK" if outcome.ok else code_name(outcome.code)).inc()
-            call.answer(response_bytes(outcome))
+            if outcome.directive is UNCHANGED or outcome.directive == UNCHANGED:
+                call.answer(response_bytes(outcome))
+            else:
+                call.answer(directed_bytes(outcome.directive, request.attributes.request.http.headers))
         self._metrics.check_seconds.observe(time.perf_counter() - began)
 
 

@@ -12,20 +12,24 @@ from flotilla_shared.model.expressions import ValueType
 class Variety(StrEnum):
     CHECK = "check"
     REPORT = "report"
+    QUOTA = "quota"
+    ATTRIBUTE_GENERATOR = "attribute generator"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Template:
     """A shape. `fields` are expressions of one type (None: of any), `maps` hold expressions of any type by name.
 
     A row of an instance is a tuple: one value for each field, in order, then one tuple for each map, whose names
-    are in the instance's `names`.
+    are in the instance's `names`. A name with a dot is a field of a part (`subject.user`). A template of attributes
+    has `outputs`: what its adapters give.
     """
 
     name: str
     variety: Variety
     fields: Mapping[str, ValueType | None] = field(default_factory=dict)
     maps: tuple[str, ...] = ()
+    outputs: Mapping[str, ValueType] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,9 +10,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 
-from flotilla_mixer.kit.adapter import CheckCall, Environment, Fault
-from flotilla_mixer.kit.results import CheckResult
-from flotilla_mixer.templates.catalogue import CHECK_NOTHING, LIST_ENTRY
+from flotilla_mixer.kit.adapter import CheckCall, Environment, Fault, QuotaCall
+from flotilla_mixer.kit.results import NO_OPINION, CheckResult
+from flotilla_mixer.templates.catalogue import CHECK_NOTHING, LIST_ENTRY, QUOTA
 from flotilla_mixer.templates.template import InstanceSpec
 from flotilla_protos.istio.mixer.adapter.denier.config.config_pb2 import Params
 
@@ -31,6 +31,11 @@ class DenierHandler:
         for call in calls:
             call.answer(self._result)
 
+    def quota(self, calls: Sequence[QuotaCall]) -> None:
+        """Nothing is granted."""
+        for call in calls:
+            call.answer(NO_OPINION)
+
     def close(self) -> None:
         pass
 
@@ -40,7 +45,7 @@ class Denier:
 
     name: ClassVar[str] = "denier"
     folder: ClassVar[Path] = Path(__file__).parent
-    templates: ClassVar[frozenset[str]] = frozenset((CHECK_NOTHING.name, LIST_ENTRY.name))
+    templates: ClassVar[frozenset[str]] = frozenset((CHECK_NOTHING.name, LIST_ENTRY.name, QUOTA.name))
 
     def defaults(self) -> Message:
         return Params(status=Status(code=FAILED_PRECONDITION), valid_duration=Duration(seconds=5), valid_use_count=1000)

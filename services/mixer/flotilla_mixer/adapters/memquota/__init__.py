@@ -1,0 +1,1 @@
+"""Quotas in memory: of one Mixer, lost with it."""
