@@ -1,6 +1,6 @@
 """Galley, wired: settings in, components joined, started and stopped in order.
 
-monitoring, introspection -> identity -> access list -> publisher -> MCP and status (9901)
+monitoring, introspection -> identity -> access list -> sources -> publisher -> MCP and status (9901) -> admission (9443)
 """
 
 from __future__ import annotations
@@ -10,25 +10,24 @@ from collections.abc import Callable
 
 from prometheus_client import Gauge
 
+from flotilla_galley.access_file import AccessFile
 from flotilla_galley.config import GalleySettings
-from flotilla_galley.distribution.access import NOBODY, AccessFileError, AccessList, read_access_file
 from flotilla_galley.distribution.distributor import Distributor
 from flotilla_galley.distribution.mcp import McpService
 from flotilla_galley.distribution.metrics import DistributionMetrics
+from flotilla_galley.platforms.platform import Platform
 from flotilla_galley.publisher import Publisher
 from flotilla_galley.snapshot.last_good import LastGood
-from flotilla_galley.sources.readings import DirectorySource, MeshSource
-from flotilla_galley.sources.watching import changes
 from flotilla_galley.status.board import StatusBoard
 from flotilla_galley.status.service import StatusService, reporting_accounts
 from flotilla_galley.status.view import problems_view, snapshot_view, status_view
 from flotilla_shared.model.spiffe import spiffe_id
 from flotilla_shared.runtime.citadel_client import CitadelClient
-from flotilla_shared.runtime.conditions import certificate_condition
+from flotilla_shared.runtime.conditions import ConditionKeeper, certificate_condition
 from flotilla_shared.runtime.http import HttpServer
 from flotilla_shared.runtime.identity import CertificateSigner, WorkloadIdentity
 from flotilla_shared.runtime.introspection import introspection_app
-from flotilla_shared.runtime.lifecycle import Lifecycle, Tasks
+from flotilla_shared.runtime.lifecycle import Lifecycle
 from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.metrics import ServiceMetrics
 from flotilla_shared.runtime.monitoring import monitoring_app, version_info
@@ -47,48 +46,6 @@ _log = get_logger(__name__)
 async def serve(settings: GalleySettings) -> int:
     """Run Galley until it is told to stop; gives the process's exit code."""
     return await Galley(settings).lifecycle.run()
-
-
-class AccessFile:
-    """Component: follows the access file. A file that cannot be used changes nothing, and is said."""
-
-    def __init__(self, settings: GalleySettings, changed: Distributor) -> None:
-        self.current: AccessList = NOBODY
-        self._file = settings.access_file
-        self._changed = changed
-        self._tasks = Tasks("access")
-        self._stop = asyncio.Event()
-        self._error = ""
-
-    async def start(self) -> None:
-        if self._file is None:
-            _log.warning("no access file: nobody may have any configuration")
-            return
-        await self._read()
-        self._tasks.spawn(self._follow(), "follow")
-
-    async def stop(self) -> None:
-        self._stop.set()
-        await self._tasks.stop()
-
-    async def _follow(self) -> None:
-        assert self._file is not None
-        async for _ in changes([self._file], self._stop):
-            await self._read()
-
-    async def _read(self) -> None:
-        assert self._file is not None
-        try:
-            fresh = await asyncio.to_thread(read_access_file, self._file)
-        except AccessFileError as error:
-            if str(error) != self._error:
-                _log.error("access file not usable; the last good one counts", error=str(error))
-            self._error = str(error)
-            return
-        self._error = ""
-        if fresh != self.current:
-            self.current = fresh
-            self._changed.notify()
 
 
 def _set_both(refused: Gauge, now_refused: int, kept: Gauge, now_kept: int) -> None:
@@ -110,8 +67,9 @@ class Galley:
         self.trace = HopRecorder(SERVICE)
         self.board = StatusBoard()
         self.distributor = Distributor(lambda: self.access.current, self.trace)
-        self.access = AccessFile(settings, self.distributor)
+        self.access = AccessFile(settings.access_file, self.distributor)
         self.identity = self._identity(signer)
+        self.platform = self._platform()
         self.publisher = self._publisher()
         self.server = self._server()
         self.lifecycle = self._lifecycle()
@@ -124,16 +82,25 @@ class Galley:
         identity = spiffe_id(settings.trust_domain, settings.root_namespace, account)
         return WorkloadIdentity(signer or client, identity, settings.certificate_ttl_seconds)
 
+    def _platform(self) -> Platform:
+        """Imported here: neither platform needs what the other one does."""
+        if self.settings.platform == "machine":
+            from flotilla_galley.platforms.machine import Machine
+
+            return Machine(self.settings)
+        from flotilla_galley.platforms.cluster import Cluster
+
+        return Cluster(self.settings, self.metrics, self.identity, lambda: self.publisher.touch())
+
     def _publisher(self) -> Publisher:
-        settings = self.settings
-        directory = DirectorySource(settings.config_dir)
-        refused = self.metrics.gauge("galley_validation_failed", "Objects of which nothing is distributed")
+        settings, sources = self.settings, self.platform.sources
+        refused = self.metrics.gauge("galley_refused_objects", "Objects of which nothing is distributed")
         kept = self.metrics.gauge("galley_last_good_objects", "Objects that are distributed in an earlier version")
-        watched = [settings.config_dir, *([settings.mesh_config_file] if settings.mesh_config_file else [])]
         return Publisher(
-            directory=directory,
-            mesh=MeshSource(settings.mesh_config_file, settings.root_namespace),
-            watched=watched,
+            objects=sources.objects,
+            mesh=sources.mesh,
+            watched=sources.watched,
+            begun=sources.begun if sources.gradual else None,
             last_good=LastGood(settings.last_good_dir),
             distributor=self.distributor,
             trace=self.trace,
@@ -141,7 +108,7 @@ class Galley:
             quiet_seconds=settings.debounce_seconds,
             longest_seconds=settings.debounce_max_seconds,
             on_problem=lambda now_refused, now_kept: _set_both(refused, now_refused, kept, now_kept),
-            on_loaded=directory.remember_files,
+            on_loaded=sources.on_loaded,
         )
 
     def _server(self) -> GrpcServer:
@@ -171,8 +138,11 @@ class Galley:
         lifecycle.add(certificate, "certificate readiness")
         lifecycle.add(self.identity, "identity")
         lifecycle.add(self.access, "access list")
+        self.platform.add_before(lifecycle)
+        lifecycle.add(self._configuration(), "configuration readiness")
         lifecycle.add(self.publisher, "publisher")
         lifecycle.add(self.server, "MCP")
+        self.platform.add_after(lifecycle)
         return lifecycle
 
     def _topics(self) -> dict[str, Callable[..., object]]:
@@ -182,7 +152,17 @@ class Galley:
             "snapshot": self._snapshot,
             "subscribers": self.distributor.view,
             "trace": self.trace.topic,
+            **self.platform.topics(),
         }
+
+    def _configuration(self) -> ConditionKeeper:
+        """Says, until the first publication, what is waited for."""
+        condition = self.readiness.condition("configuration read")
+
+        def done() -> asyncio.Future[object]:
+            return asyncio.ensure_future(self.publisher.published.wait())
+
+        return ConditionKeeper(condition, done, self.platform.sources.missing)
 
     def _status(self, query: dict[str, str]) -> object:
         return status_view(self.publisher.ledgers, self.distributor.snapshot, self.board, query)

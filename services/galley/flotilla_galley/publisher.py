@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -30,28 +30,36 @@ class Source(Protocol):
 
 
 class Publisher:
-    """Component. Publishes what was kept at once, then what the sources hold, and again whenever they change."""
+    """Component. Publishes what was kept at once, then what the sources hold, and again whenever they change.
+
+    They change when something below `watched` does, or when `touch` is called. `begun` is waited for before the sources are
+    read at all: until each of them is whole, what was kept is all that is published.
+    """
 
     def __init__(
         self,
         *,
-        directory: Source,
+        objects: Source,
         mesh: Source,
-        watched: list[Path],
         last_good: LastGood,
         distributor: Distributor,
         trace: HopRecorder,
         synced: Condition,
         quiet_seconds: float,
         longest_seconds: float,
+        watched: Sequence[Path] = (),
+        begun: Callable[[], Awaitable[None]] | None = None,
         on_problem: Callable[[int, int], None] = lambda refused, kept: None,
         on_loaded: Callable[[], None] = lambda: None,
+        on_read: Callable[[], None] = lambda: None,
     ) -> None:
-        self.directory = Ledger()
+        self.objects = Ledger()
         self.mesh = Ledger()
-        self._directory_source = directory
+        self.published = asyncio.Event()
+        self._objects_source = objects
         self._mesh_source = mesh
-        self._watched = watched
+        self._watched = list(watched)
+        self._begun = begun
         self._last_good = last_good
         self._distributor = distributor
         self._trace = trace
@@ -60,6 +68,7 @@ class Publisher:
         self._longest_seconds = longest_seconds
         self._on_problem = on_problem
         self._on_loaded = on_loaded
+        self._on_read = on_read
         self._tasks = Tasks("publisher")
         self._stop = asyncio.Event()
         self._seen = asyncio.Event()
@@ -67,21 +76,32 @@ class Publisher:
 
     @property
     def ledgers(self) -> list[Ledger]:
-        return [self.mesh, self.directory]
+        return [self.mesh, self.objects]
 
     async def start(self) -> None:
         """Publish what there is; the sources are watched from here on."""
+        await self._load()
+        if self._watched:
+            self._tasks.spawn(self._watch(), "watch")
+        if self._begun is None:
+            await self.read()
+        elif self.objects.entries or self.mesh.entries:
+            await self._publish({}, self._entries())
+        self._tasks.spawn(self._follow(), "follow")
+
+    async def _load(self) -> None:
         kept = await asyncio.to_thread(self._last_good.load)
         if kept.entries:
             mesh = {key: entry for key, entry in kept.entries.items() if key.collection == MESH_CONFIG}
             self.mesh = Ledger(mesh)
-            self.directory = Ledger({key: entry for key, entry in kept.entries.items() if key not in mesh})
-            if self.directory.entries:
+            self.objects = Ledger({key: entry for key, entry in kept.entries.items() if key not in mesh})
+            if self.objects.entries:
                 self._on_loaded()
             _log.info("last good configuration loaded", objects=len(kept.entries))
-        self._tasks.spawn(self._watch(), "watch")
-        await self.read()
-        self._tasks.spawn(self._follow(), "follow")
+
+    def touch(self) -> None:
+        """A source has changed; on the loop."""
+        self._seen.set()
 
     async def stop(self) -> None:
         self._stop.set()
@@ -92,6 +112,9 @@ class Publisher:
             self._seen.set()
 
     async def _follow(self) -> None:
+        if self._begun is not None:
+            await self._begun()
+            await self.read()
         while True:
             await self._seen.wait()
             await self._until_quiet()
@@ -107,16 +130,19 @@ class Publisher:
 
     async def read(self) -> None:
         """Read both sources once and publish what changed."""
-        mesh, directory = await asyncio.gather(
-            asyncio.to_thread(self._mesh_source.read), asyncio.to_thread(self._directory_source.read)
+        mesh, objects = await asyncio.gather(
+            asyncio.to_thread(self._mesh_source.read), asyncio.to_thread(self._objects_source.read)
         )
-        before = {key: entry for ledger in self.ledgers for key, entry in ledger.entries.items()}
-        self.mesh, self.directory = self.mesh.read(mesh), self.directory.read(directory)
-        after = {key: entry for ledger in self.ledgers for key, entry in ledger.entries.items()}
+        before = self._entries()
+        self.mesh, self.objects = self.mesh.read(mesh), self.objects.read(objects)
+        after = self._entries()
         self._record("galley.read", before, after)
         self._log_problems(after)
         await self._publish(before, after)
-        self._synced.met()
+        self._on_read()
+
+    def _entries(self) -> dict[ObjectKey, Entry]:
+        return {key: entry for ledger in self.ledgers for key, entry in ledger.entries.items()}
 
     async def _publish(self, before: dict[ObjectKey, Entry], after: dict[ObjectKey, Entry]) -> None:
         old = self._distributor.snapshot
@@ -126,16 +152,17 @@ class Publisher:
             await asyncio.to_thread(self._last_good.save, snapshot, after)
         except OSError as error:
             _log.error("last good configuration cannot be kept", error=str(error))
-        if old is not None and all(snapshot.collections[name] is each for name, each in old.collections.items()):
-            return
-        self._record("galley.published", before if old is not None else {}, after)
-        self._distributor.publish(snapshot)
+        if old is None or any(snapshot.collections[name] is not each for name, each in old.collections.items()):
+            self._record("galley.published", before if old is not None else {}, after)
+            self._distributor.publish(snapshot)
+        self.published.set()
+        self._synced.met()
 
     def _record(self, hop: str, before: dict[ObjectKey, Entry], after: dict[ObjectKey, Entry]) -> None:
         for key, entry in after.items():
             known = before.get(key)
             if entry.item is not None and (known is None or known.item is None or known.item != entry.item):
-                self._trace.record(hop, key, entry.item.version, detail=f"{entry.file}:{entry.line}")
+                self._trace.record(hop, key, entry.item.version, detail=entry.place)
 
     def _log_problems(self, after: dict[ObjectKey, Entry]) -> None:
         """A line for each object that newly is not as its author wants it; none again while nothing changes."""

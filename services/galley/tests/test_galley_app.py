@@ -18,7 +18,8 @@ import pytest
 from flotilla_galley.distribution.distributor import Distributor
 from flotilla_galley.publisher import Publisher
 from flotilla_galley.snapshot.last_good import LastGood
-from flotilla_galley.sources.readings import DirectorySource, MeshSource
+from flotilla_galley.sources.mesh import MeshSource
+from flotilla_galley.sources.readings import DirectorySource
 from flotilla_galley.status.board import StatusBoard
 from flotilla_galley.status.view import problems_view, snapshot_view, status_view
 from flotilla_shared.model.kinds import MESH_CONFIG, WORKLOAD_ENTRIES
@@ -45,7 +46,7 @@ class Running:
 
         self.distributor.publish = noting  # type: ignore[method-assign]
         self.publisher = Publisher(
-            directory=DirectorySource(folder),
+            objects=DirectorySource(folder),
             mesh=MeshSource(folder.parent / "mesh.yaml", "istio-system"),
             watched=[folder, folder.parent / "mesh.yaml"],
             last_good=LastGood(last_good),

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from flotilla_galley.snapshot.last_good import LastGood
 from flotilla_galley.snapshot.ledger import Ledger, Reading, State
 from flotilla_galley.snapshot.snapshot import Snapshot, make_snapshot
-from flotilla_galley.sources.readings import DirectorySource, MeshSource
+from flotilla_galley.sources.mesh import MeshSource
+from flotilla_galley.sources.readings import DirectorySource
 
 GOOD = "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {name}}}\nspec: {{address: {address}}}\n"
 BAD = "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {name}}}\nspec: {{address: 'a b'}}\n"

@@ -67,4 +67,8 @@ def _serve(service: str, settings: S, run: Callable[[S], Awaitable[int]]) -> int
     from flotilla_shared.runtime.logs import configure_logs
 
     configure_logs(settings.log_level, settings.log_format, service)
-    return run_service(lambda: run(settings))
+    try:
+        return run_service(lambda: run(settings))
+    except SettingsError as error:  # of two settings that do not go together, or of a file that one names
+        print(f"{service}: {error}", file=sys.stderr)
+        return BAD_SETTINGS

@@ -49,7 +49,10 @@ class Asked:
 
 @dataclass
 class Fault:
-    """What happens instead of an answer, `times` times: a status, a hang until released, or a cut connection."""
+    """What happens instead of an answer, `times` times: a status, an ERROR event, or a cut connection.
+
+    `hang` gives the true answer, but only after `release`.
+    """
 
     verb: str
     code: int = 0
@@ -143,7 +146,8 @@ class ApiServer:
         self._faults.append(fault)
 
     def release(self) -> None:
-        """Let what hangs go on."""
+        """Let what hangs go on, and hang nothing more."""
+        self._faults = deque(fault for fault in self._faults if not fault.hang)
         self._released.set()
         self._released = asyncio.Event()
 
@@ -205,8 +209,11 @@ class ApiServer:
         try:
             if target is None:
                 raise Refused(404, "NotFound", "the server could not find the requested resource")
-            if (fault := self._fault(verb, target)) is not None:
-                return await self._failing(fault)
+            fault = self._fault(verb, target)
+            if fault is not None and fault.hang:
+                await self._released.wait()
+            elif fault is not None:
+                return self._failing(fault)
             if watching:
                 return self._watch(target, query)
             return JSONResponse(self._done(verb, target, query, body, request.headers.get("content-type", "")))
@@ -232,9 +239,7 @@ class ApiServer:
                 return fault
         return None
 
-    async def _failing(self, fault: Fault) -> Response:
-        if fault.hang:
-            await self._released.wait()
+    def _failing(self, fault: Fault) -> Response:
         content = status(fault.code, fault.reason, fault.message)
         if fault.event:
             event = {"type": "ERROR", "object": content}

@@ -48,6 +48,11 @@ class Entry:
     item: ConfigObject | None
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """`file:line`, or the file alone where no line is known."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -104,7 +109,7 @@ def _kept(entry: Entry, problems: Iterable[Problem]) -> Entry:
 
 def _duplicate(source: SourceObject, first: Entry) -> Problem:
     text = (
-        f"{source.kind.kind} {source.key.full_name} is already defined at {first.file}:{first.line}, which counts; "
+        f"{source.kind.kind} {source.key.full_name} is already defined at {first.place}, which counts; "
         "remove one of the two"
     )
     return Problem("duplicate-object", "metadata.name", text, file=source.file, line=source.line_of("metadata.name"))

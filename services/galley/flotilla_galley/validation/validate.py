@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from flotilla_galley.sources.documents import SourceObject
 from flotilla_galley.validation import (
+    annotation_rules,
     attribute_manifest,
     checks,
     destination_rule,
@@ -69,6 +70,7 @@ def validate_object(source: SourceObject) -> Verdict:
     problems += check_metadata(source)
     if not any(problem.severity == "error" for problem in problems):
         problems += check_spec(source.key.collection, spec, source.key.namespace)
+        problems += check_annotations(source, spec)
     placed = tuple(replace(problem, file=source.file, line=source.line_of(problem.field)) for problem in problems)
     if any(problem.severity == "error" for problem in placed):
         return Verdict(None, placed)
@@ -99,6 +101,12 @@ def check_metadata(source: SourceObject) -> list[Problem]:
     if source.key.namespace:
         report.check(checks.dns_label, "namespace", source.key.namespace)
     checks.labels(report.at("labels"), source.labels)
+    return report.problems
+
+
+def check_annotations(source: SourceObject, spec: Message) -> list[Problem]:
+    report = Report("metadata")
+    annotation_rules.validate(source.key.collection, spec, source.annotations, report.at("annotations"))
     return report.problems
 
 

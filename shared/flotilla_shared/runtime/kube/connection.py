@@ -14,13 +14,14 @@ from typing import Any
 import yaml
 
 from flotilla_shared.runtime.kube.credentials import ExecToken, FileToken, FixedToken, NoToken, TokenSource
+from flotilla_shared.runtime.settings import SettingsError
 from flotilla_shared.runtime.tls import memory_file
 
 ANONYMOUS: TokenSource = NoToken()
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
-class ConnectionSettingsError(ValueError):
+class ConnectionSettingsError(SettingsError):
     """There is no usable way to an API server; one sentence says what is missing or wrong, and where."""
 
 

@@ -1,0 +1,113 @@
+"""The webhook: reviews over HTTPS to decisions, counted under Istio's names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flotilla_galley.admission.decide import Decision, decide
+from flotilla_shared.runtime.identity import IdentitySource
+from flotilla_shared.runtime.kube.admission import AdmissionAnswer, AdmissionRequest, Reply
+from flotilla_shared.runtime.kube.admission_server import AdmissionServer
+from flotilla_shared.runtime.kube.client import KubeClient
+from flotilla_shared.runtime.kube.metrics import KubeMetrics
+from flotilla_shared.runtime.kube.resources import VALIDATING_WEBHOOKS
+from flotilla_shared.runtime.kube.webhook import CaBundlePatcher
+from flotilla_shared.runtime.metrics import ServiceMetrics
+
+PATH = "/validate"
+_RESOURCE = ("group", "version", "resource")
+
+
+class ValidationMetrics:
+    """`galley_validation_*` as Istio has them; safe to use from the threads that decide."""
+
+    def __init__(self, metrics: ServiceMetrics) -> None:
+        counter = metrics.counter
+        self._passed = counter("galley_validation_passed", "Reviews of objects that were allowed", _RESOURCE)
+        self._failed = counter(
+            "galley_validation_failed", "Reviews of objects that were refused", (*_RESOURCE, "reason")
+        )
+        self._http_errors = counter("galley_validation_http_error", "Reviews that were no reviews", ["status"])
+        self._certificates = counter("galley_validation_cert_key_updates", "Certificates that the webhook has shown")
+        self._patched = counter("galley_validation_config_updates", "Times that the caBundle was patched")
+        self._not_patched = counter("galley_validation_config_update_error", "Times that it could not be", ["reason"])
+
+    def decided(self, request: AdmissionRequest, decision: Decision) -> None:
+        where = (request.resource.group, request.resource.version, request.resource.resource)
+        if decision.reason:
+            self._failed.labels(*where, decision.reason).inc()
+        else:
+            self._passed.labels(*where).inc()
+
+    def replied(self, reply: Reply) -> None:
+        if reply.error:
+            self._http_errors.labels(str(reply.status)).inc()
+
+    def certificate(self) -> None:
+        self._certificates.inc()
+
+    def patched(self, ok: bool) -> None:
+        if ok:
+            self._patched.inc()
+        else:
+            self._not_patched.labels("api_server").inc()
+
+
+def admission_server(identity: IdentitySource, address: str, port: int, metrics: ValidationMetrics) -> AdmissionServer:
+    """HTTPS on the webhook's port with the service's identity."""
+
+    def answer(request: AdmissionRequest, path: str) -> AdmissionAnswer:
+        decision = decide(request)
+        metrics.decided(request, decision)
+        return decision.answer
+
+    return AdmissionServer(identity, {PATH: answer}, address, port, on_reply=metrics.replied)
+
+
+class TrustedByApiServer:
+    """Component. Keeps the caBundle of the ValidatingWebhookConfiguration equal to the mesh's root."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        configuration_name: str,
+        root_cert_file: Path,
+        identity: IdentitySource,
+        metrics: ValidationMetrics,
+        kube_metrics: KubeMetrics,
+    ) -> None:
+        self._file = root_cert_file
+        self._identity = identity
+        self._metrics = metrics
+        self._patcher = CaBundlePatcher(
+            client, VALIDATING_WEBHOOKS, configuration_name, self.root, on_patched=metrics.patched, metrics=kube_metrics
+        )
+        self._end = identity.subscribe(lambda certificate: self._renewed())
+
+    @property
+    def state(self) -> str:
+        return self._patcher.state
+
+    def root(self) -> bytes:
+        """The mesh's root: as the kubelet has it for all replicas, else as this one's certificate came with it."""
+        try:
+            found = self._file.read_bytes()
+        except OSError:
+            found = b""
+        if b"-----BEGIN CERTIFICATE-----" in found:
+            return found
+        current = self._identity.current
+        return current.root_pem if current is not None else b""
+
+    def _renewed(self) -> None:
+        self._metrics.certificate()
+        self._patcher.root_changed()
+
+    async def start(self) -> None:
+        """Begin; returns at once."""
+        await self._patcher.start()
+
+    async def stop(self) -> None:
+        self._end()
+        self._end = lambda: None
+        await self._patcher.stop()

@@ -1,0 +1,32 @@
+"""One machine: a directory of YAML and a file."""
+
+from __future__ import annotations
+
+from flotilla_galley.config import GalleySettings
+from flotilla_galley.platforms.platform import Sources, Topics
+from flotilla_galley.sources.mesh import MeshSource
+from flotilla_galley.sources.readings import DirectorySource
+from flotilla_shared.runtime.lifecycle import Lifecycle
+
+
+class Machine:
+    """A Platform."""
+
+    def __init__(self, settings: GalleySettings) -> None:
+        directory = DirectorySource(settings.config_dir)
+        mesh_file = settings.mesh_config_file
+        self.sources = Sources(
+            directory,
+            MeshSource(mesh_file, settings.root_namespace),
+            [settings.config_dir, *([mesh_file] if mesh_file else [])],
+            directory.remember_files,
+        )
+
+    def add_before(self, lifecycle: Lifecycle) -> None:
+        """Nothing: the publisher watches files itself."""
+
+    def add_after(self, lifecycle: Lifecycle) -> None:
+        """Nothing."""
+
+    def topics(self) -> Topics:
+        return {}

@@ -1,0 +1,45 @@
+"""What a platform gives to Galley."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from flotilla_galley.publisher import Source
+from flotilla_galley.sources.waiting import GradualSource, all_synced, what_is_missing
+from flotilla_shared.runtime.lifecycle import Lifecycle
+
+Topics = dict[str, Callable[..., object]]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """`watched` are files that tell of changes; `gradual` must be whole before anything is read."""
+
+    objects: Source
+    mesh: Source
+    watched: Sequence[Path] = ()
+    on_loaded: Callable[[], None] = lambda: None
+    gradual: Sequence[GradualSource] = ()
+
+    async def begun(self) -> None:
+        """Return when everything can be read as a whole."""
+        await all_synced(self.gradual)
+
+    def missing(self) -> str:
+        """What that waits for."""
+        return what_is_missing(self.gradual)
+
+
+class Platform(Protocol):
+    """`sources` for the publisher, and what is started before and after it."""
+
+    sources: Sources
+
+    def add_before(self, lifecycle: Lifecycle) -> None: ...
+
+    def add_after(self, lifecycle: Lifecycle) -> None: ...
+
+    def topics(self) -> Topics: ...

@@ -1,0 +1,171 @@
+"""The custom resources of a cluster as a source: one reflector a kind, kinds that come and go included."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from flotilla_galley.snapshot.ledger import Reading
+from flotilla_galley.sources.cluster_objects import (
+    Concerns,
+    CustomResource,
+    lean,
+    meaning,
+    resources_of,
+    source_object,
+)
+from flotilla_galley.sources.documents import SourceObject
+from flotilla_galley.validation.validate import Verdict, validate_object
+from flotilla_shared.model.kinds import KINDS, MESH_CONFIG, Kind
+from flotilla_shared.model.objects import ObjectKey, Problem
+from flotilla_shared.runtime.kube.client import KubeClient
+from flotilla_shared.runtime.kube.metrics import NO_METRICS, KubeMetrics
+from flotilla_shared.runtime.kube.objects import Named
+from flotilla_shared.runtime.kube.reflector import Change, Reflector
+from flotilla_shared.runtime.kube.resources import CRDS, Resource
+
+READ_KINDS = tuple(kind for kind in KINDS if kind.collection != MESH_CONFIG)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One object as it was read: the verdict on it, and of which generation of which object that is."""
+
+    kind: Kind
+    meaning: tuple[Any, ...]
+    source: SourceObject
+    verdict: Verdict
+    uid: str
+    generation: int
+
+
+@dataclass(eq=False)
+class _Watched:
+    kind: Kind
+    reflector: Reflector[CustomResource]
+    judged: dict[ObjectKey, Judged] = field(default_factory=dict)
+
+
+class ClusterSource:
+    """Component and Source. A CRD that is absent counts as read and empty, and is looked for again when CRDs change.
+
+    `concerns(labels)` says whether an object is for this revision. `on_change` is called, on the loop, when something
+    has changed that may have to be published: not for changes of status or bookkeeping alone.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        concerns: Concerns,
+        on_change: Callable[[], None],
+        *,
+        metrics: KubeMetrics = NO_METRICS,
+        kinds: tuple[Kind, ...] = READ_KINDS,
+    ) -> None:
+        self._concerns = concerns
+        self._on_change = on_change
+        self._watched = {kind.collection: _Watched(kind, self._reflector(client, kind, metrics)) for kind in kinds}
+        self._by_crd = {f"{each.kind.plural}.{each.kind.group}": each.reflector for each in self._watched.values()}
+        self._crds = Reflector(
+            client, CRDS, Named, on_change=self._crd_changed, metadata_only=True, prepare=_name_only, metrics=metrics
+        )
+
+    def _reflector(self, client: KubeClient, kind: Kind, metrics: KubeMetrics) -> Reflector[CustomResource]:
+        return Reflector(
+            client, resources_of(kind), CustomResource, on_change=self._changed, prepare=lean, metrics=metrics
+        )
+
+    async def start(self) -> None:
+        """Begin; returns at once."""
+        await self._crds.start()
+        for each in self._watched.values():
+            await each.reflector.start()
+
+    async def stop(self) -> None:
+        await asyncio.gather(self._crds.stop(), *(each.reflector.stop() for each in self._watched.values()))
+
+    async def wait_synced(self) -> None:
+        """Return when every kind has been listed, or is known not to be served."""
+        for each in self._watched.values():
+            await each.reflector.wait_synced()
+
+    @property
+    def missing(self) -> list[str]:
+        """`resource: why` of each kind that has not been listed yet."""
+        return [
+            f"{each.reflector.resource}: {each.reflector.state}"
+            for each in self._watched.values()
+            if not each.reflector.synced
+        ]
+
+    def resource(self, collection: str) -> Resource | None:
+        """Where the objects of a collection are read, and so written; None for a collection that is not read here."""
+        watched = self._watched.get(collection)
+        return watched.reflector.resource if watched is not None else None
+
+    def judged(self) -> Iterator[Judged]:
+        """Every object as it was last read."""
+        for watched in self._watched.values():
+            yield from watched.judged.values()
+
+    def view(self) -> dict[str, object]:
+        """The state of each kind's watch, for the introspection page."""
+        return {
+            str(each.reflector.resource): {
+                "version": each.reflector.resource.version,
+                "objects": len(each.judged),
+                "state": each.reflector.state,
+            }
+            for each in self._watched.values()
+        }
+
+    def read(self) -> Reading:
+        """All objects now; only those that changed are validated again. Never raises; may run in a thread."""
+        objects: list[tuple[SourceObject, Verdict]] = []
+        for watched in self._watched.values():
+            watched.judged = self._judge(watched, watched.reflector.objects)
+            objects += ((each.source, each.verdict) for each in watched.judged.values())
+        return Reading(tuple(objects))
+
+    def _judge(self, watched: _Watched, found: Mapping[tuple[str, str], CustomResource]) -> dict[ObjectKey, Judged]:
+        judged: dict[ObjectKey, Judged] = {}
+        for (namespace, name), item in found.items():
+            if self._concerns(item.metadata.labels):
+                key = ObjectKey(watched.kind.collection, namespace, name)
+                known = watched.judged.get(key)
+                same = known is not None and known.meaning == meaning(item)
+                judged[key] = known if known is not None and same else judge(watched.kind, item)
+        return judged
+
+    def _changed(self, change: Change[CustomResource]) -> None:
+        before, after = change.before, change.after
+        if before is None or after is None or meaning(before) != meaning(after):
+            self._on_change()
+
+    def _crd_changed(self, change: Change[Named]) -> None:
+        reflector = self._by_crd.get(change.key[1])
+        if reflector is not None:
+            reflector.look_again()
+
+
+def judge(kind: Kind, item: CustomResource) -> Judged:
+    """Validate one object. Never raises."""
+    try:
+        source = source_object(kind, item)
+        verdict = validate_object(source)
+    except msgspec.DecodeError as error:
+        source = source_object(kind, CustomResource(item.metadata))
+        text = f"the spec cannot be read: {error}; write a mapping of fields"
+        verdict = Verdict(None, (Problem("no-spec", "spec", text, file=source.file),))
+    # The spec has become a message; its plain form is not kept.
+    meta = item.metadata
+    return Judged(kind, meaning(item), replace(source, spec={}), verdict, meta.uid, meta.generation)
+
+
+def _name_only(item: Named) -> Named:
+    meta = item.metadata
+    return Named(type(meta)(name=meta.name, uid=meta.uid, resource_version=meta.resource_version))
