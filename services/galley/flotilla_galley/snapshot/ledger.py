@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import PurePath
 
 from flotilla_galley.sources.documents import SourceObject
 from flotilla_galley.validation.validate import Verdict
@@ -27,8 +28,8 @@ class State(StrEnum):
 class Reading:
     """What one source holds at one moment.
 
-    `uncertain` are files of which some part could not be read: objects that came from them and are not seen now
-    stay. `lost` says so of the whole source.
+    `uncertain` are files of which some part could not be read, and folders: objects that came from them and are not
+    seen now stay. `lost` says so of the whole source.
     """
 
     objects: tuple[tuple[SourceObject, Verdict], ...] = ()
@@ -79,7 +80,7 @@ class Ledger:
             else:
                 entries[source.key] = self._entry(source, verdict)
         for key, entry in self.entries.items():
-            if key not in entries and entry.item is not None and entry.file in reading.uncertain:
+            if key not in entries and entry.item is not None and not reading.uncertain.isdisjoint(_around(entry.file)):
                 entries[key] = _kept(entry, reading.problems)
         return Ledger({key: entries[key] for key in sorted(entries)}, (*reading.problems, *duplicates))
 
@@ -102,8 +103,13 @@ class Ledger:
         return Entry(source.key, state, source.file, source.line, last_good, verdict.problems)
 
 
+def _around(file: str) -> frozenset[str]:
+    """The file and the folders that it is in."""
+    return frozenset((file, *map(str, PurePath(file).parents)))
+
+
 def _kept(entry: Entry, problems: Iterable[Problem]) -> Entry:
-    own = tuple(problem for problem in problems if problem.file == entry.file)
+    own = tuple(problem for problem in problems if problem.file in _around(entry.file))
     return replace(entry, state=State.LAST_GOOD, problems=own)
 
 

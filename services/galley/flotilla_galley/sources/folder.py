@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from flotilla_shared.model.objects import Problem
 
 SUFFIXES = (".yaml", ".yml")
 MAX_FILE_BYTES = 16 * 1024 * 1024
+DANGLING = "it is a link to what is not there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +25,19 @@ class FolderReading:
 
     @property
     def unreadable(self) -> frozenset[str]:
-        """Files that are there and could not be read."""
+        """Files and folders below that are there and could not be read."""
         return frozenset(problem.file for problem in self.problems)
 
 
 def read_folder(folder: Path) -> FolderReading:
     """Every YAML file below a folder, sorted; links are followed, names with a leading dot are left out. Blocking."""
+    problems: list[Problem] = []
     try:
-        names = sorted(_names(folder))
+        names = sorted(_names(folder, problems))
     except OSError as error:
         text = f"the configuration directory cannot be read: {error.strerror}; what it held stays as it was"
         return FolderReading(problems=(Problem("directory-unreadable", "", text, file=str(folder)),), whole=False)
     texts: dict[str, str] = {}
-    problems: list[Problem] = []
     for name in names:
         try:
             texts[name] = read_text(folder / name)
@@ -49,9 +51,20 @@ def read_folder(folder: Path) -> FolderReading:
 
 
 def read_text(file: Path) -> str:
-    """A file's text; raises OSError, or ValueError for one that is too large or no UTF-8."""
-    with file.open("rb") as opened:
-        raw = opened.read(MAX_FILE_BYTES + 1)
+    """A file's text; raises OSError, or ValueError for one that is too large, no UTF-8, no file, or a link to none.
+
+    FileNotFoundError means that the name itself is not there. Never waits for another process: a named pipe is no file.
+    """
+    try:
+        opened = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if file.is_symlink():
+            raise ValueError(DANGLING) from None
+        raise
+    with os.fdopen(opened, "rb") as reader:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise ValueError("it is no regular file")
+        raw = reader.read(MAX_FILE_BYTES + 1)
     if len(raw) > MAX_FILE_BYTES:
         raise ValueError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
     try:
@@ -60,14 +73,32 @@ def read_text(file: Path) -> str:
         raise ValueError(f"it is no UTF-8 text (byte {error.start})") from error
 
 
-def _names(folder: Path) -> list[str]:
-    """File names below the folder; raises OSError when the folder cannot be listed."""
+def _names(folder: Path, problems: list[Problem]) -> list[str]:
+    """File names below the folder; raises OSError when it cannot be listed, notes folders below that cannot."""
+
+    def unlisted(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # else removed since it was seen
+            problems.append(_lost_folder(str(Path(error.filename).relative_to(folder)), error.strerror))
+
     os.scandir(folder).close()
     found: list[str] = []
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=unlisted):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if len(Path(place).relative_to(folder).parts) > 16:
+        below = Path(place).relative_to(folder)
+        if len(below.parts) > 16:
             folders.clear()  # a link that leads back up
-        shown = (name for name in files if name.endswith(SUFFIXES) and not name.startswith("."))
-        found.extend(str(Path(place, name).relative_to(folder)) for name in shown)
+        shown = [name for name in files if not name.startswith(".")]
+        found.extend(str(below / name) for name in shown if name.endswith(SUFFIXES))
+        problems.extend(_lost_folder(str(below / name), DANGLING) for name in shown if _leads_nowhere(place, name))
     return found
+
+
+def _leads_nowhere(place: str, name: str) -> bool:
+    """A link that may have been a folder; one with the name of a YAML file is told when it is read."""
+    path = Path(place, name)
+    return not name.endswith(SUFFIXES) and path.is_symlink() and not path.exists()
+
+
+def _lost_folder(name: str, reason: str | None) -> Problem:
+    text = f"the folder cannot be read: {reason}; what it held before stays as it was"
+    return Problem("directory-unreadable", "", text, file=name)
