@@ -15,7 +15,8 @@ class FlotillaError(Exception):
     """`text` is one clear sentence (or a list under one); `mend` says what to do about it, or is empty."""
 
     def __init__(self, text: str, mend: str = "") -> None:
-        super().__init__(f"{text} {mend}".strip())
+        gap = "" if text.endswith("\n") else " "
+        super().__init__(f"{text}{gap}{mend}".rstrip())
         self.text = text
         self.mend = mend
 

@@ -164,3 +164,15 @@ def test_a_run_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckError, match=r"cannot be made.*--run-dir or FLOTILLA_RUN"):
         prepare(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize(
+    ("text", "mend", "shown"),
+    [
+        ("No mesh is up.", "", "No mesh is up."),
+        ("No mesh is up.", "Start one.", "No mesh is up. Start one."),
+        ("Held:\n  a\n", "Stop it.", "Held:\n  a\nStop it."),
+    ],
+)
+def test_an_error_and_its_mend_are_one_text(text, mend, shown):
+    assert str(CheckError(text, mend)) == shown

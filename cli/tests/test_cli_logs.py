@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from flotilla_cli.__main__ import main
-from flotilla_cli.commands.logs import chosen_logs, last_lines
+from flotilla_cli.commands.logs import chosen_logs, last_lines, show
+from flotilla_cli.commands.run_workload import log_size
 from flotilla_cli.errors import NoMesh, Refused
 from flotilla_cli.run_folder import RunFolder
 
@@ -88,3 +89,20 @@ def test_following_shows_what_comes(folder):
             log.write("GET /2\n")
         assert follower.stdout.readline() == "GET /2\n"
         follower.terminate()
+
+
+def test_what_an_earlier_run_wrote_is_not_shown_again(folder, capsys, monkeypatch):
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    before = log_size(folder, "web-v1")
+    with folder.log("web-v1").open("a") as log:
+        log.write("GET /now\n")
+    monkeypatch.setattr("time.sleep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        show(folder, "web-v1", follow=True, envoy=False, since=before)
+    assert capsys.readouterr().out == "GET /now\n"
+
+
+def test_a_workload_that_never_ran_has_written_nothing(folder):
+    assert log_size(folder, "visitor") == 0

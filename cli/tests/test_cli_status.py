@@ -162,7 +162,7 @@ def test_objects_show_what_galley_and_pilot_made_of_them():
         *["2", "of", "3,", "1", "refused"],
     ]
     assert (
-        "reviews-route.yaml:9: VirtualService/default/reviews spec.http[0].route[0].destination.host: is missing"
+        "reviews-route.yaml:9: VirtualService/default/reviews spec.http[0].route[0].destination.host: is missing [VS001]"
         in text
     )
     assert "x.yaml:2: not YAML" in text
@@ -174,7 +174,7 @@ def test_a_silent_galley_is_said():
 
 def test_what_pilot_refuses_is_a_problem_too():
     refused = GATEWAY | {"reports": {"pilot": {"accepted": False, "problems": [BROKEN | {"file": ""}]}}}
-    assert problems({"objects": [refused]}) == ["Gateway/default/bookinfo: not YAML"]
+    assert problems({"objects": [refused]}) == ["Gateway/default/bookinfo: not YAML [YAML]"]
 
 
 @pytest.mark.parametrize(
@@ -233,14 +233,17 @@ async def test_a_service_that_dies_while_it_is_asked_is_told_with_its_last_words
 
 
 REPORTS = [
-    (None, ""),
-    ({"written": 340, "lost": 0, "connected": True}, "340"),
-    ({"written": 340, "lost": 0, "connected": False}, "340, Mixer away"),
-    ({"written": 340, "lost": 12, "connected": True}, "12 of 340 lost"),
-    ({"written": 340, "lost": 12, "connected": False}, "12 of 340 lost, Mixer away"),
+    (None, False, ""),
+    ({"written": 0, "lost": 0, "connected": False}, False, "0"),
+    ({"written": 340, "lost": 0, "connected": True}, False, "340"),
+    ({"written": 340, "lost": 0, "connected": False}, False, "340"),
+    ({"written": 340, "lost": 0, "connected": False}, True, "340, Mixer away"),
+    ({"written": 340, "lost": 12, "connected": True}, False, "12 of 340 lost"),
+    ({"written": 340, "lost": 12, "connected": False}, False, "12 of 340 lost, not connected"),
+    ({"written": 340, "lost": 12, "connected": False}, True, "12 of 340 lost, Mixer away"),
 ]
 
 
-@pytest.mark.parametrize(("counted", "expected"), REPORTS)
-def test_what_became_of_a_proxys_reports(counted, expected):
-    assert reports(counted) == expected
+@pytest.mark.parametrize(("counted", "mixer_away", "expected"), REPORTS)
+def test_what_became_of_a_proxys_reports(counted, mixer_away, expected):
+    assert reports(counted, mixer_away=mixer_away) == expected

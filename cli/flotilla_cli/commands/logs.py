@@ -28,13 +28,21 @@ def run(arguments: Namespace) -> None:
     )
 
 
-def show(folder: RunFolder, name: str | None, *, follow: bool, envoy: bool, lines: int) -> None:
-    """The last lines of one log, or of all with their names in front; with `follow` never returns."""
+def show(
+    folder: RunFolder, name: str | None, *, follow: bool, envoy: bool, lines: int = 0, since: int | None = None
+) -> None:
+    """The last lines of one log, or of all with their names in front; with `follow` never returns.
+
+    `since`: what follows that byte instead of the last lines; only with `follow`.
+    """
     files = chosen_logs(folder, name, envoy=envoy)
     width = max(len(label) for label in files) if name is None else 0
     opened = {label: file.open("rb") for label, file in files.items()}
     try:
         for label, log in opened.items():
+            if since is not None:
+                log.seek(since)
+                continue
             for line in last_lines(log, lines):
                 _print(label, line, width)
         while follow:

@@ -62,6 +62,8 @@ def services_table(status: MeshStatus) -> Table:
 def workloads_table(status: MeshStatus, now: float) -> Table:
     taken = {workload["name"]: workload for workload in status.raw["workloads"]}
     by_proxy = acknowledged(status.raw["proxies"])
+    mixer = status.services.get("mixer")
+    away = mixer is not None and not mixer.ready
     rows = []
     for name, part in status.workloads.items():
         workload = taken[name]
@@ -74,23 +76,27 @@ def workloads_table(status: MeshStatus, now: float) -> Table:
                 str(part.pid or ""),
                 remaining(certificate.get("not_after"), now),
                 by_proxy.get(f"{name}.{workload['namespace']}", ""),
-                _reports(workload.get("reports")),
+                _reports(workload.get("reports"), mixer_away=away),
                 escape(part.reason or str(certificate.get("last_error") or "")),
             )
         )
     return _table(("workload", "address", "state", "pid", "certificate", "acknowledged", "reports", WHY), rows)
 
 
-def reports(counted: Mapping[str, Any] | None) -> str:
-    """What became of a proxy's reports to Mixer: how many it wrote, and how many of them were lost."""
+def reports(counted: Mapping[str, Any] | None, *, mixer_away: bool) -> str:
+    """What became of a proxy's reports to Mixer: how many it wrote, and how many of them were lost.
+
+    A proxy connects with its first report, so one that is not connected has not necessarily tried.
+    """
     if not counted:
         return ""
-    lost, away = counted["lost"], "" if counted["connected"] else ", Mixer away"
-    return f"{lost} of {counted['written']} lost{away}" if lost else f"{counted['written']}{away}"
+    lost, written = counted["lost"], counted["written"]
+    note = "" if counted["connected"] else ", Mixer away" if mixer_away else ", not connected" if lost else ""
+    return f"{lost} of {written} lost{note}" if lost else f"{written}{note}"
 
 
-def _reports(counted: Mapping[str, Any] | None) -> str:
-    shown = reports(counted)
+def _reports(counted: Mapping[str, Any] | None, *, mixer_away: bool) -> str:
+    shown = reports(counted, mixer_away=mixer_away)
     return f"[red]{shown}[/red]" if counted and counted["lost"] else shown
 
 
@@ -146,7 +152,8 @@ def _taken(report: Mapping[str, Any]) -> tuple[str, str]:
 def _problem(name: str, problem: Mapping[str, Any]) -> str:
     place = f"{problem['file']}:{problem.get('line') or 0}: " if problem.get("file") else ""
     what = " ".join(filter(None, (name, problem.get("field"))))
-    return f"{place}{what + ': ' if what else ''}{problem.get('text', '')}"
+    code = f" [{problem['code']}]" if problem.get("code") else ""  # the name of its page in docs/errors
+    return f"{place}{what + ': ' if what else ''}{problem.get('text', '')}{code}"
 
 
 def _state(state: str) -> str:

@@ -12,21 +12,16 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from flotilla_shared.runtime.monitoring import version_info
+from flotilla_shared.runtime.pages import code, fields, page, shown
 from flotilla_shared.runtime.readiness import Readiness
 
 Topic = Callable[..., object]
-
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#223}"
-    "table{border-collapse:collapse}td,th{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid #dde}"
-    ".met{color:#176b2c}.unmet{color:#a3200d}code{background:#f2f4f8;padding:0 .2rem}"
-)
 
 
 def introspection_app(
     service: str, settings_view: Mapping[str, object], readiness: Readiness, topics: Mapping[str, Topic]
 ) -> FastAPI:
-    """`GET /` for people, `GET /debug/<topic>` for tools.
+    """`GET /` and, in a browser, `GET /debug/<topic>` are pages; tools, and `?format=json`, get topics as JSON.
 
     A topic is called for every request, on the loop: it must be quick and give plain data. One that takes an
     argument gets the query as a dict of strings. `settings_view` is what `describe` gives: secrets masked.
@@ -44,13 +39,25 @@ def introspection_app(
         if found is None:
             known = ", ".join(sorted(topics))
             return JSONResponse({"error": f"there is no topic {topic}; there are: {known}"}, status_code=404)
-        return JSONResponse(_ask(found, dict(request.query_params)))
+        query = dict(request.query_params)
+        as_json = query.pop("format", "") == "json" or "text/html" not in request.headers.get("accept", "")
+        answer = _ask(found, query)
+        return JSONResponse(answer) if as_json else HTMLResponse(_topic_page(service, topic, answer, request.url.query))
 
     return app
 
 
 def _ask(topic: Topic, query: dict[str, str]) -> Any:
     return topic(query) if inspect.signature(topic).parameters else topic()
+
+
+def _topic_page(service: str, topic: str, answer: object, query: str) -> str:
+    as_json = html.escape(f"?{query}&format=json" if query else "?format=json")
+    return page(
+        f"{service}: {topic}",
+        f'<nav><a href="/">{html.escape(service)}</a> &middot; <a href="{as_json}">as JSON</a></nav>',
+        shown(answer),
+    )
 
 
 def _page(
@@ -70,21 +77,10 @@ def _page(
     ]
     about = [*version_info().items(), ("up for", f"{uptime_seconds:.0f} s")]
     links = "".join(f'<li><a href="/debug/{html.escape(name)}">{html.escape(name)}</a></li>' for name in sorted(topics))
-    return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(service)}</title>"
-        f"<style>{_STYLE}</style><h1>{html.escape(service)}</h1>"
-        f"<p>{'Ready.' if readiness.ready else 'Not ready.'}</p>{_table(conditions)}"
-        f"<h2>Topics</h2><ul>{links}</ul>"
-        f"<h2>About</h2>{_table([(name, html.escape(str(value))) for name, value in about])}"
-        f"<h2>Settings</h2>{_table([(name, _code(value)) for name, value in settings.items()])}</html>"
+    return page(
+        service,
+        f"<p>{'Ready.' if readiness.ready else 'Not ready.'}</p>{fields(conditions)}",
+        f"<h2>Topics</h2><ul>{links}</ul>",
+        f"<h2>About</h2>{fields((name, html.escape(str(value))) for name, value in about)}",
+        f"<h2>Settings</h2>{fields((name, code(value)) for name, value in settings.items())}",
     )
-
-
-def _table(rows: list[tuple[str, str]]) -> str:
-    """Names are escaped here; values are HTML already."""
-    body = "".join(f"<tr><th>{html.escape(name)}</th><td>{value}</td></tr>" for name, value in rows)
-    return f"<table>{body}</table>"
-
-
-def _code(value: object) -> str:
-    return f"<code>{html.escape(str(value))}</code>"
