@@ -1,0 +1,124 @@
+"""Every code that a user can meet has its page in docs/errors, and every page is of a code that there is."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "docs" / "errors"
+SOURCES = sorted((ROOT / "services").glob("*/flotilla_*/**/*.py"))
+CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
+# What takes a code, and at which position.
+TAKES = {
+    "Problem": 0,
+    "Unusable": 0,
+    "CallerRefused": 0,
+    "_note": 0,
+    "error": 1,
+    "warning": 1,
+    "refuse": 1,
+    "wrong": 1,
+    "warn": 1,
+}
+
+
+def name_of(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def words(node: ast.AST) -> Iterator[str]:
+    """The codes that an argument can be."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.match(node.value):
+        yield node.value
+    if isinstance(node, ast.IfExp):
+        yield from words(node.body)
+        yield from words(node.orelse)
+
+
+def codes_of(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (place := TAKES.get(name_of(node))) is not None:
+            given = [*node.args[place : place + 1], *(each.value for each in node.keywords if each.arg == "code")]
+            for argument in given:
+                yield from words(argument)
+        elif isinstance(node, ast.Tuple):
+            yield from triple(node)
+        elif isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "RequestRefused" for base in node.bases):
+            yield from reasons(node)
+        elif isinstance(node, ast.FunctionDef):
+            yield from defaults(node)
+
+
+def triple(node: ast.Tuple) -> Iterator[str]:
+    """(field or exception, code, sentence), as some functions give it; such codes have a dash."""
+    if len(node.elts) == 3 and isinstance(node.elts[2], ast.JoinedStr | ast.Constant):
+        yield from (word for word in words(node.elts[1]) if "-" in word)
+
+
+def reasons(node: ast.ClassDef) -> Iterator[str]:
+    """The fixed words of Citadel's refusals."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.Assign) and any(
+            "reason" in (getattr(t, "id", ""), getattr(t, "attr", "")) for t in each.targets
+        ):
+            yield from words(each.value)
+
+
+def defaults(node: ast.FunctionDef) -> Iterator[str]:
+    """What a parameter `code` is when it is left out."""
+    given = node.args.args[len(node.args.args) - len(node.args.defaults) :]
+    for parameter, default in zip(given, node.args.defaults, strict=True):
+        if parameter.arg == "code":
+            yield from words(default)
+
+
+def all_codes() -> dict[str, set[str]]:
+    """Code -> the rooms that tell it."""
+    found: dict[str, set[str]] = {}
+    for file in SOURCES:
+        for code in codes_of(ast.parse(file.read_text())):
+            found.setdefault(code, set()).add(file.relative_to(ROOT).parts[1])
+    return found
+
+
+CODES = all_codes()
+
+
+def fragments() -> set[str]:
+    """What the services' texts are made of: constant pieces long enough to be told apart."""
+    rooms = [*SOURCES, *sorted((ROOT / "shared").glob("flotilla_shared/**/*.py"))]
+    constants = (
+        node for file in rooms for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)
+    )
+    return {node.value.strip() for node in constants if isinstance(node.value, str) and len(node.value.strip()) >= 10}
+
+
+FRAGMENTS = fragments()
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_a_code_has_a_page(code: str) -> None:
+    page = PAGES / f"{code}.md"
+    assert page.is_file(), (
+        f"write docs/errors/{code}.md, as its neighbours are written, and its line in docs/errors/README.md"
+    )
+    title, who, example, meaning, mend = page.read_text().strip().split("\n\n")
+    assert title == f"# {code}"
+    assert {room.capitalize() for room in CODES[code]} <= set(re.findall(r"\w+", who.partition(", about: ")[0]))
+    assert mend.startswith("**To mend it:** ")
+    assert len(meaning) > 20
+    assert any(piece in example for piece in FRAGMENTS), f"{code}: no service says {example!r}"
+
+
+def test_a_page_has_a_code() -> None:
+    assert {page.stem for page in PAGES.glob("*.md")} - {"README"} == set(CODES)
+
+
+def test_the_index_lists_every_page_once_and_in_order() -> None:
+    listed = re.findall(r"^\| \[([a-z0-9-]+)\]\((.+?)\.md\) \| ", (PAGES / "README.md").read_text(), re.M)
+    assert [name for name, _ in listed] == [file for _, file in listed] == sorted(CODES)
