@@ -82,6 +82,12 @@ class AgentSettings(ProcessSettings):
     reconnect_max_seconds: float = Field(
         1, gt=0, description="longest wait of Envoy before it calls Pilot again; a fleet needs 30, one machine 1"
     )
+    listener_drain_seconds: int = Field(
+        45,
+        ge=1,
+        le=3600,
+        description="longest time that calls under way have when their listener is changed or removed",
+    )
     concurrency: int = Field(1, ge=1, description="Envoy's worker threads")
     envoy_log_level: Literal["trace", "debug", "info", "warning", "error", "critical", "off"] = Field(
         "warning", description="what Envoy writes to its log"

@@ -13,6 +13,8 @@ from typing import Any
 
 import grpc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flotilla_shared.runtime.batches import Call
 from flotilla_shared.runtime.http import BindError
@@ -228,6 +230,55 @@ async def _until_closed(reader: asyncio.StreamReader) -> None:
             pass
     except ConnectionError:
         return
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+frames = st.builds(
+    lambda length, kind, flags, stream, body: (
+        length.to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
+    ),
+    st.integers(0, 40) | st.integers(0, 2**24 - 1),
+    st.integers(0, 12),
+    st.integers(0, 255),
+    st.integers(0, 9) | st.integers(0, 2**32 - 1),
+    st.binary(max_size=40),
+)
+
+
+hostile = st.binary(max_size=300) | st.lists(frames, max_size=6).map(lambda parts: PREFACE + b"".join(parts))
+
+
+def collected(count: int) -> list[bytes]:
+    found: list[bytes] = []
+
+    @settings(max_examples=count)
+    @given(hostile)
+    def collect(sent: bytes) -> None:
+        found.append(sent)
+
+    collect()
+    return found
+
+
+async def test_any_bytes_of_a_stranger_inside_tls_harm_nobody(authority: CertificateAuthorityForTests) -> None:
+    """Where a certificate is optional a stranger reaches HTTP/2: with any bytes, and with frames of any kind."""
+    port = Port(authority, "optional")
+    await port.server.start()
+    context = ssl.create_default_context(cadata=authority.root_pem)
+    context.set_alpn_protocols(["h2"])
+    for sent in collected(60):
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", port.server.bound_port, ssl=context, server_hostname=NAME
+        )
+        with contextlib.suppress(ConnectionError):
+            writer.write(sent)
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+    async with port.channel() as channel:
+        assert await echo(channel) == b"hello"
+    assert port.batches == [port.batches[0]], "nobody else's call reached the service"
+    await port.server.stop()
 
 
 async def test_half_open_handshakes_keep_nobody_out(port: Port) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
 import pytest
 
 from flotilla_cli.demo import routes
@@ -105,3 +108,36 @@ spec:
     url = "http://127.0.3.1:15002/details/0"
     assert mesh.http.get(url, headers={"host": "details:9080", "x-fault": "abort"}).status_code == 418
     assert mesh.http.get(url, headers={"host": "details:9080"}).status_code == 200
+
+
+def test_a_call_under_way_outlives_its_listener(mesh: Mesh) -> None:
+    """A change of the mesh configuration replaces every listener; a call that takes longer than that is not cut."""
+    slow = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: details, namespace: default}
+spec:
+  hosts: [details.default.svc.cluster.local]
+  http:
+  - match: [{headers: {x-slow: {exact: please}}}]
+    fault: {delay: {percentage: {value: 100}, fixedDelay: 8s}}
+    route: [{destination: {host: details.default.svc.cluster.local}}]
+  - route: [{destination: {host: details.default.svc.cluster.local}}]
+"""
+    mesh.write("details-slow.yaml", slow)
+    mesh.wait_applied("VirtualService", "default", "details")
+    name = r"^listener_manager\.listener_(modified|in_place_updated)$"
+    replaced = sum(mesh.stats("productpage-v1", name).values())
+    before = mesh.trace("MeshConfig", "istio-system", "istio").version
+    # The answer to a call that is under way when its listener is replaced says `close`.
+    with ThreadPoolExecutor(1) as other, httpx.Client(trust_env=False, timeout=30) as client:
+        headers = {"host": "details:9080", "x-slow": "please"}
+        under_way = other.submit(client.get, "http://127.0.3.1:15002/details/0", headers=headers)
+        mesh.wait(lambda: mesh.stats("productpage-v1", r"^http\..*\.downstream_rq_active$"), "the call")
+        file = mesh.plan.directory / "mesh.yaml"
+        file.write_text(file.read_text().replace("accessLogFile: /dev/stdout", "accessLogFile: /dev/null"))
+        mesh.wait_applied("MeshConfig", "istio-system", "istio", unlike=before)
+        assert sum(mesh.stats("productpage-v1", name).values()) > replaced
+        assert not under_way.done()
+        answer = under_way.result()
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")

@@ -59,7 +59,9 @@ class EnvoyProcess:
         options = {
             "-c": self.bootstrap,
             "--concurrency": self._settings.concurrency,
-            "--drain-time-s": max(1, math.ceil(self._settings.drain_seconds)),
+            # Callers are told to leave with the next answer, and calls that are under way have the whole time.
+            "--drain-strategy": "immediate",
+            "--drain-time-s": max(self._settings.listener_drain_seconds, math.ceil(self._settings.drain_seconds)),
             "--log-level": self._settings.envoy_log_level,
             "--file-flush-interval-msec": 200,
         }

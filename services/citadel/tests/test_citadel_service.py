@@ -290,6 +290,24 @@ async def test_any_bytes_are_answered(client: Client, make_csr: Callable[..., st
     assert await client.sign(make_csr(), token)
 
 
+async def test_any_bytes_of_a_stranger_are_refused_unread(client: Client, make_csr: Callable[..., str]) -> None:
+    """Whatever message and token come: without an identity the answer is UNAUTHENTICATED, and nothing else."""
+    good = IstioCertificateRequest(csr=make_csr()).SerializeToString()
+    text = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=200)
+    seen: list[tuple[bytes, str | None]] = []
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.binary(max_size=300) | st.just(good), st.none() | text)
+    def collect(message: bytes, token: str | None) -> None:
+        seen.append((message, token))
+
+    collect()
+    for message, token in seen:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await client.raw(message, token)
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED, (message, token)
+
+
 async def test_what_it_shows(citadel: Citadel, client: Client, make_csr: Callable[..., str], issuer: Any) -> None:
     chain = await client.sign(make_csr(), issuer.token())
     serial = x509.load_pem_x509_certificate(chain[0].encode()).serial_number

@@ -106,8 +106,9 @@ class Connection:
         try:
             waited: set[asyncio.Future[Any]] = {*tasks, self._ending}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            # A status cannot be sent behind a message that was broken off: the call would never end.
+            await self._let_write_end()
             if self._ending.done():
-                await self._let_write_end()
                 return self._ending.result()
             return _how_it_ended(next(task for task in tasks if task.done()))
         finally:

@@ -54,6 +54,7 @@ class AdsService:
     async def _serve(self, dialect: Dialect, context: Any) -> StreamEnded:
         peer = peer_of(context)
         try:
+            _require_identity(peer)
             self._require_ready()
             first = await _first_message(context)
             request = _parsed(dialect, first)
@@ -71,6 +72,13 @@ class AdsService:
         missing = self._unready()
         if missing:
             raise StreamEnded(grpc.StatusCode.UNAVAILABLE, f"Pilot is not ready: {missing}")
+
+
+def _require_identity(peer: Peer) -> None:
+    """Nothing is read from a stranger."""
+    if peer.identity is None:
+        text = "the stream came without a client certificate; Pilot needs one with the workload's identity"
+        raise StreamEnded(grpc.StatusCode.UNAUTHENTICATED, text)
 
 
 async def _first_message(context: Any) -> bytes:
