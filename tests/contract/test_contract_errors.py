@@ -56,8 +56,12 @@ def codes_of(tree: ast.AST) -> Iterator[str]:
 
 def triple(node: ast.Tuple) -> Iterator[str]:
     """(field or exception, code, sentence), as some functions give it; such codes have a dash."""
-    if len(node.elts) == 3 and isinstance(node.elts[2], ast.JoinedStr | ast.Constant):
+    if len(node.elts) == 3 and " " in "".join(each.value for each in ast.walk(node.elts[2]) if is_text(each)):
         yield from (word for word in words(node.elts[1]) if "-" in word)
+
+
+def is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def reasons(node: ast.ClassDef) -> Iterator[str]:

@@ -9,10 +9,13 @@ What a test stops, kills or writes is put right after it; and no configuration m
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from flotilla_cli.checks.envoy import find_envoy
@@ -26,6 +29,9 @@ from flotilla_cli.options import UpOptions
 # Renewed at half life, so that every test runs over renewals.
 CERTIFICATE_SECONDS = 30
 SHAPES = ("services", "monolith")
+PILOT_REJECTS = re.compile(r"^pilot_total_xds_rejects{.*} (\S+)$", re.M)
+# How a PEM key begins, and every JSON Web Token (its header is JSON in base64).
+SECRETS = ("PRIVATE KEY", "eyJ")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -68,15 +74,18 @@ def running(shape: str, bookinfo: Path, envoy: Path, tmp_path_factory: pytest.Te
     )
     with Mesh.up(bookinfo, options) as mesh:
         yield mesh
+        assert secrets_in_logs(mesh) == [], "a log holds a key or a token"
 
 
 @pytest.fixture
 def mesh(running: Mesh, bookinfo: Path) -> Iterator[Mesh]:
     """The mesh, whole; afterwards what was stopped is started, what was written is restored."""
     yield running
+    before = rejected(running)
     restore(bookinfo)
     heal(running)
-    assert rejected(running) == {}, "an Envoy rejected configuration that Pilot sent"
+    after = rejected(running)
+    assert before | after == {}, "an Envoy rejected configuration that Pilot sent"
 
 
 def restore(bookinfo: Path) -> None:
@@ -128,13 +137,26 @@ def settled(mesh: Mesh) -> bool:
 
 
 def rejected(mesh: Mesh) -> dict[str, int]:
-    """Workload -> how often its Envoy rejected configuration; empty when never."""
-    counts = {
-        name: sum(mesh.stats(name, "update_rejected").values())
-        for name, workload in mesh.plan.workloads.items()
-        if workload.start
-    }
+    """Who -> how often configuration was rejected, as Envoys and Pilot count it; empty when never.
+
+    Of those that answer now: a test may have left some stopped, or dying.
+    """
+    counts: dict[str, int] = {}
+    for name in mesh.plan.workloads:
+        with suppress(httpx.HTTPError):
+            counts[name] = sum(mesh.stats(name, "update_rejected").values())
+    with suppress(httpx.HTTPError):
+        page = mesh.http.get(f"http://{mesh.plan.addresses['pilot']}:15014/metrics").text
+        counts["pilot"] = sum(int(float(value)) for value in PILOT_REJECTS.findall(page))
+    assert counts, "nobody was asked"
     return {name: count for name, count in counts.items() if count}
+
+
+def secrets_in_logs(mesh: Mesh) -> list[str]:
+    """Logs of services, applications and Envoys in which a private key, or anything like a token, stands."""
+    logs = [*mesh.run_dir.glob("*.log"), *mesh.run_dir.glob("*/envoy.log")]
+    assert len(logs) > len(mesh.plan.workloads)
+    return [log.name for log in logs if any(word in log.read_text(errors="replace") for word in SECRETS)]
 
 
 @pytest.fixture

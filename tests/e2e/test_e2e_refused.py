@@ -89,12 +89,17 @@ def test_a_bad_file_is_told_and_harms_nothing(mesh: Mesh, code: str, traffic: Tr
     mesh.wait(lambda: not mesh.galley("status")["documents"], "the problem to be gone")
 
 
-def test_an_emptied_directory_loses_nothing(mesh: Mesh, traffic: Traffic) -> None:
+def test_an_emptied_directory_loses_nothing(mesh: Mesh, tmp_path: Path, traffic: Traffic) -> None:
+    """As when a mount goes away: from one moment to the next there is no file."""
     versions = mesh.galley("status")["collections"]
-    for file in list((mesh.plan.directory / "config").iterdir()):
-        file.unlink()
-    problem = mesh.wait(lambda: next(iter(mesh.galley("status")["documents"]), None), "the problem")
-    assert problem["code"] == "directory-empty"
+    config = mesh.plan.directory / "config"
+    empty = mesh.plan.directory / "empty"
+    empty.mkdir()
+    config.rename(tmp_path / "full")
+    empty.rename(config)
+    mesh.wait(
+        lambda: [each["code"] for each in mesh.galley("status")["documents"]] == ["directory-empty"], "the problem"
+    )
     assert mesh.galley("status")["collections"] == versions
     assert traffic.wait_for_more(3)
 

@@ -48,6 +48,11 @@ def grown(before: Counter[Edge], after: Counter[Edge]) -> Counter[Edge]:
     return Counter({edge: count - before[edge] for edge, count in after.items() if count != before[edge]})
 
 
+def difference(expected: Counter[Edge], found: Counter[Edge]) -> str:
+    """What is missing and what came instead, for whoever has to find out why."""
+    return f"missing: {dict(expected - found)}; too many: {dict(found - expected)}"
+
+
 def principal(account: str) -> str:
     return f"cluster.local/ns/default/sa/bookinfo-{account}"
 
@@ -88,7 +93,8 @@ def test_every_edge_counts_exactly(mesh: Mesh) -> None:
         expected += both_sides("productpage-v1", f"reviews-{version}", "reviews", ("productpage", "reviews"), COUNT)
         if version != "v1":  # which asks for no ratings
             expected += both_sides(f"reviews-{version}", "ratings-v1", "ratings", ("reviews", "ratings"), COUNT)
-    mesh.wait(lambda: not expected - grown(before[REQUESTS], everything(mesh)[REQUESTS]), "all reports")
+    found = lambda: grown(before[REQUESTS], everything(mesh)[REQUESTS])  # noqa: E731
+    mesh.wait(lambda: not expected - found(), "all reports", last=lambda: difference(expected, found()))
     after = quiet(mesh)
     assert grown(before[REQUESTS], after[REQUESTS]) == expected
     connections = [
