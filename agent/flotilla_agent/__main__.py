@@ -1,11 +1,13 @@
-"""`python -m flotilla_agent`: serve, print-config, version."""
+"""`flotilla-agent`: serve (many workloads), proxy (the one workload of a pod), interception, print-config, version."""
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TYPE_CHECKING
 
-from flotilla_agent.config import AgentSettings
-from flotilla_shared.runtime.command import service_command
+if TYPE_CHECKING:
+    from flotilla_agent.config import AgentSettings
 
 
 async def run(settings: AgentSettings) -> int:
@@ -17,6 +19,14 @@ async def run(settings: AgentSettings) -> int:
 
 def main() -> int:
     """The entry point; gives the exit code."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["interception"]:
+        from flotilla_agent.interception.command import interception_command
+
+        return interception_command(arguments[1:], os.environ)
+    from flotilla_agent.config import AgentSettings
+    from flotilla_shared.runtime.command import service_command
+
     return service_command("agent", AgentSettings, run)
 
 
