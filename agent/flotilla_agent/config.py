@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -29,6 +29,7 @@ def _ip(text: str) -> str:
 
 Place = Annotated[str, AfterValidator(_place)]
 Ip = Annotated[str, AfterValidator(_ip)]
+STATUS_PORT = 15020
 # Names become folders and parts of the node's id, so they hold neither / nor ~.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$", max_length=253)]
 
@@ -65,6 +66,47 @@ class WorkloadConfig(_Part):
     labels: dict[str, str] = {}
     token_file: Path | None = None
 
+    # What follows is the same for every workload of a machine, and otherwise in a pod (flotilla_agent.pod.workload).
+
+    @property
+    def folder(self) -> str:
+        """Below the agent's run folder."""
+        return self.name
+
+    @property
+    def admin_address(self) -> str:
+        """Where Envoy's admin port is bound."""
+        return self.address
+
+    @property
+    def public_address(self) -> str:
+        """Where the ports are bound at which others ask: status, Prometheus."""
+        return self.address
+
+    @property
+    def status_port(self) -> int:
+        return STATUS_PORT
+
+    @property
+    def health_listener(self) -> bool:
+        """Whether Envoy answers /healthz/ready on 15021 too, with what the agent says."""
+        return False
+
+    @property
+    def source_address(self) -> str:
+        """From which Envoy calls; empty for what the kernel chooses."""
+        return self.address
+
+    @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """The workload's own, the application's first."""
+        return tuple(each for each in (self.application_address, self.address) if each)
+
+    @property
+    def node_metadata(self) -> Mapping[str, Any]:
+        """What the node says beyond what every workload has."""
+        return {"INTERCEPTION_MODE": "NONE"}
+
 
 class AgentSettings(ProcessSettings):
     """What the agent can be told."""
@@ -78,6 +120,9 @@ class AgentSettings(ProcessSettings):
     control_socket: Path | None = Field(None, description="Unix socket of the control API; none: no control")
     certificate_ttl_seconds: int = Field(86400, gt=0, description="life asked for a workload's certificate")
     drain_seconds: float = Field(5, ge=0, le=3600, description="longest time that a stopping Envoy may finish calls")
+    drain_least_seconds: float = Field(
+        0, ge=0, le=3600, description="shortest time: while callers still learn that it leaves, new connections come"
+    )
     delta: bool = Field(True, description="ask Pilot for changes only (delta xDS), not for the state of the world")
     reconnect_max_seconds: float = Field(
         1, gt=0, description="longest wait of Envoy before it calls Pilot again; a fleet needs 30, one machine 1"
@@ -92,13 +137,18 @@ class AgentSettings(ProcessSettings):
     envoy_log_level: Literal["trace", "debug", "info", "warning", "error", "critical", "off"] = Field(
         "warning", description="what Envoy writes to its log"
     )
+    envoy_component_log_level: str = Field(
+        "",
+        pattern=r"^([a-z_0-9]+:[a-z]+(,[a-z_0-9]+:[a-z]+)*)?$",
+        description="levels of Envoy's parts: `misc:error,...`",
+    )
     workloads: tuple[WorkloadConfig, ...] = Field((), description="the workloads at the start")
 
     @model_validator(mode="after")
     def _workloads_fit(self) -> Self:
         check_distinct(self.workloads)
         for workload in self.workloads:
-            check_socket_path(sds_socket(self.run_dir, workload.name))
+            check_socket_path(sds_socket(self.run_dir, workload.folder))
         if self.control_socket is not None:
             check_socket_path(self.control_socket)
         return self

@@ -2,6 +2,7 @@
 
 AgentError
 ├── AgentRefused       the agent cannot start: another one answers on its control socket
+├── PodRefused         the environment of the pod cannot be used
 ├── WorkloadRefused    a workload cannot be taken: a name or an address is held, a path is too long
 └── AdminUnavailable   Envoy's admin port does not answer, or not as Envoy does
 """
@@ -23,3 +24,7 @@ class WorkloadRefused(AgentError):
 
 class AdminUnavailable(AgentError):
     """Envoy's admin port did not answer, or not as Envoy does."""
+
+
+class PodRefused(AgentError):
+    """The pod's environment does not say who it is, or says what cannot be."""

@@ -45,7 +45,7 @@ class Fleet:
         """Take one more and begin. Raises WorkloadRefused, also for an address that is held at this moment."""
         try:
             check_distinct([*(each.config for each in self.workloads), config])
-            check_socket_path(sds_socket(self._settings.run_dir, config.name))
+            check_socket_path(sds_socket(self._settings.run_dir, config.folder))
         except ValueError as error:
             raise WorkloadRefused(str(error)) from error
         workload = self._make(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import httpx
 
@@ -13,13 +13,14 @@ from flotilla_agent.bootstrap.node import node_id
 from flotilla_agent.config import AgentSettings, WorkloadConfig
 from flotilla_agent.envoy.addresses import refuse_if_held
 from flotilla_agent.envoy.admin import Admin, Owner
+from flotilla_agent.envoy.log import FileLog, RelayedLog
 from flotilla_agent.envoy.process import EnvoyProcess
 from flotilla_agent.errors import AdminUnavailable, WorkloadRefused
 from flotilla_agent.reports.watch import ReportWatch
 from flotilla_agent.sds.server import sds_server
 from flotilla_agent.sds.socket_path import sds_socket
 from flotilla_agent.status.state import State, why_not_ready
-from flotilla_agent.status.workload_app import STATUS_PORT, workload_app
+from flotilla_agent.status.workload_app import workload_app
 from flotilla_shared.model.spiffe import spiffe_id
 from flotilla_shared.runtime.backoff import Backoff
 from flotilla_shared.runtime.http import HttpServer
@@ -38,7 +39,7 @@ class Workload:
 
     Whatever keeps it from running is its state and reason, never an exception, and is tried again with back-off: an
     address may become free, a certificate may come, an Envoy may live longer next time. `admin_client` is the
-    caller's, and outlives the workload.
+    caller's, and outlives the workload. `status` makes what answers on the status port; `log` is where Envoy's words go.
     """
 
     def __init__(
@@ -47,23 +48,27 @@ class Workload:
         config: WorkloadConfig,
         signer: CertificateSigner,
         admin_client: httpx.AsyncClient,
+        *,
+        status: Callable[[Workload], Any] = workload_app,
+        log: FileLog | RelayedLog | None = None,
     ) -> None:
         self.config = config
-        self.folder = settings.run_dir / config.name
-        self.admin = Admin(config.address, admin_client)
-        self.envoy = EnvoyProcess(config.name, settings, self.folder, self.admin)
+        self.folder = settings.run_dir / config.folder
+        self.admin = Admin(config.admin_address, admin_client, config.public_address)
+        self.envoy = EnvoyProcess(config.name, settings, self.folder, self.admin, log)
         name = spiffe_id(settings.trust_domain, config.namespace, config.service_account)
         self.identity = WorkloadIdentity(signer, name, settings.certificate_ttl_seconds)
         self._settings = settings
-        self._socket = sds_socket(settings.run_dir, config.name)
+        self._socket = sds_socket(settings.run_dir, config.folder)
         self._sds = sds_server(config.name, self.identity, self._socket)
-        self._status = HttpServer(workload_app(self), config.address, STATUS_PORT)
+        self._status = HttpServer(status(self), config.public_address, config.status_port)
         self.reports = ReportWatch(config.name, self.admin, lambda: self.envoy.running)
         self._tasks = Tasks(f"workload:{config.name}")
         self._backoff = Backoff(first=0.2, cap=5.0)
         self._stopping = asyncio.Lock()
         self._state = State.WAITING
         self._reason = ""
+        self._drained = False
 
     @property
     def state(self) -> State:
@@ -80,7 +85,7 @@ class Workload:
 
     def refuse_if_taken(self) -> None:
         """Raises WorkloadRefused if an address that it needs is held by another. Only while it does not run itself."""
-        refuse_if_held(self.config.address, STATUS_PORT, f"status of {self.config.name}")
+        refuse_if_held(self.config.public_address, self.config.status_port, f"status of {self.config.name}")
         self._refuse_if_admin_taken()
 
     async def start(self) -> None:
@@ -95,11 +100,19 @@ class Workload:
             self._set(State.DRAINING)
             await self._tasks.stop()
             await self.reports.stop()
-            await self.envoy.drain(inbound_only=self.config.kind == "sidecar")
+            if not self._drained:
+                await self.envoy.drain(inbound_only=self.config.kind == "sidecar")
             await self.envoy.stop()
             await self.identity.stop()
             await self._give_up_place()
             self._set(State.STOPPED)
+
+    async def drain(self) -> None:
+        """Ask callers to leave, now; `stop` then does not wait for them again. For a pod whose application is to end
+        before its Envoy.
+        """
+        self._drained = True
+        await self.admin.drain(inbound_only=self.config.kind == "sidecar")
 
     async def _live(self) -> NoReturn:
         await self._until_done(self._take_place)
@@ -143,7 +156,7 @@ class Workload:
 
     def _refuse_if_admin_taken(self) -> None:
         """The admin address is the lock of a workload: Envoys would share every other port without a word."""
-        refuse_if_held(self.config.address, ADMIN_PORT, f"Envoy admin of {self.config.name}")
+        refuse_if_held(self.config.admin_address, ADMIN_PORT, f"Envoy admin of {self.config.name}")
 
     async def _follow(self) -> None:
         """Watch a running Envoy until it ends."""
@@ -171,7 +184,9 @@ class Workload:
             ours = Owner(node_id(self.config, self._settings.domain), str(self.envoy.bootstrap))
             owner = await self.admin.owner()
             if owner != ours:
-                return f"{self.config.address}:{ADMIN_PORT} is answered by the Envoy of {owner.node_id or 'nobody'}"
+                return (
+                    f"{self.config.admin_address}:{ADMIN_PORT} is answered by the Envoy of {owner.node_id or 'nobody'}"
+                )
         return why_not_ready(await self.admin.reading(), await self.admin.state(), self._settings.pilot.address)
 
     def _set(self, state: State, reason: str = "") -> None:

@@ -148,6 +148,7 @@ def main(runs: list[list[str]], calls: list[list[object]]) -> dict[str, object]:
             listen("0.0.0.0", port, name, transparent=transparent and port == 15006)
         for port in (15001, 15006):
             listen("::1", port, PORTS[port])
+        listen("::", 8081, "application")
         done, states = [], []
         for arguments in runs:
             done.append(intercept(arguments))

@@ -62,6 +62,7 @@ CASES: tuple[tuple[str, list[str], list[tuple[str, str, str, int, str, str]]], .
             ("proxy", "127.0.0.6", POD, 8080, "application", f"{POD}:8080"),
             ("proxy", "127.0.0.6", "127.0.0.1", 8080, "application", "127.0.0.1:8080"),
             ("application", "", "::1", 15001, "outbound", ""),
+            ("proxy", "::6", "fd09::1", 8081, "application", ""),
         ],
     ),
     (

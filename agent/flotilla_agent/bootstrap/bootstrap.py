@@ -12,6 +12,8 @@ from flotilla_agent.config import AgentSettings, PilotConfig, WorkloadConfig
 
 ADMIN_PORT = 15000
 PROMETHEUS_PORT = 15090
+HEALTH_PORT = 15021
+LOOPBACK = "127.0.0.1"
 RECONNECT_BASE_SECONDS = 0.1
 ADS_CLUSTER = "xds-grpc"
 # Regular expressions larger than this are refused by Envoy; Pilot compiles with the same limit in mind.
@@ -24,26 +26,31 @@ Json = dict[str, Any]
 
 def make_bootstrap(settings: AgentSettings, workload: WorkloadConfig, sds_socket: Path) -> Json:
     """Plain data, to be written as JSON. It holds no secret."""
-    admin = _socket(workload.address, ADMIN_PORT)
+    admin = _socket(workload.admin_address, ADMIN_PORT)
     return {
         "node": make_node(workload, settings.domain),
         "admin": {"address": admin},
-        # So that callees and Pilot see the workload's address, and not 127.0.0.1 for all.
-        "cluster_manager": {"upstream_bind_config": {"source_address": {"address": workload.address, "port_value": 0}}},
+        "cluster_manager": _source(workload.source_address),
         "dynamic_resources": _dynamic(settings),
         "static_resources": {
             "clusters": [
                 _pilot_cluster(settings.pilot),
                 _cluster(SDS_CLUSTER, {"pipe": {"path": str(sds_socket)}}, typed_extension_protocol_options=_http2()),
                 _cluster("prometheus_stats", admin),
+                *([_cluster("agent", _socket(LOOPBACK, workload.status_port))] if workload.health_listener else []),
             ],
-            "listeners": [_prometheus_listener(workload.address)],
+            "listeners": _listeners(workload),
         },
         "layered_runtime": {
             "layers": [{"name": "static", "static_layer": {"re2.max_program_size.error_level": RE2_PROGRAM_SIZE}}]
         },
         "overload_manager": {"resource_monitors": [_no_connection_limit()]},
     }
+
+
+def _source(address: str) -> Json:
+    """So that callees and Pilot see the workload's address, and not 127.0.0.1 for all."""
+    return {"upstream_bind_config": {"source_address": {"address": address, "port_value": 0}}} if address else {}
 
 
 def _socket(address: str, port: int) -> Json:
@@ -89,7 +96,15 @@ def _pilot_cluster(pilot: PilotConfig) -> Json:
         typed_extension_protocol_options=_http2(connection_keepalive={"interval": "30s", "timeout": "10s"}),
         transport_socket=pilot_tls(pilot),
     )
-    return cluster if _is_ip(host) else {**cluster, "type": "STRICT_DNS"}
+    if _is_ip(host):
+        return cluster
+    refresh = {"base_interval": "0.5s", "max_interval": "5s"}
+    return {
+        **cluster,
+        "type": "STRICT_DNS",
+        "dns_lookup_family": "V4_PREFERRED",
+        "dns_failure_refresh_rate": refresh,
+    }
 
 
 def _is_ip(host: str) -> bool:
@@ -118,11 +133,19 @@ def _dynamic(settings: AgentSettings) -> Json:
     }
 
 
-def _prometheus_listener(address: str) -> Json:
-    """Envoy's own statistics on 15090, without the rest of the admin port."""
+def _listeners(workload: WorkloadConfig) -> list[Json]:
+    """Envoy's own statistics on 15090, without the rest of the admin port; in a pod the agent's word on 15021."""
+    address = workload.public_address
+    listeners = [_one_path_listener("prometheus", address, PROMETHEUS_PORT, "/stats/prometheus", "prometheus_stats")]
+    if workload.health_listener:
+        listeners.append(_one_path_listener("agent", address, HEALTH_PORT, "/healthz/ready", "agent"))
+    return listeners
+
+
+def _one_path_listener(name: str, address: str, port: int, path: str, cluster: str) -> Json:
     manager = {
         "@type": f"{_HTTP}.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "stats",
+        "stat_prefix": "stats" if name == "prometheus" else name,
         "http_filters": [
             {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_HTTP}.http.router.v3.Router"}}
         ],
@@ -131,15 +154,15 @@ def _prometheus_listener(address: str) -> Json:
                 {
                     "name": "backend",
                     "domains": ["*"],
-                    "routes": [{"match": {"path": "/stats/prometheus"}, "route": {"cluster": "prometheus_stats"}}],
+                    "routes": [{"match": {"path": path}, "route": {"cluster": cluster}}],
                 }
             ]
         },
     }
     filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
     return {
-        "name": "prometheus",
-        "address": _socket(address, PROMETHEUS_PORT),
+        "name": name,
+        "address": _socket(address, port),
         # Two Envoys on one port are an error, not a coin toss.
         "enable_reuse_port": False,
         "filter_chains": [{"filters": filters}],

@@ -22,7 +22,7 @@ def node_id(workload: WorkloadConfig, domain: str) -> str:
 
 def addresses(workload: WorkloadConfig) -> list[str]:
     """The workload's own addresses, the application's first."""
-    return [each for each in (workload.application_address, workload.address) if each]
+    return list(workload.own_addresses)
 
 
 def make_node(workload: WorkloadConfig, domain: str) -> dict[str, Any]:
@@ -32,7 +32,6 @@ def make_node(workload: WorkloadConfig, domain: str) -> dict[str, Any]:
         "id": node_id(workload, domain),
         "cluster": f"{service}.{workload.namespace}",
         "metadata": {
-            "INTERCEPTION_MODE": "NONE",
             "NAME": workload.name,
             "NAMESPACE": workload.namespace,
             "WORKLOAD_NAME": workload.name,
@@ -41,5 +40,6 @@ def make_node(workload: WorkloadConfig, domain: str) -> dict[str, Any]:
             "SERVICE_ACCOUNT": workload.service_account,
             "ISTIO_VERSION": ISTIO_VERSION,
             "CLUSTER_ID": CLUSTER_ID,
+            **workload.node_metadata,
         },
     }

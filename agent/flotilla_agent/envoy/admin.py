@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from flotilla_agent.bootstrap.bootstrap import ADMIN_PORT, PROMETHEUS_PORT
+from flotilla_agent.bootstrap.bootstrap import ADMIN_PORT, HEALTH_PORT, PROMETHEUS_PORT
 from flotilla_agent.errors import AdminUnavailable
 
 SECONDS = 2.0
@@ -43,10 +43,12 @@ def open_client() -> httpx.AsyncClient:
 class Admin:
     """One Envoy's admin port. Every method raises AdminUnavailable where it does not answer as Envoy does."""
 
-    def __init__(self, address: str, client: httpx.AsyncClient) -> None:
+    def __init__(self, address: str, client: httpx.AsyncClient, public_address: str = "") -> None:
         host = f"[{address}]" if ":" in address else address
         self._base = f"http://{host}:{ADMIN_PORT}"
-        self._own_listeners = ("listener.admin.", f"listener.{address}_{PROMETHEUS_PORT}.")
+        named = f"[{public.replace(':', '_')}]" if ":" in (public := public_address or address) else public
+        ports = (PROMETHEUS_PORT, HEALTH_PORT)
+        self._own_listeners = ("listener.admin.", *(f"listener.{named}_{port}." for port in ports))
         self._client = client
 
     async def state(self) -> str:

@@ -16,7 +16,7 @@ import orjson
 
 from flotilla_agent.config import AgentSettings
 from flotilla_agent.envoy.admin import Admin
-from flotilla_agent.envoy.log import last_complaint, log_size
+from flotilla_agent.envoy.log import FileLog, RelayedLog
 from flotilla_agent.errors import AdminUnavailable
 from flotilla_shared.runtime.child import Child, Command, State, ending
 
@@ -30,11 +30,12 @@ PASSED_ON = ("PATH", "HOME", "LANG", "TZ")
 class EnvoyProcess:
     """One Envoy at a time, tied to this process's life. To start it again after its death is the owner's affair."""
 
-    def __init__(self, name: str, settings: AgentSettings, folder: Path, admin: Admin) -> None:
+    def __init__(
+        self, name: str, settings: AgentSettings, folder: Path, admin: Admin, log: FileLog | RelayedLog | None = None
+    ) -> None:
         self.bootstrap = folder / BOOTSTRAP_NAME
         self._settings = settings
-        self._log = folder / LOG_NAME
-        self._log_began = 0
+        self._log = log or FileLog(folder / LOG_NAME)
         self._admin = admin
         self._child = Child(f"envoy of {name}")
 
@@ -51,12 +52,16 @@ class EnvoyProcess:
         content = orjson.dumps(bootstrap, option=orjson.OPT_INDENT_2)
         with open(self.bootstrap, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(content)
-        self._log_began = log_size(self._log)
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        self._child.start(Command(self._arguments(), environment, self._log))
+        try:
+            self._child.start(Command(self._arguments(), environment, self._log.begin()))
+        except OSError:
+            self._log.close()
+            raise
+        self._log.started()
 
     def _arguments(self) -> tuple[str, ...]:
-        options = {
+        options: dict[str, object] = {
             "-c": self.bootstrap,
             "--concurrency": self._settings.concurrency,
             # Callers are told to leave with the next answer, and calls that are under way have the whole time.
@@ -66,6 +71,8 @@ class EnvoyProcess:
             "--file-flush-interval-msec": 200,
         }
         # Hot restart would bring shared memory and a machine-wide socket; configuration is dynamic anyway.
+        if self._settings.envoy_component_log_level:
+            options["--component-log-level"] = self._settings.envoy_component_log_level
         named = (str(word) for pair in options.items() for word in pair)
         return (str(self._settings.envoy), *named, "--disable-hot-restart")
 
@@ -78,20 +85,29 @@ class EnvoyProcess:
     def reason(self) -> str:
         """How it ended, and what it said about that; who is ended from outside says nothing."""
         outside = self._child.exit_code in (-signal.SIGKILL, -signal.SIGTERM)
-        said = "" if outside else last_complaint(self._log, self._log_began)
+        said = "" if outside else self._log.last_complaint()
         return f"Envoy {ending(self._child.exit_code)}" + (f": {said}" if said else "")
 
     async def drain(self, *, inbound_only: bool) -> None:
-        """Ask callers to leave, and wait until they have or `drain_seconds` are over; a dead Envoy has none."""
-        end = time.monotonic() + self._settings.drain_seconds
+        """Ask callers to leave, and wait until they have or `drain_seconds` are over, but `drain_least_seconds` in any
+        case; a dead Envoy has no callers.
+        """
+        began = time.monotonic()
         if not self.running or not self._settings.drain_seconds:
             return
         with suppress(AdminUnavailable):
             await self._admin.drain(inbound_only=inbound_only)
-            while await self._admin.active_connections() and time.monotonic() < end:
+            while self._drains(time.monotonic() - began) or await self._has_callers(time.monotonic() - began):
                 if await self.ended(DRAIN_POLL_SECONDS):
                     return
+
+    def _drains(self, seconds: float) -> bool:
+        return seconds < self._settings.drain_least_seconds
+
+    async def _has_callers(self, seconds: float) -> bool:
+        return seconds < self._settings.drain_seconds and await self._admin.active_connections() > 0
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL when it does not end."""
         await self._child.stop(patience_seconds=TERMINATE_SECONDS)
+        self._log.close()

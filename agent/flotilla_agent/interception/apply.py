@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flotilla_agent.interception.config import InterceptionConfig, InterceptionRefused
-from flotilla_agent.interception.rules import make_rules
+from flotilla_agent.interception.rules import PASSTHROUGH, make_rules
 from flotilla_agent.interception.tables import BUILT_IN, OWN_PREFIX, V4, V6, Rule, Ruleset, restore_text
 
 STATUS = Path("/proc/self/status")
@@ -50,15 +50,18 @@ def rulesets(config: InterceptionConfig, *, ipv6: bool) -> list[Ruleset]:
 
 
 def routes(config: InterceptionConfig, version: int) -> list[tuple[str, ...]]:
-    """TPROXY: what carries the mark is delivered here. As arguments of `ip`."""
-    if config.mode != "TPROXY":
-        return []
+    """As arguments of `ip`: the address from which the proxy calls its application, which IPv6's loopback has not by
+    itself, and in mode TPROXY the way of what carries the mark: to here.
+    """
     ip = ("ip", "-f", PROGRAMS[version].family)
-    mark, table = str(config.tproxy_mark), str(config.tproxy_table)
-    return [
-        (*ip, "rule", "add", "fwmark", mark, "lookup", table),
-        (*ip, "route", "replace", "local", "default", "dev", "lo", "table", table),
-    ]
+    wanted: list[tuple[str, ...]] = []
+    if version == V6 and config.mode != "NONE":
+        wanted.append((*ip, "address", "replace", PASSTHROUGH[V6], "dev", "lo"))
+    if config.mode == "TPROXY":
+        mark, table = str(config.tproxy_mark), str(config.tproxy_table)
+        wanted.append((*ip, "rule", "add", "fwmark", mark, "lookup", table))
+        wanted.append((*ip, "route", "replace", "local", "default", "dev", "lo", "table", table))
+    return wanted
 
 
 def apply(config: InterceptionConfig, *, ipv6: bool) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 SOCKET_PATH_BYTES = 107
 
 
-def sds_socket(run_dir: Path, workload: str) -> Path:
-    return run_dir / workload / "sds.sock"
+def sds_socket(run_dir: Path, folder: str) -> Path:
+    return run_dir / folder / "sds.sock"
 
 
 def check_socket_path(path: Path) -> None:

@@ -15,11 +15,21 @@ from flotilla_shared.runtime.metrics import CONTENT_TYPE
 if TYPE_CHECKING:
     from flotilla_agent.workload import Workload
 
-STATUS_PORT = 15020
-
 
 def workload_app(workload: Workload) -> FastAPI:
     app = FastAPI(title=workload.config.name, openapi_url=None)
+    add_health(app, workload)
+
+    @app.get("/metrics")
+    @app.get("/stats/prometheus")
+    async def _metrics() -> Response:
+        return Response(await metrics(workload), media_type=CONTENT_TYPE)
+
+    return app
+
+
+def add_health(app: FastAPI, workload: Workload) -> None:
+    """/healthz and /healthz/ready."""
 
     @app.get("/healthz")
     async def _healthz() -> Response:
@@ -29,13 +39,6 @@ def workload_app(workload: Workload) -> FastAPI:
     async def _ready() -> Response:
         text = f"{workload.state}: {workload.reason}" if workload.reason else str(workload.state)
         return PlainTextResponse(f"{text}\n", status_code=200 if workload.state is State.READY else 503)
-
-    @app.get("/metrics")
-    @app.get("/stats/prometheus")
-    async def _metrics() -> Response:
-        return Response(await metrics(workload), media_type=CONTENT_TYPE)
-
-    return app
 
 
 async def metrics(workload: Workload) -> str:

@@ -36,11 +36,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Command:
-    """What to run. `log` receives stdout and stderr, appended through one descriptor."""
+    """What to run. `log` receives stdout and stderr, appended through one descriptor; a number instead is a descriptor
+    of the caller's that receives stderr alone, and stdout is then this process's own.
+    """
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
-    log: Path
+    log: Path | int
 
 
 class Child:
@@ -114,7 +116,7 @@ class Child:
         """Why it died, for people: how it ended and its last log line; empty unless it died."""
         if self.state is not State.DIED or self._command is None:
             return ""
-        line = self._say(self._command.log)
+        line = self._say(self._command.log) if isinstance(self._command.log, Path) else ""
         return f"{ending(self.exit_code)}: {line}" if line else ending(self.exit_code)
 
     def _reap(self, descriptor: int) -> None:
@@ -142,18 +144,24 @@ def _spawn(command: Command, parting: signal.Signals) -> subprocess.Popen[bytes]
     program = command.arguments[0]
     if shutil.which(program, path=command.environment.get("PATH")) is None:
         raise FileNotFoundError(errno.ENOENT, "there is no such program", program)
+    if isinstance(command.log, int):
+        return _popen(command, parting, None, command.log)
     log = os.open(command.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        return subprocess.Popen(  # noqa: S603  # our own caller says what to run
-            tied_command(command.arguments, parting),
-            env=dict(command.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        return _popen(command, parting, log, log)
     finally:
         os.close(log)
+
+
+def _popen(command: Command, parting: signal.Signals, stdout: int | None, stderr: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603  # our own caller says what to run
+        tied_command(command.arguments, parting),
+        env=dict(command.environment),
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
 
 
 def ending(exit_code: int | None) -> str:

@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 import yaml
@@ -105,14 +106,18 @@ def env_prefix(service: str) -> str:
     return f"FLOTILLA_{service.upper()}_"
 
 
-def load_settings(cls: type[S], service: str, file: Path | None = None) -> S:
-    """The settings of a service. Blocking; raises SettingsError."""
-    content = read_settings_file(file) if file is not None else {}
+def load_settings(
+    cls: type[S], service: str, file: Path | None = None, given: Mapping[str, Any] = MappingProxyType({})
+) -> S:
+    """The settings of a service; `given` are values that the file and the environment beat. Blocking; raises
+    SettingsError.
+    """
+    content = {**given, **(read_settings_file(file) if file is not None else {})}
     where = str(file) if file is not None else "settings"
     _refuse_unknown(where, content, cls)
     prefix = env_prefix(service)
-    given = {name[len(prefix) :].lower() for name in os.environ if name.startswith(prefix)}
-    _refuse_unknown("the environment", dict.fromkeys(given), cls, prefix)
+    named = {name[len(prefix) :].lower() for name in os.environ if name.startswith(prefix)}
+    _refuse_unknown("the environment", dict.fromkeys(named), cls, prefix)
     try:
         return cls(_env_prefix=prefix, **content)  # type: ignore[call-arg]  # an argument of pydantic-settings itself
     except ValidationError as error:

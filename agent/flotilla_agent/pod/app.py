@@ -1,0 +1,57 @@
+"""The agent of a pod, wired: one workload, its prober, its scraper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from flotilla_agent.config import AgentSettings
+from flotilla_agent.envoy.admin import open_client
+from flotilla_agent.envoy.log import RelayedLog
+from flotilla_agent.pod import app_probes, scrape
+from flotilla_agent.pod.prober import Prober
+from flotilla_agent.pod.scrape import Scraper
+from flotilla_agent.pod.signing import ExplainingSigner
+from flotilla_agent.pod.status_app import pod_app
+from flotilla_agent.pod.workload import LOOPBACK, PodWorkload
+from flotilla_agent.workload import Workload
+from flotilla_shared.runtime.citadel_client import CitadelClient
+from flotilla_shared.runtime.lifecycle import Lifecycle
+
+SLACK_SECONDS = 15.0
+LOCALHOST = "REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION"
+
+
+class PodAgent:
+    """All parts; `lifecycle` starts and stops them. Raises PodRefused for probes or a scrape target that cannot be."""
+
+    def __init__(self, settings: AgentSettings, config: PodWorkload, environ: Mapping[str, str]) -> None:
+        self._client = open_client()
+        legacy = environ.get(LOCALHOST, "").lower() == "true"
+        probes = app_probes.read_probes(environ.get(app_probes.VARIABLE, ""))
+        target = scrape.read_target(environ.get(scrape.VARIABLE, ""), config.status_port)
+        self._prober = Prober(LOOPBACK if legacy else config.address, settings.run_dir / config.folder)
+        status = partial(pod_app, probes=probes, prober=self._prober, scraper=Scraper(target, self._client))
+        citadel = settings.citadel
+        signer = CitadelClient(citadel.address, citadel.server_name, citadel.root_cert_file, config.token_file)
+        explaining = ExplainingSigner(signer, config.token_file, citadel.root_cert_file, _account(config))
+        self.workload = Workload(settings, config, explaining, self._client, status=status, log=RelayedLog())
+        self.lifecycle = Lifecycle(stop_seconds=settings.drain_seconds + SLACK_SECONDS)
+        self.lifecycle.add(self, "clients")
+        self.lifecycle.add(self.workload, "workload")
+
+    async def start(self) -> None:
+        """The clients open what they need when they need it."""
+
+    async def stop(self) -> None:
+        await self._prober.close()
+        await self._client.aclose()
+
+
+def _account(config: PodWorkload) -> str:
+    return f"{config.namespace}/{config.service_account}"
+
+
+async def serve(settings: AgentSettings, config: PodWorkload, environ: Mapping[str, str]) -> int:
+    """Run until told to stop; gives the process's exit code. Raises PodRefused."""
+    return await PodAgent(settings, config, environ).lifecycle.run()
