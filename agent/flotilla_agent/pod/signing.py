@@ -18,6 +18,8 @@ from flotilla_shared.runtime.identity import (
 )
 
 AUDIENCE = "istio-ca"
+# What BoringSSL says of a chain that does not end at our root, or at one of its name alone.
+NOT_OUR_ROOT = ("CERTIFICATE_VERIFY_FAILED", "BAD_SIGNATURE")
 
 
 class ExplainingSigner:
@@ -50,7 +52,7 @@ class ExplainingSigner:
         return token_doubt(text, str(self._token_file), self._account, time.time())
 
     def _about_root(self, error: SigningError) -> str:
-        if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+        if not any(words in str(error) for words in NOT_OUR_ROOT):
             return ""
         return (
             f"its certificate is not signed by the root in {self._root_file}: the ConfigMap istio-ca-root-cert of this "
