@@ -14,7 +14,8 @@ import pytest
 
 from flotilla_galley.snapshot.ledger import Ledger, State
 from flotilla_galley.sources import folder as folders
-from flotilla_galley.sources.readings import DirectorySource, MeshSource
+from flotilla_galley.sources.mesh import MeshSource
+from flotilla_galley.sources.readings import DirectorySource
 
 ENTRY = (
     "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {name}}}\nspec: {{address: 1.2.3.4}}\n"
