@@ -1,7 +1,7 @@
 # Flotilla's commands. A machine with Python 3.11 or newer and make needs nothing else:
 #   make demo          the whole mesh on this machine, until Ctrl-C   (ONCE=1: show it, clean up, exit)
 #   make test          every test that needs no cluster and no backend
-# The rest: install, lint, protos, charts, bench, clean.
+# The rest: install, lint, protos, charts, crds, bench, clean.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -13,7 +13,7 @@ MANIFESTS := pyproject.toml constraints.txt $(foreach room,$(ROOMS),$(room)/pypr
 ENVOY_VERSION := 1.40.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format protos charts bench house clean
+.PHONY: help install demo test lint format protos charts crds bench house clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -62,8 +62,8 @@ format: $(VENV)/tested
 protos: $(VENV)/tested
 	$(BIN)/python protos/generate.py
 
-# What the charts have from the code: values, schemas, their reference, kinds and collections.
-charts: $(VENV)/tested
+# What the charts have from the code: values, schemas, their reference, kinds and collections, CRDs.
+charts crds: $(VENV)/tested
 	$(BIN)/python -m helm.generate
 
 bench: install $(VENV)/tested

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from helm.generate.crds import crd_files
 from helm.generate.defaults import CHART_HEADER, values_yaml
 from helm.generate.files import collections_yaml, kinds_yaml, telemetry_yaml
 from helm.generate.reference import reference
@@ -27,6 +28,7 @@ def made(root: Path = ROOT) -> dict[Path, str]:
         CHART / "values.yaml": values_yaml(),
         CHART / "values.schema.json": _json(umbrella_schema()),
         Path("docs/reference/chart-values.md"): reference(),
+        **crd_files(),
         charts / "galley/files/kinds.yaml": kinds_yaml(),
         charts / "galley/files/collections.yaml": collections_yaml(),
         charts / "mixer/files/telemetry.yaml": telemetry_yaml(root),
