@@ -42,6 +42,12 @@ class Background:
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self.tasks.append(asyncio.ensure_future(work))
 
+    def workload_named(self, namespace: str, name: str) -> Any:
+        return None
+
+    def workload_at(self, address: str) -> Any:
+        return None
+
     async def stop(self) -> None:
         for task in self.tasks:
             task.cancel()
@@ -79,7 +85,7 @@ class TestEveryAdapter:
     async def test_an_empty_batch_is_no_matter(self, name: str) -> None:
         adapter, background = ADAPTERS[name], Background()
         handler: Any = adapter.build(adapter.defaults(), [], background)
-        for method in ("check", "report"):
+        for method in ("check", "report", "quota", "generate"):
             if hasattr(handler, method):
                 getattr(handler, method)([])
         handler.close()

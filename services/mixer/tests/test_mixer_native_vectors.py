@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flotilla_mixer.attributes.compressed import AttributesError, overlay
+from flotilla_mixer.attributes.compressed import AttributesError, overlay, read_whole
 from flotilla_mixer.attributes.dictionary import Dictionary, global_dictionary
 from flotilla_mixer.attributes.encode import encode
 from flotilla_mixer.attributes.referenced import referenced
@@ -87,6 +87,8 @@ def test_messages_become_bags(case: Any) -> None:
             value: Any = RequestBag(message, known).get(name, ABSENT)
             shown = None if value is ABSENT else typed(dict(value) if hasattr(value, "items") else value)
             assert shown == expected, name
+        whole = {name: typed(value) for name, value in read_whole(message, known).items()}
+        assert whole == {name: value for name, value in step["lazy_get"].items() if value is not None}
         got, found = read(lazy, case["get"], case["map_get"])
         assert {name: step["lazy_get"][name] for name in got} == got
         if "map_get" in step:

@@ -7,7 +7,7 @@ given as differences.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from flotilla_mixer.attributes.dictionary import Dictionary
@@ -83,17 +83,43 @@ def value_of(kind: str, raw: Any, words: MessageWords) -> object:
 
 def read_whole(message: Any, known: Dictionary) -> Bag:
     """Everything of one message; the first kind in KINDS wins where a name is in several."""
-    words = MessageWords(message.words, known)
-    hidden, bag = words.hidden(), {}
-    for kind in KINDS:
+    own = list(message.words)
+    hidden = MessageWords(own, known).hidden() if own else NOTHING_HIDDEN
+    size, low = len(known.words), -len(own)
+    # Python's negative numbers count from the end: there the words of the message stand, backwards.
+    table = known.words + tuple(reversed(own))
+    bag: Bag = {
+        table[number]: table[place]
+        for number, place in message.strings.items()
+        if low <= number < size and low <= place < size and number not in hidden
+    }
+    for kind, convert in _READERS:
         for number, raw in getattr(message, kind).items():
-            name = words.word(number)
-            if name is None or name in bag or number in hidden:
-                continue
-            value = value_of(kind, raw, words)
-            if value is not None:
-                bag[name] = value
+            if low <= number < size and number not in hidden:
+                name = table[number]
+                if name not in bag:
+                    bag[name] = convert(raw, table, low, size)
     return bag
+
+
+def _read_entries(raw: Any, table: tuple[str, ...], low: int, size: int) -> dict[str, str]:
+    return {table[key]: table[value] for key, value in raw.entries.items() if low <= key < size and low <= value < size}
+
+
+def _as_it_is(raw: Any, *_: object) -> object:
+    return raw
+
+
+NOTHING_HIDDEN: frozenset[int] = frozenset()
+_READERS: tuple[tuple[str, Callable[..., object]], ...] = (
+    (STRING_MAPS, _read_entries),
+    (INT64S, _as_it_is),
+    (DOUBLES, _as_it_is),
+    (BOOLS, _as_it_is),
+    (TIMESTAMPS, lambda raw, *_: timestamp(raw)),
+    (DURATIONS, lambda raw, *_: duration(raw)),
+    (BYTES, _as_it_is),
+)
 
 
 class AttributesError(ValueError):

@@ -70,6 +70,10 @@ class LiveWorkloads:
         """All that are at this address now."""
         return self._by_address.get(address, NOBODY)
 
+    def named(self, namespace: str, name: str) -> Workload | None:
+        """The Pod of this name, or None."""
+        return self._by_key.get((namespace, name))
+
     def lately_at(self, address: str) -> tuple[Workload, ...]:
         """Who had the address last, and has no longer."""
         found = self._gone.get(address)

@@ -34,6 +34,10 @@ class MeshView:
         """All that are at this address."""
         return self.entries.at(address) + self.cluster.workloads.at(address)
 
+    def named(self, namespace: str, name: str) -> Workload | None:
+        """The WorkloadEntry or Pod of this name, or None."""
+        return self.entries.named(namespace, name) or self.cluster.workloads.named(namespace, name)
+
     def believed(self, address: str, principal: str) -> Workload | None:
         """The workload at the address that has this principal (without `spiffe://`), or None.
 

@@ -121,11 +121,13 @@ def workload_of(entry: ConfigObject, trust_domain: str) -> Workload:
 
 
 class WorkloadIndex:
-    """Workloads by address. Immutable."""
+    """Workloads by address and by name. Immutable."""
 
     def __init__(self, workloads: Iterable[Workload] = ()) -> None:
         self._by_address: dict[str, tuple[Workload, ...]] = {}
+        self._by_name: dict[tuple[str, str], Workload] = {}
         for workload in workloads:
+            self._by_name[workload.namespace, workload.name] = workload
             for address in workload.addresses:
                 self._by_address[address] = (*self._by_address.get(address, ()), workload)
 
@@ -135,6 +137,10 @@ class WorkloadIndex:
     def at(self, address: str) -> tuple[Workload, ...]:
         """All that are said to be at this address."""
         return self._by_address.get(address, ())
+
+    def named(self, namespace: str, name: str) -> Workload | None:
+        """The one of this name, or None."""
+        return self._by_name.get((namespace, name))
 
     def all(self) -> list[Workload]:
         return [each for found in self._by_address.values() for each in found]

@@ -22,12 +22,14 @@ def display_name(key: ObjectKey) -> str:
 def resolve(collection: str, reference: str, namespace: str) -> ObjectKey | None:
     """The object that a rule in `namespace` means; None for a reference of no known form.
 
-    `a` is in the rule's namespace, `a.b` is `a` in namespace b, `a.handler.b` is the full name.
+    `a` and `a.handler` are in the rule's namespace, `a.b` is `a` in namespace b, `a.handler.b` is the full name.
     """
     parts = reference.split(".")
     if not all(parts):
         return None
     if len(parts) == 1:
+        return ObjectKey(collection, namespace, parts[0])
+    if len(parts) == 2 and parts[1] == _KINDS[collection]:
         return ObjectKey(collection, namespace, parts[0])
     if len(parts) == 2:
         return ObjectKey(collection, parts[1], parts[0])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flotilla_mixer.attributes.view import MeshView
 from flotilla_mixer.configuration.handlers import HandlerConfig
-from flotilla_mixer.kit.adapter import Handler
+from flotilla_mixer.kit.adapter import Handler, KnownWorkload
 from flotilla_shared.model.objects import ObjectKey
 from flotilla_shared.model.problems import ProblemLog
 from flotilla_shared.runtime.lifecycle import Tasks
@@ -19,8 +20,17 @@ _log = get_logger(__name__)
 class HandlerTasks:
     """A handler's Environment: its work in the background, ended when it is closed."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, view: Callable[[], MeshView]) -> None:
         self._tasks = Tasks(name)
+        self._view = view
+
+    def workload_named(self, namespace: str, name: str) -> KnownWorkload | None:
+        found = self._view().named(namespace, name)
+        return found.facts if found is not None else None
+
+    def workload_at(self, address: str) -> KnownWorkload | None:
+        found = self._view().at(address)
+        return found[0].facts if len(found) == 1 else None
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.spawn(work, name)
@@ -49,8 +59,9 @@ class BuiltHandler:
 
 @dataclass(slots=True)
 class BuiltHandlers:
-    """Those of the newest configuration, by key."""
+    """Those of the newest configuration, by key. `view` gives what is known of the mesh."""
 
+    view: Callable[[], MeshView] = MeshView
     by_key: dict[ObjectKey, BuiltHandler] = field(default_factory=dict)
 
     def change(self, wanted: Mapping[ObjectKey, HandlerConfig], problems: ProblemLog) -> dict[ObjectKey, BuiltHandler]:
@@ -66,9 +77,8 @@ class BuiltHandlers:
         self.by_key = found
         return found
 
-    @staticmethod
-    def _build(config: HandlerConfig, problems: ProblemLog) -> BuiltHandler | None:
-        tasks = HandlerTasks(config.name)
+    def _build(self, config: HandlerConfig, problems: ProblemLog) -> BuiltHandler | None:
+        tasks = HandlerTasks(config.name, self.view)
         try:
             handler = config.adapter.build(config.params, config.instances, tasks)
         except ValueError as error:

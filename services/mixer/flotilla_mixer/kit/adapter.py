@@ -95,8 +95,39 @@ class GenerateCall(HandlerCall[Mapping[str, object]]):
     __slots__ = ()
 
 
+class KnownWorkload(Protocol):
+    """A workload of the mesh. `owner` is a URI, `workload` the name that people know it by, `containers` those that
+    declare a port.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def addresses(self) -> tuple[str, ...]: ...
+    @property
+    def account(self) -> str: ...
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def workload(self) -> str: ...
+    @property
+    def containers(self) -> Mapping[int, str]: ...
+
+
 class Environment(Protocol):
     """What a handler may use of Mixer."""
+
+    def workload_named(self, namespace: str, name: str) -> KnownWorkload | None:
+        """The workload of this name, or None."""
+        ...
+
+    def workload_at(self, address: str) -> KnownWorkload | None:
+        """The one workload at this address, or None if there is none or more than one."""
+        ...
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run in the background until it ends or the handler is closed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
+from flotilla_mixer.attributes.view import MeshView
 from flotilla_mixer.configuration.build import Configuration
 from flotilla_mixer.dispatch.handlers import BuiltHandler, BuiltHandlers
 from flotilla_mixer.dispatch.table import DispatchTable
@@ -29,11 +30,14 @@ class Swap:
         self.table: DispatchTable | None = None
         self.problems: Mapping[ObjectKey, tuple[Problem, ...]] = {}
         self._default_namespace = default_namespace
-        self._handlers = BuiltHandlers()
+        self._handlers = BuiltHandlers(self._view)
         self._tasks = Tasks("swap")
 
     async def start(self) -> None:
         pass
+
+    def _view(self) -> MeshView:
+        return self.table.view if self.table is not None else MeshView()
 
     async def stop(self) -> None:
         """Close every handler. Calls must have ended."""
