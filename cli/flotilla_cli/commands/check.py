@@ -53,7 +53,8 @@ async def check(client: KubeClient, arguments: Namespace) -> int:
         async for section, findings in look(cluster, BEFORE if arguments.pre else INSTALLED):
             found.append((section, findings))
             if arguments.output != "json":
-                print("\n".join(lines(section, findings, short=arguments.output == "short")), flush=True)
+                for line in lines(section, findings, short=arguments.output == "short"):
+                    print(line, flush=True)
     finally:
         await client.stop()
     everything = [each for _, findings in found for each in findings]

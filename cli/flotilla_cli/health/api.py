@@ -30,10 +30,8 @@ def _version(text: str) -> Finding:
     found = re.match(r"v?(\d+)\.(\d+)", text)
     least = ".".join(map(str, LEAST))
     if found is None or (int(found[1]), int(found[2])) < LEAST:
-        return problem(
-            f"Kubernetes is {text or 'of an unknown version'}, and {least} is the oldest that will do.",
-            "Upgrade the cluster.",
-        )
+        text = f"Kubernetes is {text or 'of an unknown version'}, and {least} is the oldest that will do."
+        return problem(text, "Upgrade the cluster.")
     return ok(f"Kubernetes is {text}.")
 
 

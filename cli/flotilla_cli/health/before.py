@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flotilla_cli.health.cluster import ACCESS_REVIEWS, DEPLOYMENTS, ROOT, Cluster, name_of
 from flotilla_cli.health.finding import Check, Finding, Section, all_well, problem, some, warning
-from flotilla_cli.health.injection import DEFAULT, _selected
+from flotilla_cli.health.injection import DEFAULT, revisions_of
 from flotilla_cli.health.kinds import wanted
 from flotilla_cli.health.trust import MARK
 from flotilla_shared.runtime.kube.resources import (
@@ -73,7 +73,7 @@ async def others(cluster: Cluster) -> list[Finding]:
             "Give this one another revision (global.revision), or remove the other.",
         )
         for each in await cluster.all(MUTATING_WEBHOOKS)
-        if revision in _selected(each)
+        if revision in revisions_of(each)
     ]
     roots = await cluster.roots()
     foreign = sorted(name for name, each in roots.items() if MARK not in (each["metadata"].get("annotations") or {}))

@@ -17,26 +17,17 @@ async def namespace(cluster: Cluster) -> list[Finding]:
 
 
 async def ready(cluster: Cluster) -> list[Finding]:
-    findings = []
-    for service in (*SERVICES, GATEWAY):
-        deployment = await cluster.deployment(service)
-        if deployment is not None:
-            findings.append(_judge(service, deployment, cluster.namespace))
-        elif service == "mixer":
-            findings.append(
-                warning(
-                    "There is no Mixer: rules, quotas and metrics of requests have no effect.",
-                    "Install with mixer.enabled=true, unless that is meant.",
-                )
-            )
-        elif service != GATEWAY:
-            findings.append(
-                problem(
-                    f"There is no Deployment istio-{service} in {cluster.namespace}.",
-                    "Install the chart helm/flotilla.",
-                )
-            )
-    return findings
+    looked = [(service, await cluster.deployment(service)) for service in (*SERVICES, GATEWAY)]
+    there = [_judge(service, found, cluster.namespace) for service, found in looked if found is not None]
+    absent = [service for service, found in looked if found is None and service != GATEWAY]
+    return there + [_absent(service, cluster.namespace) for service in absent]
+
+
+def _absent(service: str, namespace: str) -> Finding:
+    if service == "mixer":
+        text = "There is no Mixer: rules, quotas and metrics of requests have no effect."
+        return warning(text, "Install with mixer.enabled=true, unless that is meant.")
+    return problem(f"There is no Deployment istio-{service} in {namespace}.", "Install the chart helm/flotilla.")
 
 
 def _judge(service: str, deployment: Object, namespace: str) -> Finding:

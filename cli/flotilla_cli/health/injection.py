@@ -55,27 +55,30 @@ def _has(pod: Object) -> bool:
 
 
 async def overlaps(cluster: Cluster) -> list[Finding]:
-    findings = _rivals(await cluster.all(MUTATING_WEBHOOKS), f"{INJECTOR}{cluster.suffix}")
-    injectors = await _revisions(cluster)
-    for name, namespace in sorted((await cluster.namespaces()).items()):
-        labels = labels_of(namespace)
-        if INJECTION in labels and REVISION in labels:
-            text = f"Namespace {name} has both {INJECTION}={labels[INJECTION]} and {REVISION}={labels[REVISION]}, and the former counts."
-            findings.append(warning(text, f"kubectl label namespace {name} {INJECTION}-, or {REVISION}-."))
-        elif (revision := revision_of(namespace)) is not None and revision not in injectors:
-            text = f"Namespace {name} asks for sidecars of revision {revision}, and nobody injects for it."
-            findings.append(problem(text, f"Label it with one of: {some(sorted(injectors)) or 'none is installed'}."))
-    return all_well(
-        findings, f"Every namespace is injected by one control plane at most ({some(sorted(injectors)) or 'none'})."
-    )
+    configurations = await cluster.all(MUTATING_WEBHOOKS)
+    injectors = {revision for each in configurations for revision in revisions_of(each)}
+    findings = _rivals(configurations, f"{INJECTOR}{cluster.suffix}")
+    for _, namespace in sorted((await cluster.namespaces()).items()):
+        findings += _unclear(namespace, injectors)
+    known = some(sorted(injectors)) or "none"
+    return all_well(findings, f"Every namespace is injected by one control plane at most (revisions: {known}).")
 
 
-async def _revisions(cluster: Cluster) -> set[str]:
-    """All revisions for which somebody injects, as the selectors of the webhooks say."""
-    return {revision for each in await cluster.all(MUTATING_WEBHOOKS) for revision in _selected(each)}
+def _unclear(namespace: Object, injectors: set[str]) -> list[Finding]:
+    name, labels = name_of(namespace), labels_of(namespace)
+    if INJECTION in labels and REVISION in labels:
+        both = f"{INJECTION}={labels[INJECTION]} and {REVISION}={labels[REVISION]}"
+        mend = f"kubectl label namespace {name} {INJECTION}-, or {REVISION}-."
+        return [warning(f"Namespace {name} has both {both}, and the former counts.", mend)]
+    revision = revision_of(namespace)
+    if revision is None or revision in injectors:
+        return []
+    mend = f"Revisions that are installed: {some(sorted(injectors)) or 'none'}."
+    return [problem(f"Namespace {name} asks for sidecars of revision {revision}, and nobody injects for it.", mend)]
 
 
-def _selected(configuration: Object) -> set[str]:
+def revisions_of(configuration: Object) -> set[str]:
+    """The revisions for which a configuration injects, as the selectors of its webhooks say."""
     found: set[str] = set()
     for webhook in configuration.get("webhooks") or []:
         if not webhook["name"].endswith(WEBHOOK):
@@ -90,14 +93,14 @@ def _selected(configuration: Object) -> set[str]:
 
 def _rivals(configurations: list[Object], own_name: str) -> list[Finding]:
     own = next((each for each in configurations if name_of(each) == own_name), None)
-    ours = _selected(own) if own else set()
+    ours = revisions_of(own) if own else set()
     return [
         problem(
-            f"{name_of(each)} injects for revision {some(sorted(_selected(each) & ours))} too: pods would get two sidecars.",
+            f"{name_of(each)} injects for revision {some(sorted(revisions_of(each) & ours))} too: pods would get two sidecars.",
             "Give one of the two control planes another revision.",
         )
         for each in configurations
-        if name_of(each) != own_name and _selected(each) & ours
+        if name_of(each) != own_name and revisions_of(each) & ours
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from flotilla_cli.health.finding import Finding, Level, Section
 
-SIGNS = {Level.OK: "✓", Level.WARNING: "!", Level.PROBLEM: "✗", Level.SKIPPED: "–"}
+SIGNS = {Level.OK: "✓", Level.WARNING: "!", Level.PROBLEM: "✗", Level.SKIPPED: "?"}
 
 
 def lines(section: Section, findings: Sequence[Finding], *, short: bool) -> list[str]:

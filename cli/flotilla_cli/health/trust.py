@@ -49,29 +49,25 @@ def _domain(config_map: Object) -> str | None:
 async def root(cluster: Cluster) -> list[Finding]:
     """The root certificate itself: it is one, and has time left."""
     text = await cluster.root()
+    where = f"ConfigMap {ROOT} in {cluster.namespace}"
     if not text:
         mend = "Citadel makes it: see the log of istio-citadel."
-        return [problem(f"There is no ConfigMap {ROOT} in {cluster.namespace}: nobody can trust the mesh.", mend)]
+        return [problem(f"There is no {where}: nobody can trust the mesh.", mend)]
     try:
         certificates = x509.load_pem_x509_certificates(text.encode())
     except ValueError as error:
-        return [
-            problem(
-                f"ConfigMap {ROOT} in {cluster.namespace} holds no certificate: {error}.",
-                "Delete it: Citadel makes it anew.",
-            )
-        ]
-    end = min(each.not_valid_after_utc for each in certificates)
+        return [problem(f"{where} holds no certificate: {error}.", "Delete it: Citadel makes it anew.")]
+    return [_life(min(each.not_valid_after_utc for each in certificates))]
+
+
+def _life(end: datetime) -> Finding:
     left = end - datetime.now(UTC)
+    mend = "Put a new root into place while the old one is still trusted."
     if left > WARN_BEFORE:
-        return [ok(f"The root certificate is good until {end:%Y-%m-%d}.")]
-    word = "has ended on" if left < timedelta(0) else "ends on"
-    return [
-        (problem if left < timedelta(0) else warning)(
-            f"The root certificate {word} {end:%Y-%m-%d}.",
-            "Put a new root into place while the old one is still trusted.",
-        )
-    ]
+        return ok(f"The root certificate is good until {end:%Y-%m-%d}.")
+    if left > timedelta(0):
+        return warning(f"The root certificate ends on {end:%Y-%m-%d}.", mend)
+    return problem(f"The root certificate has ended on {end:%Y-%m-%d}.", mend)
 
 
 async def everywhere(cluster: Cluster) -> list[Finding]:
@@ -80,7 +76,9 @@ async def everywhere(cluster: Cluster) -> list[Finding]:
     if not ours:
         return []
     own_mark = _mark(found[cluster.namespace])
-    missing, foreign, stale = [], [], []
+    missing: list[str] = []
+    stale: list[str] = []
+    foreign: list[str] = []
     for namespace in sorted(set(await cluster.namespaces()) - SKIPPED):
         each = found.get(namespace)
         if each is None:

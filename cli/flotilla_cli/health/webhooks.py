@@ -42,35 +42,28 @@ async def _look(cluster: Cluster, resource: Resource, name: str, service: str) -
 
 
 def _strangers(cluster: Cluster, webhooks: list[Object], service: str) -> list[tuple[str, str]]:
-    places = {
-        (each["clientConfig"].get("service") or {}).get("namespace", "")
-        + "/"
-        + (each["clientConfig"].get("service") or {}).get("name", "")
-        for each in webhooks
-    }
-    strangers = sorted(places - {f"{cluster.namespace}/istio-{service}"})
+    ours = f"{cluster.namespace}/istio-{service}"
+    strangers = sorted({_place(each) for each in webhooks} - {ours})
     mend = "Another mesh has taken the name: give one of the two a revision."
-    return (
-        [(f"it leads to {', '.join(strangers)} and not to {cluster.namespace}/istio-{service}", mend)]
-        if strangers
-        else []
-    )
+    return [(f"it leads to {', '.join(strangers)} and not to {ours}", mend)] if strangers else []
+
+
+def _place(webhook: Object) -> str:
+    """Where it leads: a Service, or a URL outside the cluster."""
+    config = webhook["clientConfig"]
+    service = config.get("service")
+    return f"{service['namespace']}/{service['name']}" if service else str(config.get("url", ""))
 
 
 def _untrusted(webhooks: list[Object], service: str, root: str) -> list[tuple[str, str]]:
+    bundles = [each["clientConfig"].get("caBundle", "") for each in webhooks]
     mend = f"istio-{service} writes it when it has a certificate: see its log."
-    empty = [each["name"] for each in webhooks if not each["clientConfig"].get("caBundle")]
-    if empty:
-        return [
-            (
-                f"{len(empty)} of {len(webhooks)} webhooks have no caBundle, so the API server does not trust istio-{service}",
-                mend,
-            )
-        ]
-    other = [each["name"] for each in webhooks if _text(each["clientConfig"]["caBundle"]).split() != root.split()]
-    if other:
-        return [(f"the caBundle of {len(other)} of {len(webhooks)} webhooks is not the mesh's root certificate", mend)]
-    return []
+    if empty := bundles.count(""):
+        text = f"{empty} of {len(bundles)} webhooks have no caBundle, so the API server does not trust istio-{service}"
+        return [(text, mend)]
+    other = sum(_text(each).split() != root.split() for each in bundles)
+    text = f"the caBundle of {other} of {len(bundles)} webhooks is not the mesh's root certificate"
+    return [(text, mend)] if other else []
 
 
 def _text(bundle: str) -> str:
