@@ -1,6 +1,8 @@
 # Flotilla's commands. A machine with Python 3.11 or newer and make needs nothing else:
 #   make demo          the whole mesh on this machine, until Ctrl-C   (ONCE=1: show it, clean up, exit)
 #   make test          every test that needs no cluster and no backend
+# Root and Go, for a Kubernetes of one node in namespaces of its own (tests/kube/README.md):
+#   make kube-test     the tests on it; make cluster and make cluster-down start and end one by hand
 # The rest: install, lint, protos, charts, crds, bench, clean.
 
 PYTHON ?= python3
@@ -13,7 +15,7 @@ MANIFESTS := pyproject.toml constraints.txt $(foreach room,$(ROOMS),$(room)/pypr
 ENVOY_VERSION := 1.40.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format protos charts crds bench house clean
+.PHONY: help install demo test kube-test cluster cluster-down images lint format protos charts crds bench house clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -46,8 +48,23 @@ demo: install
 # Tests of the whole mesh share its addresses and so run one after another, behind all others.
 # (pytest's exit code 5 means that ARGS chose no test of that half.)
 test: install $(VENV)/tested
-	$(BIN)/python -m pytest -q -n 2 -m "not mesh" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -n 2 -m "not mesh and not kube" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -m mesh $(ARGS) tests/e2e || [ $$? -eq 5 ]
+
+# Starts a cluster unless one runs, and ends it only then.
+kube-test: install $(VENV)/tested
+	$(BIN)/python -m pytest -q -m kube $(ARGS) tests/kube
+
+cluster: install $(VENV)/tested
+	@$(BIN)/python -m tests.kube.cluster up
+	@$(BIN)/python -m tests.kube.cluster images
+
+cluster-down: install $(VENV)/tested
+	@$(BIN)/python -m tests.kube.cluster down
+
+# Builds the images of this tree and loads into the cluster those that changed (NAMES="pilot proxy": these).
+images: install $(VENV)/tested
+	@$(BIN)/python -m tests.kube.cluster images $(NAMES)
 
 lint: install $(VENV)/tested
 	$(BIN)/ruff check .
