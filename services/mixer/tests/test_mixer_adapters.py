@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Coroutine
 from typing import Any
 
 import httpx
@@ -27,31 +26,11 @@ from flotilla_mixer.kit.results import CheckResult
 from flotilla_mixer.kit.text import number_of, text_of
 from flotilla_mixer.templates.catalogue import CHECK_NOTHING, METRIC, TEMPLATES
 from flotilla_mixer.templates.template import InstanceSpec
+from flotilla_mixer.testing.handlers import Background
 from flotilla_protos.istio.mixer.adapter.prometheus.config.config_pb2 import Params
 from flotilla_shared.model.expressions import Duration, Timestamp, ValueType
 
 ADAPTERS = load_adapters()
-
-
-class Background:
-    """An Environment that keeps what is to run."""
-
-    def __init__(self) -> None:
-        self.tasks: list[asyncio.Task[None]] = []
-
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self.tasks.append(asyncio.ensure_future(work))
-
-    def workload_named(self, namespace: str, name: str) -> Any:
-        return None
-
-    def workload_at(self, address: str) -> Any:
-        return None
-
-    async def stop(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
 # every adapter

@@ -1,0 +1,133 @@
+"""Quotas in memory: never more than the limit in any window, whatever callers do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flotilla_mixer.adapters.memquota import adapter as memquota
+from flotilla_mixer.adapters.memquota.adapter import Memquota
+from flotilla_mixer.adapters.memquota.deduplication import Deduplication, Granted
+from flotilla_mixer.kit.adapter import QuotaCall
+from flotilla_mixer.kit.results import QuotaResult
+from flotilla_mixer.templates.catalogue import QUOTA
+from flotilla_mixer.templates.template import InstanceSpec
+from flotilla_mixer.testing.handlers import Background
+from flotilla_protos.istio.mixer.adapter.memquota.config.config_pb2 import Params
+
+NAME = "calls.instance.default"
+SPEC = InstanceSpec(NAME, QUOTA, {}, {"dimensions": ("app", "user")})
+QUOTAS = {
+    "name": NAME,
+    "maxAmount": "5",
+    "validDuration": "2s",
+    "overrides": [
+        {"dimensions": {"app": "reviews", "user": "jason"}, "maxAmount": "1", "validDuration": "10s"},
+        {"dimensions": {"app": "reviews"}, "maxAmount": "2", "validDuration": "2s"},
+    ],
+}
+
+
+class Limited:
+    def __init__(self, quota: dict[str, Any] | None = None) -> None:
+        self.now = 100.0
+        params = json_format.ParseDict({"quotas": [quota or QUOTAS], "minDeduplicationDuration": "1s"}, Params())
+        self.handler = Memquota(lambda: self.now).build(params, [SPEC], Background())
+
+    def ask(
+        self, amount: int, identifier: str = "", *, best: bool = False, app: str = "a", user: str = ""
+    ) -> QuotaResult:
+        answers: list[Any] = []
+        self.handler.quota([QuotaCall(SPEC, ((app, user),), answers.append, amount, best, identifier)])
+        (answer,) = answers
+        return answer  # type: ignore[no-any-return]
+
+
+def test_what_leaves_the_window_is_there_again() -> None:
+    limited = Limited()
+    assert limited.ask(3) == QuotaResult(3, 2.0)
+    limited.now += 1
+    assert limited.ask(3).amount == 0
+    assert limited.ask(3, best=True).amount == 2
+    limited.now += 1
+    assert limited.ask(3).amount == 3
+
+
+def test_each_set_of_dimensions_counts_by_itself_and_the_first_override_that_fits_counts() -> None:
+    limited = Limited()
+    assert [limited.ask(5, app=app).amount for app in ("a", "b", "a")] == [5, 5, 0]
+    assert limited.ask(1, app="reviews", user="jason") == QuotaResult(1, 10.0)
+    assert limited.ask(1, app="reviews", user="jason").amount == 0
+    assert limited.ask(2, app="reviews", user="mary") == QuotaResult(2, 2.0)
+
+
+def test_a_repeated_call_uses_nothing_and_gets_what_is_left_of_its_time() -> None:
+    limited = Limited()
+    assert limited.ask(5, "x") == QuotaResult(5, 2.0)
+    limited.now += 0.5
+    assert limited.ask(5, "x") == QuotaResult(5, 1.5)
+    limited.now += 5
+    assert limited.ask(4, "x") == QuotaResult(4, 2.0), "long ago"
+
+
+def test_without_a_window_it_is_in_use_until_it_is_given_back() -> None:
+    limited = Limited({"name": NAME, "maxAmount": "5"})
+    assert limited.ask(5) == QuotaResult(5, 0.0)
+    limited.now += 1000
+    assert limited.ask(1).amount == 0
+    assert limited.ask(-7).amount == 5
+    assert limited.ask(5).amount == 5
+
+
+def test_more_keys_than_can_be_counted_are_refused_until_others_are_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memquota, "CELLS_LIMIT", 2)
+    limited = Limited()
+    assert [limited.ask(1, app=app).amount for app in ("a", "b", "c")] == [1, 1, 0]
+    limited.now += 3
+    assert limited.ask(1, app="c").amount == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 15), st.integers(-3, 6), st.booleans()), max_size=60))
+def test_no_window_ever_has_more_than_the_limit(steps: list[tuple[int, int, bool]]) -> None:
+    limited, grants = Limited(), []
+    for tenths, amount, best in steps:
+        limited.now += tenths / 10
+        result = limited.ask(amount, best=best).amount
+        if amount > 0:
+            assert 0 <= result <= amount
+            grants.append((round(limited.now * 10), result))
+        elif result:  # given back: the newest first
+            left = result
+            for place in range(len(grants) - 1, -1, -1):
+                when, granted = grants[place]
+                grants[place] = (when, granted - min(left, granted))
+                left -= min(left, granted)
+    for end, _ in grants:
+        assert sum(granted for when, granted in grants if end - 20 < when <= end) <= 5
+
+
+def test_identifiers_are_forgotten() -> None:
+    seen = Deduplication(1.0)
+    seen.keep("a", Granted(1, 0.0), 10.0)
+    assert seen.find("a", 10.9) == Granted(1, 0.0)
+    assert seen.find("a", 13.1) is None
+
+
+WRONG = [
+    ({"quotas": [{"maxAmount": "1"}]}, "spec.params.quotas[0].name"),
+    ({"quotas": [{"name": NAME, "maxAmount": "-1"}]}, "spec.params.quotas[0].maxAmount"),
+    ({"quotas": [{"name": NAME, "validDuration": "-1s"}]}, "spec.params.quotas[0].validDuration"),
+    ({"quotas": [{"name": NAME, "overrides": [{"maxAmount": "-1"}]}]}, "spec.params.quotas[0].overrides[0].maxAmount"),
+    ({"minDeduplicationDuration": "0s"}, "spec.params.minDeduplicationDuration"),
+    ({}, "spec.params.quotas"),
+]
+
+
+@pytest.mark.parametrize(("changes", "field"), WRONG)
+def test_parameters_that_make_no_sense(changes: dict[str, Any], field: str) -> None:
+    found = json_format.ParseDict({"minDeduplicationDuration": "1s", **changes}, Params())
+    assert field in [fault.field for fault in Memquota().validate(found, [SPEC])]
