@@ -19,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(prog="flotilla", description="Istio's four-service control plane on one machine.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_up, _monolith, _down, _status, _logs, _stop, _start, _run, _trace_change, _demo, _version):
+    for add in (_up, _monolith, _down, _status, _logs, _stop, _start, _run, _trace_change, _demo, _check, _version):
         add(commands)
     return parser
 
@@ -117,6 +117,17 @@ def _demo(commands: Commands) -> None:
     parser = _command(commands, "demo", "demo", text)
     parser.add_argument("--once", action="store_true", help="clean up and exit; 0 only if every step held")
     _mesh_options(parser)
+
+
+def _check(commands: Commands) -> None:
+    text = "say whether the mesh on Kubernetes is as it should be, and what mends it"
+    parser = _command(commands, "check", "check", text, run_dir=False)
+    parser.add_argument("--pre", action="store_true", help="before installing: whether the cluster can have one")
+    parser.add_argument("-n", "--namespace", default="istio-system", help="of the mesh; default istio-system")
+    parser.add_argument("--revision", default="", help="of the control plane; default: the default one")
+    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="default $KUBECONFIG, ~/.kube/config")
+    parser.add_argument("--context", default="", metavar="NAME", help="of the kubeconfig file; default its current one")
+    parser.add_argument("-o", "--output", choices=("text", "short", "json"), default="text", help="short: no good news")
 
 
 def _version(commands: Commands) -> None:

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from flotilla_mixer.sources.cluster import ClusterWatch
-from flotilla_mixer.sources.pods import pod_workload, service_of
+from flotilla_mixer.sources.pods import Pod, pod_workload, service_of
 from flotilla_shared.runtime.kube.metrics import NO_METRICS
-from flotilla_shared.runtime.kube.objects import Pod, Service
+from flotilla_shared.runtime.kube.objects import Service
 from flotilla_shared.runtime.kube.resources import PODS, SERVICES
 from flotilla_shared.testing.apiserver import ApiServer, Fault, running
 

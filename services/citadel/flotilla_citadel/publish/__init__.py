@@ -1,1 +1,1 @@
-"""Giving the root to those who must trust it before they can talk to Citadel: a file, later more."""
+"""Giving the root to those who must trust it before they can talk to Citadel: a file, or a ConfigMap in every namespace."""

@@ -91,6 +91,8 @@ class ClusterMetrics:
         self._reviews = metrics.counter(
             "citadel_token_reviews_total", "Questions to the API server whether a token holds", ["result"]
         )
+        for result in ("answered", "failed"):
+            self._reviews.labels(result)
         self._review_seconds = metrics.histogram(
             "citadel_token_review_seconds",
             "Time until the API server said whether a token holds",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from flotilla_mixer.attributes.view import ClusterView
-from flotilla_mixer.sources.pods import pod_workload, service_of
+from flotilla_mixer.sources.pods import Pod, pod_workload, service_of
 from flotilla_shared.runtime.conditions import watch_condition
 from flotilla_shared.runtime.kube import objects as kube
 from flotilla_shared.runtime.kube.client import KubeClient
@@ -36,7 +36,7 @@ class ClusterWatch:
     ) -> None:
         self.view = ClusterView()
         self.pods = Reflector(
-            client, PODS, kube.Pod, on_change=self._pod_changed, prepare=_without_annotations, metrics=metrics
+            client, PODS, Pod, on_change=self._pod_changed, prepare=_without_annotations, metrics=metrics
         )
         self.services = Reflector(client, SERVICES, kube.Service, on_change=self._service_changed, metrics=metrics)
         self._trust_domain = trust_domain
@@ -70,7 +70,7 @@ class ClusterWatch:
         await self.services.wait_synced()
         self._on_synced()
 
-    def _pod_changed(self, change: Change[kube.Pod]) -> None:
+    def _pod_changed(self, change: Change[Pod]) -> None:
         workload = pod_workload(change.after, self._trust_domain) if change.after is not None else None
         if workload is not None:
             self.view.workloads.put(change.key, workload, time.monotonic())
@@ -84,6 +84,6 @@ class ClusterWatch:
             self.view.services.remove(service_of(change.before, self._domain).host)
 
 
-def _without_annotations(pod: kube.Pod) -> kube.Pod:
+def _without_annotations(pod: Pod) -> Pod:
     """Nothing here reads them, and injected Pods have long ones."""
     return replace(pod, metadata=replace(pod.metadata, annotations={}))
