@@ -9,6 +9,7 @@ import socket
 
 import httpx
 import psutil
+import pytest
 
 from flotilla_agent.fleet import Fleet
 from flotilla_agent.status.state import State
@@ -70,6 +71,17 @@ async def test_the_status_port_tells_readiness_and_metrics(new_fleet, new_worklo
     assert 'istio_agent_cert_expiry_seconds{resource_name="default"}' in metrics
     assert "envoy_server_live" in metrics
     assert "envoy_server_live" in (await get(f"http://{config.address}:15090/stats/prometheus")).text
+
+
+@pytest.mark.parametrize(("listener", "stopping", "time"), [(45, 5, "45s"), (3, 5, "5s"), (3, 0.2, "3s")])
+async def test_calls_under_way_have_time_when_their_listener_goes(
+    new_fleet, new_workload, until, listener, stopping, time
+):
+    """Callers are told to leave at once, and nobody is cut before the time is over."""
+    fleet = await new_fleet(new_workload(), listener_drain_seconds=listener, drain_seconds=stopping)
+    workload = await until(only(fleet), State.READY)
+    options = (await get(f"http://{workload.config.address}:15000/server_info")).json()["command_line_options"]
+    assert (options["drain_time"], options["drain_strategy"]) == (time, "Immediate")
 
 
 async def test_a_renewed_certificate_reaches_envoy_on_its_open_streams(new_fleet, new_workload, authority, until):

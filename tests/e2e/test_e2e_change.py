@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -110,34 +113,69 @@ spec:
     assert mesh.http.get(url, headers={"host": "details:9080"}).status_code == 200
 
 
-def test_a_call_under_way_outlives_its_listener(mesh: Mesh) -> None:
-    """A change of the mesh configuration replaces every listener; a call that takes longer than that is not cut."""
-    slow = """\
+SLOW = """\
 apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: details, namespace: default}
+kind: ServiceEntry
+metadata: {name: slow, namespace: default}
 spec:
-  hosts: [details.default.svc.cluster.local]
-  http:
-  - match: [{headers: {x-slow: {exact: please}}}]
-    fault: {delay: {percentage: {value: 100}, fixedDelay: 8s}}
-    route: [{destination: {host: details.default.svc.cluster.local}}]
-  - route: [{destination: {host: details.default.svc.cluster.local}}]
+  hosts: [slow.example.com]
+  location: MESH_EXTERNAL
+  resolution: STATIC
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  endpoints: [{address: 127.0.0.1, ports: {http: %d}}]
 """
-    mesh.write("details-slow.yaml", slow)
-    mesh.wait_applied("VirtualService", "default", "details")
+
+
+class SlowServer(ThreadingHTTPServer):
+    """Answers when it may; `asked` says that a call is under way."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), SlowHandler)
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+
+
+class SlowHandler(BaseHTTPRequestHandler):
+    server: SlowServer
+
+    def do_GET(self) -> None:
+        self.server.asked.set()
+        self.server.may_answer.wait(60)
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def slow_server() -> Iterator[SlowServer]:
+    with SlowServer() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.may_answer.set()
+        server.shutdown()
+        thread.join()
+
+
+def test_a_call_under_way_outlives_its_listener(mesh: Mesh, slow_server: SlowServer) -> None:
+    """A change of the mesh configuration replaces every listener: calls under way are answered, with `close`."""
+    mesh.write("slow.yaml", SLOW % slow_server.server_port)
+    mesh.wait_applied("ServiceEntry", "default", "slow")
     name = r"^listener_manager\.listener_(modified|in_place_updated)$"
     replaced = sum(mesh.stats("productpage-v1", name).values())
     before = mesh.trace("MeshConfig", "istio-system", "istio").version
-    # The answer to a call that is under way when its listener is replaced says `close`.
-    with ThreadPoolExecutor(1) as other, httpx.Client(trust_env=False, timeout=30) as client:
-        headers = {"host": "details:9080", "x-slow": "please"}
-        under_way = other.submit(client.get, "http://127.0.3.1:15002/details/0", headers=headers)
-        mesh.wait(lambda: mesh.stats("productpage-v1", r"^http\..*\.downstream_rq_active$"), "the call")
+    with ThreadPoolExecutor(1) as other, httpx.Client(trust_env=False, timeout=90) as client:
+        headers = {"host": "slow.example.com:80"}
+        under_way = other.submit(client.get, "http://127.0.3.1:15002/", headers=headers)
+        assert slow_server.asked.wait(30)
         file = mesh.plan.directory / "mesh.yaml"
         file.write_text(file.read_text().replace("accessLogFile: /dev/stdout", "accessLogFile: /dev/null"))
         mesh.wait_applied("MeshConfig", "istio-system", "istio", unlike=before)
         assert sum(mesh.stats("productpage-v1", name).values()) > replaced
-        assert not under_way.done()
+        slow_server.may_answer.set()
         answer = under_way.result()
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
