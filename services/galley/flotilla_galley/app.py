@@ -90,7 +90,7 @@ class Galley:
             return Machine(self.settings)
         from flotilla_galley.platforms.cluster import Cluster
 
-        return Cluster(self.settings, self.metrics, self.identity, lambda: self.publisher.touch())
+        return Cluster(self.settings, self.metrics, self.identity, self.board, lambda: self.publisher)
 
     def _publisher(self) -> Publisher:
         settings, sources = self.settings, self.platform.sources
@@ -109,6 +109,7 @@ class Galley:
             longest_seconds=settings.debounce_max_seconds,
             on_problem=lambda now_refused, now_kept: _set_both(refused, now_refused, kept, now_kept),
             on_loaded=sources.on_loaded,
+            on_read=sources.on_read,
         )
 
     def _server(self) -> GrpcServer:
@@ -120,7 +121,7 @@ class Galley:
             settings.mcp_port,
             identity=self.identity,
             client_certificate="required",
-            generic_handlers=(mcp, StatusService(self.board, accounts)),
+            generic_handlers=(mcp, StatusService(self.board, accounts, taking=self.platform.taking)),
             max_receive_bytes=MAX_REPORT_BYTES,
             grace_seconds=0.2,
         )

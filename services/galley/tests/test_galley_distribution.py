@@ -17,7 +17,7 @@ from flotilla_galley.distribution.metrics import DistributionMetrics
 from flotilla_galley.snapshot.snapshot import Snapshot, make_snapshot
 from flotilla_galley.status.board import ReportRefused, StatusBoard
 from flotilla_galley.status.service import METHOD as STATUS
-from flotilla_galley.status.service import StatusService, reporting_accounts
+from flotilla_galley.status.service import StatusService, Taking, reporting_accounts
 from flotilla_protos.flotilla.status.v1.status_pb2 import ObjectStatus, StatusAck, StatusReport
 from flotilla_protos.istio.mcp.v1alpha1.mcp_pb2 import RequestResources, Resources
 from flotilla_protos.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
@@ -199,7 +199,8 @@ class Wire:
         self.distributor = Distributor(lambda: GRANTED, self.trace)
         self.board = StatusBoard()
         mcp = McpService(self.distributor, DistributionMetrics(self.metrics))
-        status = StatusService(self.board, reporting_accounts("cluster.local", "istio-system"))
+        self.taking = Taking(True)
+        status = StatusService(self.board, reporting_accounts("cluster.local", "istio-system"), taking=self.taking)
         self.server = GrpcServer(
             "127.0.0.1",
             0,
@@ -365,7 +366,26 @@ async def test_status_that_is_refused(wire: Wire, identity: str, reporter: str, 
         )()
         with pytest.raises(grpc.aio.AioRpcError) as ended:
             await answer(call, report(reporter=reporter))
-    assert ended.value.code() is code
+        assert await call.code() is code, ended.value  # a write into an ended stream says INTERNAL, the stream why
+
+
+async def test_only_who_leads_takes_reports(wire: Wire) -> None:
+    async with wire.channel(PILOT) as channel:
+
+        def reporting() -> Any:
+            return channel.stream_stream(
+                STATUS, request_serializer=StatusReport.SerializeToString, response_deserializer=StatusAck.FromString
+            )()
+
+        call = reporting()
+        assert (await answer(call, report(status_of("a"), full=True))).sequence == 1
+        wire.taking.set(False)
+        assert await call.code() is grpc.StatusCode.UNAVAILABLE
+        assert "another replica of Galley" in await call.details()
+        assert wire.board.reporters == []
+        assert await reporting().code() is grpc.StatusCode.UNAVAILABLE
+        wire.taking.set(True)
+        assert (await answer(reporting(), report(status_of("a"), full=True))).sequence == 1
 
 
 # the board

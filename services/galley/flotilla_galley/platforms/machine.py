@@ -6,6 +6,7 @@ from flotilla_galley.config import GalleySettings
 from flotilla_galley.platforms.platform import Sources, Topics
 from flotilla_galley.sources.mesh import MeshSource
 from flotilla_galley.sources.readings import DirectorySource
+from flotilla_galley.status.service import Taking
 from flotilla_shared.runtime.lifecycle import Lifecycle
 
 
@@ -13,6 +14,7 @@ class Machine:
     """A Platform."""
 
     def __init__(self, settings: GalleySettings) -> None:
+        self.taking = Taking(True)
         directory = DirectorySource(settings.config_dir)
         mesh_file = settings.mesh_config_file
         self.sources = Sources(

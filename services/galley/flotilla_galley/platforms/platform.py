@@ -9,6 +9,7 @@ from typing import Protocol
 
 from flotilla_galley.publisher import Source
 from flotilla_galley.sources.waiting import GradualSource, all_synced, what_is_missing
+from flotilla_galley.status.service import Taking
 from flotilla_shared.runtime.lifecycle import Lifecycle
 
 Topics = dict[str, Callable[..., object]]
@@ -22,6 +23,7 @@ class Sources:
     mesh: Source
     watched: Sequence[Path] = ()
     on_loaded: Callable[[], None] = lambda: None
+    on_read: Callable[[], None] = lambda: None
     gradual: Sequence[GradualSource] = ()
 
     async def begun(self) -> None:
@@ -34,9 +36,10 @@ class Sources:
 
 
 class Platform(Protocol):
-    """`sources` for the publisher, and what is started before and after it."""
+    """`sources` for the publisher, and what is started before and after it; `taking` is whether reports are."""
 
     sources: Sources
+    taking: Taking
 
     def add_before(self, lifecycle: Lifecycle) -> None: ...
 

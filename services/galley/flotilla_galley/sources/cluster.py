@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -54,7 +55,8 @@ class ClusterSource:
     """Component and Source. A CRD that is absent counts as read and empty, and is looked for again when CRDs change.
 
     `concerns(labels)` says whether an object is for this revision. `on_change` is called, on the loop, when something
-    has changed that may have to be published: not for changes of status or bookkeeping alone.
+    has changed that may have to be published: not for changes of status or bookkeeping alone. `on_object` is called for
+    those, too.
     """
 
     def __init__(
@@ -63,11 +65,14 @@ class ClusterSource:
         concerns: Concerns,
         on_change: Callable[[], None],
         *,
+        on_object: Callable[[ObjectKey], None] = lambda key: None,
         metrics: KubeMetrics = NO_METRICS,
         kinds: tuple[Kind, ...] = READ_KINDS,
     ) -> None:
         self._concerns = concerns
         self._on_change = on_change
+        self._on_object = on_object
+        self._fresh: list[ObjectKey] = []
         self._watched = {kind.collection: _Watched(kind, self._reflector(client, kind, metrics)) for kind in kinds}
         self._by_crd = {f"{each.kind.plural}.{each.kind.group}": each.reflector for each in self._watched.values()}
         self._crds = Reflector(
@@ -75,9 +80,8 @@ class ClusterSource:
         )
 
     def _reflector(self, client: KubeClient, kind: Kind, metrics: KubeMetrics) -> Reflector[CustomResource]:
-        return Reflector(
-            client, resources_of(kind), CustomResource, on_change=self._changed, prepare=lean, metrics=metrics
-        )
+        changed = partial(self._changed, kind.collection)
+        return Reflector(client, resources_of(kind), CustomResource, on_change=changed, prepare=lean, metrics=metrics)
 
     async def start(self) -> None:
         """Begin; returns at once."""
@@ -106,6 +110,21 @@ class ClusterSource:
         """Where the objects of a collection are read, and so written; None for a collection that is not read here."""
         watched = self._watched.get(collection)
         return watched.reflector.resource if watched is not None else None
+
+    def held(self, key: ObjectKey) -> CustomResource | None:
+        """An object as the API server has it now."""
+        watched = self._watched.get(key.collection)
+        return watched.reflector.objects.get((key.namespace, key.name)) if watched is not None else None
+
+    def judgement(self, key: ObjectKey) -> Judged | None:
+        """An object as it was last read."""
+        watched = self._watched.get(key.collection)
+        return watched.judged.get(key) if watched is not None else None
+
+    def take_fresh(self) -> list[ObjectKey]:
+        """The objects that were validated since this was last asked."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
 
     def judged(self) -> Iterator[Judged]:
         """Every object as it was last read."""
@@ -138,11 +157,15 @@ class ClusterSource:
                 key = ObjectKey(watched.kind.collection, namespace, name)
                 known = watched.judged.get(key)
                 same = known is not None and known.meaning == meaning(item)
-                judged[key] = known if known is not None and same else judge(watched.kind, item)
+                if known is None or not same:
+                    known = judge(watched.kind, item)
+                    self._fresh.append(key)
+                judged[key] = known
         return judged
 
-    def _changed(self, change: Change[CustomResource]) -> None:
+    def _changed(self, collection: str, change: Change[CustomResource]) -> None:
         before, after = change.before, change.after
+        self._on_object(ObjectKey(collection, *change.key))
         if before is None or after is None or meaning(before) != meaning(after):
             self._on_change()
 

@@ -18,14 +18,15 @@ from flotilla_shared.runtime.kube.resources import Resource
 # without any meaning for it, and so do not travel: what only they change must not cause a push.
 DOMAINS = ("istio.io", "flotilla.dev")
 NO_LINES = YamlDocument(None, 0)
-_NO_SPEC = msgspec.Raw(b"{}")
+_NOTHING = msgspec.Raw(b"{}")
 
 
 class CustomResource(KubeStruct, frozen=True):
-    """`spec` is JSON as it came, undecoded until it is looked at."""
+    """`spec` and `status` are JSON as they came, undecoded until they are looked at."""
 
     metadata: ObjectMeta
-    spec: msgspec.Raw = _NO_SPEC
+    spec: msgspec.Raw = _NOTHING
+    status: msgspec.Raw = _NOTHING
 
 
 def resources_of(kind: Kind) -> list[Resource]:
@@ -46,7 +47,7 @@ def lean(item: CustomResource) -> CustomResource:
         annotations=travelling(meta.annotations),
         creation_timestamp=meta.creation_timestamp,
     )
-    return CustomResource(kept, item.spec.copy())
+    return CustomResource(kept, item.spec.copy(), item.status.copy())
 
 
 def travelling(annotations: Mapping[str, str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from flotilla_protos.flotilla.status.v1.status_pb2 import ObjectStatus, StatusReport
 from flotilla_shared.model.objects import ObjectKey
@@ -20,6 +20,12 @@ class StatusBoard:
 
     def __init__(self) -> None:
         self._by_reporter: dict[str, dict[ObjectKey, ObjectStatus]] = {}
+        self._subscribers: list[Callable[[Iterable[ObjectKey]], None]] = []
+
+    def subscribe(self, callback: Callable[[Iterable[ObjectKey]], None]) -> Callable[[], None]:
+        """Call back with the objects that a report speaks of; gives the function that ends it."""
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback)
 
     def receive(self, report: StatusReport, caller: str) -> None:
         """Take a report. Raises ReportRefused."""
@@ -27,13 +33,17 @@ class StatusBoard:
             raise ReportRefused("the report does not say who reports")
         if len(report.objects) > MAX_OBJECTS:
             raise ReportRefused(f"the report has {len(report.objects)} objects; at most {MAX_OBJECTS} are taken")
-        held = {} if report.full else self._by_reporter.setdefault(report.reporter, {})
+        before = self._by_reporter.setdefault(report.reporter, {})
+        held = {} if report.full else before
+        concerned = {key_of(status) for status in report.objects} | (set(before) if report.full else set())
         for status in report.objects:
             if status.removed:
                 held.pop(key_of(status), None)
             else:
                 held[key_of(status)] = status
         self._by_reporter[report.reporter] = held
+        for callback in list(self._subscribers):
+            callback(concerned)
 
     def forget(self, reporter: str) -> None:
         """The reporter's stream has ended: what it said last is no longer known to be so."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import grpc
@@ -24,11 +25,41 @@ def reporting_accounts(trust_domain: str, namespace: str) -> dict[str, str]:
     return {spiffe_id(trust_domain, namespace, f"istio-{service}-service-account"): service for service in REPORTERS}
 
 
+class Taking:
+    """Whether reports are taken, which changes with who leads."""
+
+    def __init__(self, now: bool) -> None:
+        self.now = now
+        self._changed = asyncio.Event()
+
+    def set(self, now: bool) -> None:
+        self.now = now
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def over(self) -> None:
+        """Return when reports are not taken."""
+        while self.now:
+            await self._changed.wait()
+
+
 class StatusService(grpc.GenericRpcHandler):
-    def __init__(self, board: StatusBoard, accounts: dict[str, str], peer: Callable[[Any], Peer] = peer_of) -> None:
+    """`taking` says whether reports are taken here: of several replicas only by the one that writes status.
+
+    The others answer UNAVAILABLE, and reporters, which dial anew, find the one that takes them.
+    """
+
+    def __init__(
+        self,
+        board: StatusBoard,
+        accounts: dict[str, str],
+        peer: Callable[[Any], Peer] = peer_of,
+        taking: Taking | None = None,
+    ) -> None:
         self._board = board
         self._accounts = accounts
         self._peer = peer
+        self._taking = taking or Taking(True)
         self._handler: Any = grpc.stream_stream_rpc_method_handler(
             self._serve, StatusReport.FromString, StatusAck.SerializeToString
         )
@@ -46,10 +77,25 @@ class StatusService(grpc.GenericRpcHandler):
             return
         reporters: set[str] = set()
         try:
-            await self._take(context, service, caller, reporters)
+            await self._while_taking(context, self._take(context, service, caller, reporters))
         finally:
             for reporter in reporters:
                 self._board.forget(reporter)
+
+    async def _while_taking(self, context: Any, taking: Coroutine[Any, Any, None]) -> None:
+        work = asyncio.ensure_future(taking)
+        over = asyncio.ensure_future(self._taking.over())
+        try:
+            await asyncio.wait({work, over}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in (work, over):
+                if not each.done():
+                    each.cancel()
+            await asyncio.gather(over, return_exceptions=True)
+        if over.done() and not over.cancelled():
+            await asyncio.gather(work, return_exceptions=True)
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "another replica of Galley takes reports")
+        await work
 
     async def _take(self, context: Any, service: str, caller: str, reporters: set[str]) -> None:
         while (report := await context.read()) is not grpc.aio.EOF:

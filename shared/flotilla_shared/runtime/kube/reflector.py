@@ -250,7 +250,8 @@ class Reflector(Generic[T]):
 
     def _now(self, state: str) -> None:
         if not state.startswith(self.state) or not self._synced.is_set():
-            _log.info("watching" if state == "synced" else state, resource=str(self.resource))
+            level = _log.debug if state == "synced" else _log.info
+            level("watching" if state == "synced" else state, resource=str(self.resource))
         self.state = state
         self._metrics.synced(True)
         self._synced.set()
