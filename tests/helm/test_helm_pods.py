@@ -74,6 +74,16 @@ def test_pods_are_restricted(helm4: Path, name: str) -> None:
             assert template["spec"]["enableServiceLinks"] is False, "a Service's variables must not look like settings"
 
 
+@pytest.mark.parametrize("name", value_sets())
+def test_names_of_container_ports_are_short_enough(helm4: Path, name: str) -> None:
+    """The API server takes fifteen characters; its schema does not say so."""
+    for template in pod_templates(render(helm4, name)).values():
+        for container in template["spec"]["containers"]:
+            names = [each["name"] for each in container.get("ports", [])]
+            assert len(names) == len(set(names))
+            assert all(len(each) <= 15 for each in names)
+
+
 # Who calls the API server. The gateway does only when it reads certificates, and the pod of `helm test` never.
 CALLERS = {"istio-galley", "istio-pilot", "istio-citadel", "istio-mixer"}
 
