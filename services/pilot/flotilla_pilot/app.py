@@ -1,7 +1,7 @@
 """Pilot, wired: settings in, components joined, started and stopped in order.
 
     monitoring, introspection, debug -> identity -> compiling thread -> ADS (15012) -> delivery
-    -> snapshots -> Galley: configuration in (MCP), status out
+    -> snapshots -> on Kubernetes: its services, the injection webhook (15017) -> Galley: configuration in (MCP), status out
 
 It stops in reverse: Galley first, then every stream with UNAVAILABLE, then the port.
 """
@@ -12,6 +12,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import grpc
@@ -30,10 +31,13 @@ from flotilla_pilot.registries.conversion import Cluster
 from flotilla_pilot.registries.kubernetes import KubernetesRegistry
 from flotilla_pilot.servers.ads import AdsService
 from flotilla_pilot.servers.debug import debug_app
+from flotilla_pilot.servers.injection import InjectionWebhook
 from flotilla_pilot.sources.metrics import SourceMetrics
 from flotilla_pilot.sources.native import NO_NATIVE_SERVICES
 from flotilla_pilot.sources.snapshots import SnapshotBuilder
 from flotilla_pilot.status.reporter import StatusReporter
+from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
+from flotilla_shared.model import kinds
 from flotilla_shared.model.spiffe import spiffe_id
 from flotilla_shared.runtime.citadel_client import CitadelClient
 from flotilla_shared.runtime.conditions import certificate_condition, configuration_condition
@@ -58,6 +62,7 @@ from flotilla_shared.runtime.trace import HopRecorder
 
 SERVICE = "pilot"
 ACCOUNT = "istio-pilot-service-account"
+_NO_MESH_CONFIG = MeshConfig()
 
 
 async def serve(settings: PilotSettings) -> int:
@@ -93,6 +98,7 @@ class Pilot:
         self.debounce = Debounce(settings.debounce_seconds, settings.debounce_max_seconds)
         self.store = ObjectStore(SERVICE, COLLECTIONS, self.trace, self._configuration_changed)
         self.registry = self._registry()
+        self.injection = self._injection()
         self.galley = self._galley(source)
         self.status = self._status(receiver)
         self.server = self._ads_server()
@@ -100,6 +106,11 @@ class Pilot:
         self.debug = HttpServer(debug_app(self.readiness, self.topics), settings.loopback_address, settings.debug_port)
         self._source_metrics.galley_connected.set_function(lambda: float(self.galley.connected))
         self.lifecycle = self._lifecycle()
+
+    @cached_property
+    def kube_metrics(self) -> ApiServerMetrics:
+        """Of all reflectors, on Kubernetes."""
+        return ApiServerMetrics(self.metrics)
 
     def _own_identity(self, signer: CertificateSigner | None) -> WorkloadIdentity:
         settings = self.settings
@@ -128,8 +139,7 @@ class Pilot:
         if settings.platform != "kubernetes":
             return None
         cluster = Cluster(settings.domain, settings.trust_domain)
-        metrics = ApiServerMetrics(self.metrics)
-        return KubernetesRegistry(open_client(settings, SERVICE), cluster, self._endpoints_changed, metrics)
+        return KubernetesRegistry(open_client(settings, SERVICE), cluster, self._endpoints_changed, self.kube_metrics)
 
     def _galley(self, source: ConfigurationSource | None) -> McpClient | DirectClient:
         if source is not None:
@@ -179,6 +189,22 @@ class Pilot:
             self.registry or NO_NATIVE_SERVICES,
         )
 
+    def _injection(self) -> InjectionWebhook | None:
+        """On Kubernetes; raises ConnectionSettingsError where there is no way to an API server."""
+        if self.settings.platform != "kubernetes":
+            return None
+        client = open_client(self.settings, SERVICE)
+        return InjectionWebhook(
+            self.settings, self.identity, client, self._mesh_config, self.metrics, self.kube_metrics
+        )
+
+    def _mesh_config(self) -> MeshConfig | None:
+        """What Galley last said, the default where it has none; None while it has not said."""
+        if kinds.MESH_CONFIG in self.store.missing:
+            return None
+        item = next(iter(self.store.objects[kinds.MESH_CONFIG].values()), None)
+        return item.spec if item is not None and isinstance(item.spec, MeshConfig) else _NO_MESH_CONFIG
+
     def _lifecycle(self) -> Lifecycle:
         settings, readiness = self.settings, self.readiness
         monitoring = monitoring_app(self.metrics, readiness, version_info())
@@ -209,6 +235,8 @@ class Pilot:
         lifecycle.add(StatusReporter(self.delivery, self.status.update), "status reporter")
         if self.registry is not None:
             lifecycle.add(self.registry, "kubernetes")
+        if self.injection is not None:
+            lifecycle.add(self.injection, "injection webhook")
         lifecycle.add(self.galley, "Galley")
         return lifecycle
 

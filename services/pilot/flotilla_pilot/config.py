@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -35,6 +36,21 @@ class PilotSettings(ServiceSettings):
     )
     probe_seconds: float = Field(
         3.0, gt=0, description="time in which a connected proxy must answer when another stream claims to be it"
+    )
+    injection_port: int = Field(
+        15017, ge=0, le=65535, description="port of the injection webhook (TLS), on platform kubernetes"
+    )
+    injection_dir: Path = Field(
+        Path("/etc/istio/inject"),
+        description="folder with the files `config` and `values` of ConfigMap istio-sidecar-injector, followed as they change",
+    )
+    injection_webhook_name: str = Field(
+        "",
+        description="MutatingWebhookConfiguration whose caBundle Pilot keeps; empty: istio-sidecar-injector[-<revision>]",
+    )
+    native_sidecars: bool = Field(
+        False,
+        description="inject the proxy as an init container that goes on (Kubernetes 1.29 and newer); a pod's annotation wins",
     )
     max_request_bytes: int = Field(4 * 1024 * 1024, ge=65536, description="longest request of a proxy")
 
