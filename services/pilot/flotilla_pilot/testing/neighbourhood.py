@@ -27,6 +27,7 @@ class Neighbourhood:
             "introspection_port": free_port(),
             "debug_port": free_port(),
             "xds_port": free_port(),
+            "injection_port": free_port(),
             "citadel_address": f"127.0.0.1:{citadel}",
             "galley_address": f"127.0.0.1:{galley}",
             "root_cert_file": str(folder / "root.pem"),

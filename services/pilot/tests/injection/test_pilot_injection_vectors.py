@@ -199,6 +199,9 @@ def outcome(case: dict[str, Any], folder: Path) -> list[str]:
         return [f"not refused, though {case['errorContains']}"]
     if case["logContains"] and not skipped:
         return [f"not skipped, though {case['logContains']}"]
+    again = [inject_object(injector, each) for each in found]
+    if again != found:
+        return [f"twice: {line}" for line in differences(found, again)]
     expected = [each for each in yaml.safe_load_all((folder / case["expected"]).read_text()) if each]
     return differences([normal(each, theirs=True) for each in expected], [normal(each, theirs=False) for each in found])
 
