@@ -19,7 +19,21 @@ def build_parser() -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(prog="flotilla", description="Istio's four-service control plane on one machine.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_up, _monolith, _down, _status, _logs, _stop, _start, _run, _trace_change, _demo, _check, _version):
+    for add in (
+        _up,
+        _monolith,
+        _down,
+        _status,
+        _logs,
+        _stop,
+        _start,
+        _run,
+        _trace_change,
+        _demo,
+        _check,
+        _inject,
+        _version,
+    ):
         add(commands)
     return parser
 
@@ -128,6 +142,18 @@ def _check(commands: Commands) -> None:
     parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="default $KUBECONFIG, ~/.kube/config")
     parser.add_argument("--context", default="", metavar="NAME", help="of the kubeconfig file; default its current one")
     parser.add_argument("-o", "--output", choices=("text", "short", "json"), default="text", help="short: no good news")
+
+
+def _inject(commands: Commands) -> None:
+    text = "put a proxy into the pods of a file's objects, as Pilot's webhook does; asks nobody"
+    parser = _command(commands, "kube-inject", "kube_inject", text, run_dir=False)
+    parser.add_argument("-f", "--filename", required=True, metavar="FILE", help="objects as YAML; - for standard input")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
+    parser.add_argument("--injectConfigFile", dest="inject_config", type=Path, metavar="FILE", help="key `config`")
+    parser.add_argument("--valuesFile", dest="values", type=Path, metavar="FILE", help="key `values`")
+    parser.add_argument("--meshConfigFile", dest="mesh_config", type=Path, metavar="FILE", help="mesh configuration")
+    parser.add_argument("--revision", default="", help="of the control plane; default: the default one")
+    parser.add_argument("--native", action="store_true", help="the proxy as an init container that goes on")
 
 
 def _version(commands: Commands) -> None:
