@@ -115,7 +115,7 @@ async def sign(citadel: ClusterCitadel, csr: str, token: str | None) -> list[str
     async with grpc.aio.secure_channel(f"127.0.0.1:{server.bound_port}", credentials, options) as channel:
         metadata = (("authorization", f"Bearer {token}"),) if token else ()
         request = IstioCertificateRequest(csr=csr).SerializeToString()
-        answer = await channel.unary_unary(METHOD)(request, metadata=metadata, timeout=20)
+        answer = await channel.unary_unary(METHOD)(request, metadata=metadata, timeout=45)
     return list(IstioCertificateResponse.FromString(answer).cert_chain)
 
 
@@ -179,11 +179,11 @@ async def test_who_asks_is_told_what_is_wrong(cluster: Cluster, settings: Any, m
 
 
 async def test_many_calls_at_once_are_one_review_a_token(cluster: Cluster, settings: Any, make_csr: Any) -> None:
-    csr, tokens = make_csr(), [cluster.token() for _ in range(5)]
+    csr, tokens = make_csr(), [cluster.token() for _ in range(3)]
     async with started(settings()) as citadel:
         chains = await asyncio.gather(*(sign(citadel, csr, token) for token in tokens for _ in range(4)))
         assert {len(chain) for chain in chains} == {2}
-        assert len(cluster.of("create", "tokenreviews")) == 5
+        assert len(cluster.of("create", "tokenreviews")) == 3
 
 
 async def test_replicas_share_the_root_and_one_writes(cluster: Cluster, settings: Any, make_csr: Any) -> None:
@@ -202,19 +202,15 @@ async def test_replicas_share_the_root_and_one_writes(cluster: Cluster, settings
 
 
 async def test_while_the_api_server_is_away_it_says_so_and_waits(cluster: Cluster, settings: Any) -> None:
-    for _ in range(3):
-        cluster.fail(Fault("get", 503, "ServiceUnavailable", "etcd is away", plural="secrets", hang=True))
+    away = Fault("get", 503, "ServiceUnavailable", "etcd is away", plural="secrets", times=1_000_000)
+    cluster.fail(away)
     citadel = ClusterCitadel(settings())
     start = asyncio.create_task(citadel.lifecycle.start())
-    await cluster.holds(lambda: cluster.of("get", "namespaces/istio-system/secrets"))
-    cluster.release()
     await cluster.holds(lambda: "etcd is away" in citadel.readiness.unmet_reasons().get("signer loaded", ""))
     assert citadel.rooted.view()["loaded"] is False
     assert "root published" in citadel.readiness.unmet_reasons()
-    async with asyncio.timeout(20):
-        while not start.done():
-            cluster.release()
-            await asyncio.sleep(0.01)
+    away.times = 1
+    async with asyncio.timeout(40):
         await start
         await citadel.readiness.wait()
     await citadel.lifecycle.stop()
