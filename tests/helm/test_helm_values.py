@@ -38,11 +38,18 @@ REFUSED: list[tuple[str, Any, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("key", "value", "told"), REFUSED, ids=[f"{key}={value}" for key, value, _ in REFUSED])
-def test_wrong_values_are_refused_with_their_place(helm: Path, key: str, value: object, told: tuple[str, ...]) -> None:
+def test_wrong_values_are_refused_with_their_place(helm4: Path, key: str, value: object, told: tuple[str, ...]) -> None:
     with pytest.raises(HelmError) as refused:
-        render(helm, values={key: value})
+        render(helm4, values={key: value})
     for word in told:
         assert word in str(refused.value)
+
+
+@pytest.mark.parametrize(("key", "value", "told"), REFUSED[:4])
+def test_both_helms_refuse_in_the_same_way(helm: Path, key: str, value: object, told: tuple[str, ...]) -> None:
+    with pytest.raises(HelmError) as refused:
+        render(helm, values={key: value})
+    assert all(word in str(refused.value) for word in told)
 
 
 @pytest.mark.parametrize(
