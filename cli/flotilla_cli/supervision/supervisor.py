@@ -17,10 +17,11 @@ from flotilla_cli.settings_files import DRAIN_SECONDS, ROOT_NAMESPACE, SettingsF
 from flotilla_cli.supervision.commands import Commands
 from flotilla_cli.supervision.fleet import Fleet
 from flotilla_cli.supervision.probe import Probe
+from flotilla_cli.supervision.waits import Waits
 from flotilla_shared.runtime.child import Child, State
 
 AGENT = "agent"
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 POLL_SECONDS = 0.05
 DRAIN_PATIENCE_SECONDS = DRAIN_SECONDS + 10.0
 
@@ -189,20 +190,21 @@ class Supervisor:
             self._say(f"{child.name} {child.reason()} (`flotilla start {child.name}` starts it again)")
 
     async def _until_ready(self, name: str) -> None:
-        began = time.monotonic()
+        waits = Waits(self._say)
         reasons: tuple[str, ...] = ("does not answer",)
-        while time.monotonic() - began < START_SECONDS:
+        while waits.seconds < START_SECONDS:
             self._raise_if_ended((self.process_of(name).name,))
             readiness = await self.probe.ready(self.plan.addresses[name])
             if readiness.ready and (name != "citadel" or self.folder.root_cert.exists()):
                 self._say(f"{name} is ready ({self.plan.addresses[name]})")
                 return
             reasons = readiness.reasons
+            waits.on(name, "; ".join(reasons))
             await asyncio.sleep(POLL_SECONDS)
         raise StartError(f"{name} is not ready after {START_SECONDS:.0f} s: {'; '.join(reasons)}.", self._see(name))
 
     async def _until_joined(self, names: Iterable[str]) -> None:
-        waiting, began = set(names), time.monotonic()
+        waiting, waits = set(names), Waits(self._say)
         known: dict[str, dict[str, Any]] = {}
         while waiting:
             self._raise_if_ended((AGENT, *self._joined_applications()))
@@ -211,7 +213,9 @@ class Supervisor:
                 if known.get(name, {}).get("state") == "ready":
                     self._say(f"{name} has joined ({self.plan.workloads[name].address})")
                     waiting.discard(name)
-            if time.monotonic() - began > START_SECONDS:
+                else:
+                    waits.on(name, known.get(name, {}).get("reason", ""))
+            if waits.seconds > START_SECONDS:
                 name = min(waiting)
                 reason = known.get(name, {}).get("reason") or "the agent does not know it"
                 raise StartError(f"{name} has not joined after {START_SECONDS:.0f} s: {reason}.", self._see(AGENT))
