@@ -51,7 +51,7 @@ print(json.dumps([sorted(plain(d.metadata["Name"]) for d in distributions()), so
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first-party wheels, built once from the tree, as an image's build does it."""
     folder = tmp_path_factory.mktemp("wheels")
-    rooms = ["./protos", "./shared", *(f"./services/{service}" for service in SERVICES)]
+    rooms = ["./protos", "./shared", "./agent", *(f"./services/{service}" for service in SERVICES)]
     command = ["-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder), *rooms]
     subprocess.run([sys.executable, *command], check=True, cwd=ROOT, timeout=120)
     return folder
@@ -101,22 +101,34 @@ def answers(port: int, path: str, deadline_tries: int = 200) -> int:
     return int(done.stdout or 0)
 
 
+def check_alone(python: Path, room: str) -> None:
+    """An environment holds a room's own dependencies, and no other room."""
+    inventory = [python, "-c", INVENTORY, f"flotilla-mesh-{room}"]
+    installed, declared = json.loads(subprocess.run(inventory, check=True, capture_output=True, text=True).stdout)
+    assert installed == declared, "only what the room declares, and what that needs, may be installed"
+    foreign = set().union(*(own for other, own in OWN.items() if other != room))
+    assert foreign.isdisjoint(installed)
+    for other in {"galley", "pilot", "citadel", "mixer", "agent", "cli"} - {room}:
+        assert subprocess.run([python, "-c", f"import flotilla_{other}"], capture_output=True).returncode == 1
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_installs_alone(service: str, wheels: Path, tmp_path: Path) -> None:
     python = install(service, wheels, tmp_path / "venv")
-    name = f"flotilla-mesh-{service}"
-    listed = subprocess.run([python, "-c", INVENTORY, name], check=True, capture_output=True, text=True).stdout
-    installed, declared = json.loads(listed)
-    assert installed == declared, "only what the service declares, and what that needs, may be installed"
-
-    foreign = set().union(*(own for other, own in OWN.items() if other != service))
-    assert foreign.isdisjoint(installed)
-    for other in {"galley", "pilot", "citadel", "mixer", "agent", "cli"} - {service}:
-        assert subprocess.run([python, "-c", f"import flotilla_{other}"], capture_output=True).returncode == 1
-
+    check_alone(python, service)
     with serving(python, service, tmp_path) as port:
         assert answers(port, "/healthz") == 200, (tmp_path / "log").read_text()[-2000:]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/version", timeout=5) as answer:
             assert json.load(answer)["service"] == service
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_agent_installs_alone(wheels: Path, tmp_path: Path) -> None:
+    python = install("agent", wheels, tmp_path / "venv")
+    check_alone(python, "agent")
+    command = [python.parent / "flotilla-agent", "print-config"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+    assert "control_socket" in shown
