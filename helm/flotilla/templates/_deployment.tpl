@@ -5,7 +5,7 @@ The Deployment of one of the four services.
   env       YAML list of more variables
   mounts    YAML list of more volumeMounts
   volumes   YAML list of more volumes
-  checksum  text whose change replaces the pods, for what the process reads only once
+Settings are variables, so a change of them replaces the pods; what is mounted is followed by the processes.
 */}}
 {{- define "flotilla.deployment" -}}
 {{- $root := .root -}}
@@ -42,9 +42,6 @@ spec:
         prometheus.io/scrape: "true"
         prometheus.io/port: "15014"
         prometheus.io/path: /metrics
-        {{- with .checksum }}
-        checksum/configuration: {{ sha256sum . }}
-        {{- end }}
         {{- with $values.podAnnotations }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
