@@ -9,8 +9,9 @@ import structlog.testing
 from flotilla_citadel import errors
 from flotilla_citadel.servers.certificate_service import _ANSWERS, bearer_token, read_order
 from flotilla_citadel.servers.metrics import CitadelMetrics
-from flotilla_citadel.servers.refusal_log import LINES_A_SECOND, RefusalLog
+from flotilla_citadel.servers.refusal_log import RefusalLog
 from flotilla_protos.istio.security.v1alpha1.ca_pb2 import IstioCertificateRequest
+from flotilla_shared.runtime.line_limit import LINES_A_SECOND
 from flotilla_shared.runtime.metrics import ServiceMetrics
 
 KINDS = {

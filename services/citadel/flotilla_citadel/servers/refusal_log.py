@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 
 from flotilla_citadel.errors import RequestRefused
+from flotilla_shared.runtime.line_limit import LineLimit
 from flotilla_shared.runtime.logs import get_logger
-
-LINES_A_SECOND = 20
 
 _log = get_logger(__name__)
 
@@ -17,19 +16,12 @@ class RefusalLog:
     """Logs refusals; those beyond the limit of a second are counted in the next line (`not_logged`)."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._second = 0
-        self._lines = 0
-        self._dropped = 0
+        self._limit = LineLimit(clock=clock)
 
     def refused(self, refused: RequestRefused, peer: str, identity: str | None) -> None:
         """`peer` is the address, `identity` what its certificate says, verified or not."""
-        second = int(self._clock())
-        if second != self._second:
-            self._second, self._lines = second, 0
-        self._lines += 1
-        if self._lines > LINES_A_SECOND:
-            self._dropped += 1
+        not_logged = self._limit.take()
+        if not_logged is None:
             return
         _log.warning(
             "certificate request refused",
@@ -38,6 +30,5 @@ class RefusalLog:
             detail=refused.detail,
             peer=peer,
             peer_identity=identity,
-            not_logged=self._dropped,
+            not_logged=not_logged,
         )
-        self._dropped = 0

@@ -11,6 +11,7 @@ from flotilla_pilot.delivery.delivery import Delivery
 from flotilla_pilot.delivery.metrics import DeliveryMetrics
 from flotilla_pilot.delivery.request import Dialect, RequestRefused, parse_request
 from flotilla_pilot.servers.admission import admit
+from flotilla_shared.runtime.line_limit import LineLimit
 from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.serving import Peer, peer_of
 
@@ -34,6 +35,7 @@ class AdsService:
         self._metrics = metrics
         self._trust_domain = trust_domain
         self._unready = unready
+        self._lines = LineLimit()
 
     def handler(self) -> grpc.GenericRpcHandler:
         """What a server registers."""
@@ -61,12 +63,21 @@ class AdsService:
             proxy = admit(request.node, peer, self._trust_domain)
             self._require_ready()
         except StreamEnded as refused:
-            _log_refusal(refused, peer)
+            self._log_refusal(refused, peer)
             return refused
         ended = await self._delivery.serve(proxy, peer, dialect, first, context.read, context.write)
         if ended.code is grpc.StatusCode.ALREADY_EXISTS:
-            _log_refusal(ended, peer)
+            self._log_refusal(ended, peer)
         return ended
+
+    def _log_refusal(self, ended: StreamEnded, peer: Peer) -> None:
+        if ended.code in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE):
+            return
+        not_logged = self._lines.take()
+        if not_logged is not None:
+            _log.warning(
+                "stream refused", peer=peer.address, code=ended.code.name, error=ended.text, not_logged=not_logged
+            )
 
     def _require_ready(self) -> None:
         missing = self._unready()
@@ -98,8 +109,3 @@ def _parsed(dialect: Dialect, message: bytes) -> Any:
         return parse_request(dialect, message)
     except RequestRefused as refused:
         raise StreamEnded(grpc.StatusCode.INVALID_ARGUMENT, str(refused)) from refused
-
-
-def _log_refusal(ended: StreamEnded, peer: Peer) -> None:
-    if ended.code not in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE):
-        _log.warning("stream refused", peer=peer.address, code=ended.code.name, error=ended.text)
