@@ -82,20 +82,21 @@ def value_of(kind: str, raw: Any, words: MessageWords) -> object:
 
 
 def read_whole(message: Any, known: Dictionary) -> Bag:
-    """Everything of one message; the first kind in KINDS wins where a name is in several."""
+    """Everything of one message; the first kind in KINDS wins where a name is in several, even if its value is none."""
     own = list(message.words)
     hidden = MessageWords(own, known).hidden() if own else NOTHING_HIDDEN
     size, low = len(known.words), -len(own)
     # Python's negative numbers count from the end: there the words of the message stand, backwards.
     table = known.words + tuple(reversed(own))
+    strings = message.strings
     bag: Bag = {
         table[number]: table[place]
-        for number, place in message.strings.items()
+        for number, place in strings.items()
         if low <= number < size and low <= place < size and number not in hidden
     }
     for kind, convert in _READERS:
         for number, raw in getattr(message, kind).items():
-            if low <= number < size and number not in hidden:
+            if low <= number < size and number not in hidden and number not in strings:
                 name = table[number]
                 if name not in bag:
                     bag[name] = convert(raw, table, low, size)
