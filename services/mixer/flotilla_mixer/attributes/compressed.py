@@ -7,7 +7,7 @@ given as differences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from flotilla_mixer.attributes.dictionary import Dictionary
@@ -84,26 +84,47 @@ def value_of(kind: str, raw: Any, words: MessageWords) -> object:
 def read_whole(message: Any, known: Dictionary) -> Bag:
     """Everything of one message; the first kind in KINDS wins where a name is in several, even if its value is none."""
     own = list(message.words)
-    hidden = MessageWords(own, known).hidden() if own else NOTHING_HIDDEN
-    size, low = len(known.words), -len(own)
+    hidden = _hidden(own, known)
     # Python's negative numbers count from the end: there the words of the message stand, backwards.
     table = known.words + tuple(reversed(own))
-    strings = message.strings
-    bag: Bag = {
-        table[number]: table[place]
-        for number, place in strings.items()
-        if low <= number < size and low <= place < size and number not in hidden
-    }
+    low, size = -len(own), len(known.words)
+    texts = dict(message.strings.items())
+    bag: Bag = _words(texts, table, low, size, hidden)
     for kind, convert in _READERS:
-        for number, raw in getattr(message, kind).items():
-            if low <= number < size and number not in hidden and number not in strings:
+        entries = getattr(message, kind)
+        if not entries:
+            continue
+        for number, raw in entries.items():
+            if low <= number < size and number not in hidden and number not in texts:
                 name = table[number]
                 if name not in bag:
                     bag[name] = convert(raw, table, low, size)
     return bag
 
 
-def _read_entries(raw: Any, table: tuple[str, ...], low: int, size: int) -> dict[str, str]:
+def _hidden(own: Sequence[str], known: Dictionary) -> frozenset[int]:
+    """As `MessageWords.hidden`; nothing in nearly every message."""
+    if known.index.keys().isdisjoint(own) and len(set(own)) == len(own):
+        return NOTHING_HIDDEN
+    return MessageWords(own, known).hidden()
+
+
+def _words(
+    numbers: Mapping[int, int], table: Sequence[str], low: int, size: int, hidden: Container[int]
+) -> dict[str, object]:
+    """Names to texts, without those that are in no list. Of a sound message none is looked at by itself."""
+    if numbers and not hidden and low <= min(numbers) and max(numbers) < size:
+        values = numbers.values()
+        if low <= min(values) and max(values) < size:
+            return {table[number]: table[place] for number, place in numbers.items()}
+    return {
+        table[number]: table[place]
+        for number, place in numbers.items()
+        if low <= number < size and low <= place < size and number not in hidden
+    }
+
+
+def _read_entries(raw: Any, table: Sequence[str], low: int, size: int) -> dict[str, str]:
     return {table[key]: table[value] for key, value in raw.entries.items() if low <= key < size and low <= value < size}
 
 
