@@ -142,3 +142,17 @@ def test_validation_covers_every_kind_and_nothing_else(helm4: Path) -> None:
         assert set(rule["apiGroups"]) == {kind.group for kind in KINDS if kind.collection != MESH_CONFIG}
         assert rule["operations"] == ["CREATE", "UPDATE"]
         assert rule["resources"] == ["*"], "status is a subresource, so writing it asks nobody"
+
+
+@pytest.mark.parametrize(("name", "revision"), [("default", "default"), ("revision", "blue")])
+def test_only_what_this_revision_reads_is_validated(helm4: Path, name: str, revision: str) -> None:
+    """The API server evaluates the condition; here it is held to the rule that services have for it."""
+    (configuration,) = (each for each in render(helm4, name) if each["kind"] == "ValidatingWebhookConfiguration")
+    for webhook in configuration["webhooks"]:
+        (condition,) = webhook["matchConditions"]
+        assert condition["expression"].split(" || ") == [
+            "request.operation == 'DELETE'",
+            "!has(object.metadata.labels)",
+            "!('istio.io/rev' in object.metadata.labels)",
+            f"object.metadata.labels['istio.io/rev'] in ['', '{revision}']",
+        ]
