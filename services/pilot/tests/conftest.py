@@ -1,5 +1,6 @@
 """What Pilot's tests share: the example mesh, and the real Envoy's opinion."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,15 @@ from flotilla_pilot.testing.envoy import envoy_binary, refusal
 from flotilla_pilot.testing.meshes import Compiled
 
 BOOKINFO = Path(__file__).parents[3] / "examples" / "bookinfo" / "local"
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """The folder of language-neutral cases; absent, the test is skipped."""
+    folder = Path(os.environ.get("FLOTILLA_VECTORS", Path(__file__).parents[4] / "shared" / "vectors"))
+    if not folder.is_dir():
+        pytest.skip(f"no vectors at {folder}: set FLOTILLA_VECTORS to the folder that holds them")
+    return folder
 
 
 @pytest.fixture

@@ -35,7 +35,11 @@ TABLE: dict[tuple[int, Protocol], list[tuple[str, tuple[str, ...], Kind, bool]]]
     ],
     (DISABLE, Protocol.HTTP): [("", (), HTTP, False)],
     (DISABLE, Protocol.TCP): [("", (), TCP, False)],
-    (DISABLE, Protocol.UNSUPPORTED): [("raw_buffer", PLAIN_HTTP, HTTP, False), ("", (), TCP, False)],
+    (DISABLE, Protocol.UNSUPPORTED): [
+        ("raw_buffer", PLAIN_HTTP, HTTP, False),
+        ("raw_buffer", (), TCP, False),
+        ("tls", (), TCP, False),
+    ],
 }
 
 

@@ -62,15 +62,14 @@ def rest(mode: str) -> list[tuple[Any, ...]]:
     plain = ("raw_buffer", PLAIN_HTTP, f"http {cluster}", False, web)
     if mode == "STRICT":
         return [*mutual, ("tls", (), cluster, True, "virtualInbound")]
-    if mode == "DISABLE":
-        return [plain, ("", (), cluster, False, "virtualInbound")]
-    return [
-        *mutual,
-        ("tls", ISTIO_TCP, cluster, True, "virtualInbound"),
+    others = [
         plain,
         ("raw_buffer", (), cluster, False, "virtualInbound"),
         ("tls", (), cluster, False, "virtualInbound"),
     ]
+    if mode == "DISABLE":
+        return others
+    return [*mutual, ("tls", ISTIO_TCP, cluster, True, "virtualInbound"), *others]
 
 
 @pytest.mark.parametrize("mode", ["STRICT", "PERMISSIVE", "DISABLE"])

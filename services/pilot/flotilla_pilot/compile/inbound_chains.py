@@ -58,8 +58,7 @@ def _unknown(mode: int) -> tuple[Chain, ...]:
     plain_http = Chain("plaintext-http", PLAIN, _PLAIN_HTTP, Kind.HTTP)
     if mode == STRICT:
         return http, Chain("mtls", TLS, (), Kind.TCP, mutual=True)
+    rest = plain_http, Chain("plaintext", PLAIN, (), Kind.TCP), Chain("foreign-tls", TLS, (), Kind.TCP)
     if mode == DISABLE:
-        return plain_http, Chain("plaintext", ANYTHING, (), Kind.TCP)
-    mutual = Chain("mtls", TLS, _ISTIO_TCP, Kind.TCP, mutual=True)
-    plain = Chain("plaintext", PLAIN, (), Kind.TCP)
-    return http, mutual, plain_http, plain, Chain("foreign-tls", TLS, (), Kind.TCP)
+        return rest
+    return http, Chain("mtls", TLS, _ISTIO_TCP, Kind.TCP, mutual=True), *rest

@@ -5,7 +5,7 @@ and takes what has none.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection
@@ -30,6 +30,7 @@ from flotilla_pilot.compile.connections import SniChain, service_chains, tcp_tar
 from flotilla_pilot.compile.destinations import Destinations, Target
 from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.http_manager import OUTBOUND, Manner, http_manager
+from flotilla_pilot.compile.intercepted_plan import networks_of
 from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, VIRTUAL_OUTBOUND_PORT, ListenerPlan
 from flotilla_pilot.compile.packing import serialized, typed
 from flotilla_pilot.compile.resource import LISTENER, CompiledResource
@@ -89,14 +90,17 @@ def onward(allow_any: bool) -> str:
 
 
 def _chains(plan: ListenerPlan, destinations: Destinations) -> Iterable[SniChain]:
-    """TCP services by network, TLS services by SNI."""
+    """TCP services by network, TLS services by SNI, and by network where they state some."""
     for (service, port), networks in plan.networks:
         targets, used = tcp_targets(service, port, plan.egress.routes, destinations)
         yield SniChain((), names.outbound_cluster(port.number, "", service.host), targets, used, networks)
-    taken: set[str] = set()
+    taken: dict[str, set[str]] = {}
     for service, port in plan.tls:
         by_name = plan.tcp is None or plan.tcp[0] is not service
-        yield from service_chains(service, port, plan.egress.routes, destinations, taken, by_name=by_name)
+        for network in ("",) if plan.owned else networks_of(service) or ("",):
+            names_there = taken.setdefault(network, set())
+            for each in service_chains(service, port, plan.egress.routes, destinations, names_there, by_name=by_name):
+                yield replace(each, networks=(network,)) if network else each
 
 
 def _rest(plan: ListenerPlan, destinations: Destinations) -> SniChain | None:

@@ -51,10 +51,10 @@ def _addresses(service: Service, port: ServicePort) -> Iterable[str]:
     if service.headless:
         return sorted({each.address for each in service.endpoints if is_ip(each.address)})
     own = [each for each in service.addresses if is_ip(each)]
-    return [*own, *([ANY_ADDRESS] if _networks(service) or not own else [])]
+    return [*own, *([ANY_ADDRESS] if networks_of(service) or not own else [])]
 
 
-def _networks(service: Service) -> Networks:
+def networks_of(service: Service) -> Networks:
     """The service's addresses that are networks, in normal form."""
     return tuple(str(ipaddress.ip_network(each, strict=False)) for each in service.addresses if "/" in each)
 
@@ -62,7 +62,7 @@ def _networks(service: Service) -> Networks:
 def _join(plan: ListenerPlan, service: Service, port: ServicePort, log: ProblemLog) -> None:
     """Protocols that nobody told are found out: such a service is HTTP and TCP at once."""
     held = service, port
-    networks = () if plan.owned else _networks(service)
+    networks = () if plan.owned else networks_of(service)
     sniffed = not (port.protocol.is_http or port.protocol.is_tcp)
     if sniffed or port.protocol.is_http:
         if plan.owned and plan.http:

@@ -68,7 +68,10 @@ def with_client_protocol(policy: PortPolicy) -> PortPolicy:
 def port_policy(policy: TrafficPolicy | None, subset: Subset | None, port: int) -> PortPolicy:
     """Port settings replace a policy's as a whole; a subset's override field by field (pilot.md 2.7)."""
     base = _for_port(policy, port)
-    own = _for_port(subset.traffic_policy if subset is not None else None, port)
+    overriding = subset.traffic_policy if subset is not None else None
+    own = _for_port(overriding, port)
+    if overriding is not None and any(each.port.number == port for each in overriding.port_level_settings):
+        return own
     stated = {name: getattr(own, name) for name in PortPolicy.__slots__ if getattr(own, name) is not None}
     return replace(base, **stated)
 

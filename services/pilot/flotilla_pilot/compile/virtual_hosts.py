@@ -95,9 +95,9 @@ def _rule_hosts(egress: Egress, taken: set[str], port_in_domain: bool) -> Iterab
 
 def _domains(service: Service, port: int, port_in_domain: bool, namespace: str, domain: str) -> list[str]:
     found = [service.host]
+    if service.host != "*" and not is_ip(service.host):
+        found.append(f"{service.host}.")
     if not is_wildcard(service.host):
-        if not is_ip(service.host):
-            found.append(f"{service.host}.")
         short = local_name(service.host, namespace, domain)
         found += [*([short] if short else []), *short_names(service.host, domain)]
     if service.headless:

@@ -97,7 +97,7 @@ def _targets(snapshot: MeshSnapshot, proxy: Proxy) -> Targets:
     found: dict[int, dict[tuple[int, Reference], None]] = {}
     for address in dict.fromkeys(proxy.addresses):
         for service, endpoint in snapshot.serving.get(address, ()):
-            for port in service.ports if service.namespace == proxy.namespace and service.is_native else ():
+            for port in service.ports if service.namespace == proxy.namespace else ():
                 target = endpoint.port_for(port)
                 if target:
                     found.setdefault(port.number, {})[target, service.references[0]] = None
