@@ -182,7 +182,7 @@ class Pilot:
             self.store,
             self.debounce,
             self.thread,
-            MeshSettings(settings.trust_domain, settings.root_namespace, settings.domain),
+            MeshSettings(settings.trust_domain, settings.root_namespace, settings.domain, settings.cluster_id),
             self.trace,
             self._publish,
             self._delivery_metrics.internal_errors.inc,

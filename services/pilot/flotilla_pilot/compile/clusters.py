@@ -155,7 +155,7 @@ def _resolve_by_name(cluster: Any, given: OutboundCluster) -> None:
     cluster.cluster_type.name = "envoy.clusters.dns"
     cluster.cluster_type.typed_config.CopyFrom(pack(names_resolved))
     inside = [(each, each.tls_mode == TLS_ISTIO and not given.service.external) for each in endpoints]
-    cluster.load_assignment.CopyFrom(load_assignment(given.name, inside, given.port))
+    cluster.load_assignment.CopyFrom(load_assignment(given.name, inside, given.port, given.mesh))
 
 
 def _secure(cluster: Any, given: OutboundCluster, policy: PortPolicy, http2: bool) -> None:

@@ -88,7 +88,7 @@ class Collected:
         used = (*references, *(given.policy.references if given.subset else ()))
 
         def build() -> CompiledResource:
-            body = serialized(load_assignment(given.name, stated, given.port))
+            body = serialized(load_assignment(given.name, stated, given.port, given.mesh))
             return self._cache.intern(ENDPOINTS, given.name, body, keys(used))
 
         found: CompiledResource = self._cache.get_endpoints(("endpoints", given.name, used, modes), build)

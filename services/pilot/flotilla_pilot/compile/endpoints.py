@@ -12,14 +12,12 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from flotilla_pilot.model.authentication import DISABLE
+from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.services import TLS_ISTIO, Endpoint, Service, ServicePort
 from flotilla_pilot.model.snapshot import MeshSnapshot
 
 UNIX = "unix://"
-CLUSTER_ID = "Kubernetes"
-"""The name of a mesh's only cluster, as istiod calls it."""
-
 _MAX_WEIGHT = 2**32 - 1
 
 
@@ -30,14 +28,16 @@ def socket_address(address: str, port: int) -> Address:
     return Address(socket_address=SocketAddress(address=address, port_value=port))
 
 
-def load_assignment(name: str, endpoints: Sequence[tuple[Endpoint, bool]], port: ServicePort) -> ClusterLoadAssignment:
+def load_assignment(
+    name: str, endpoints: Sequence[tuple[Endpoint, bool]], port: ServicePort, mesh: MeshOptions
+) -> ClusterLoadAssignment:
     """The assignment `name`: endpoints (with whether they take the mesh's TLS) grouped by locality."""
     groups: dict[str, list[tuple[Endpoint, bool]]] = {}
     for endpoint, mutual in endpoints:
         groups.setdefault(endpoint.locality, []).append((endpoint, mutual))
     return ClusterLoadAssignment(
         cluster_name=name,
-        endpoints=[_locality(place, group, port) for place, group in sorted(groups.items())],
+        endpoints=[_locality(place, group, port, mesh) for place, group in sorted(groups.items())],
     )
 
 
@@ -64,41 +64,43 @@ def with_tls_modes(
     return answer, tuple(references)
 
 
-def _locality(place: str, group: Sequence[tuple[Endpoint, bool]], port: ServicePort) -> LocalityLbEndpoints:
+def _locality(
+    place: str, group: Sequence[tuple[Endpoint, bool]], port: ServicePort, mesh: MeshOptions
+) -> LocalityLbEndpoints:
     region, zone, sub_zone = (*place.split("/"), "", "", "")[:3]
     weight = min(sum(endpoint.weight for endpoint, _ in group), _MAX_WEIGHT)
     return LocalityLbEndpoints(
         locality=Locality(region=region, zone=zone, sub_zone=sub_zone),
-        lb_endpoints=[_endpoint(endpoint, mutual, port) for endpoint, mutual in group],
+        lb_endpoints=[_endpoint(endpoint, mutual, port, mesh) for endpoint, mutual in group],
         load_balancing_weight=UInt32Value(value=weight),
     )
 
 
-def _endpoint(endpoint: Endpoint, mutual: bool, port: ServicePort) -> LbEndpoint:
+def _endpoint(endpoint: Endpoint, mutual: bool, port: ServicePort, mesh: MeshOptions) -> LbEndpoint:
     address = socket_address(endpoint.address, endpoint.port_for(port))
     return LbEndpoint(
         endpoint=EnvoyEndpoint(address=address),
         load_balancing_weight=UInt32Value(value=endpoint.weight),
-        metadata=_metadata(endpoint, mutual),
+        metadata=_metadata(endpoint, mutual, mesh),
     )
 
 
-def _metadata(endpoint: Endpoint, mutual: bool) -> Metadata:
+def _metadata(endpoint: Endpoint, mutual: bool, mesh: MeshOptions) -> Metadata:
     fields: dict[str, Any] = {}
     if mutual:
         fields["envoy.transport_socket_match"] = _struct({"tlsMode": TLS_ISTIO})
     if endpoint.name:
-        fields["istio"] = _struct({"workload": workload_name(endpoint)})
+        fields["istio"] = _struct({"workload": workload_name(endpoint, mesh.cluster_id)})
     return Metadata(filter_metadata=fields)
 
 
-def workload_name(endpoint: Endpoint) -> str:
+def workload_name(endpoint: Endpoint, cluster: str) -> str:
     """`name;namespace;canonical name;canonical revision;cluster`, as Istio's telemetry reads it."""
     labels = endpoint.labels
     canonical = _first(labels, "service.istio.io/canonical-name", "app.kubernetes.io/name", "app") or endpoint.name
     names = ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
     revision = _first(labels, *names) or "latest"
-    return f"{endpoint.name};{endpoint.namespace};{canonical};{revision};{CLUSTER_ID}"
+    return f"{endpoint.name};{endpoint.namespace};{canonical};{revision};{cluster}"
 
 
 def _first(labels: Any, *names: str) -> str:

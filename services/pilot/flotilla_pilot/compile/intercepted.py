@@ -21,7 +21,6 @@ from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 impo
 from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
 from envoy.extensions.filters.network.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from flotilla_pilot.compile import mixer, names, tls
@@ -118,7 +117,7 @@ def _listener(given: InterceptedListener, mesh: MeshOptions) -> Any:
         address=socket_address(plan.address, plan.port),
         traffic_direction=TrafficDirection.OUTBOUND,
         bind_to_port=BoolValue(value=False),
-        listener_filters_timeout=Duration(),
+        listener_filters_timeout=mesh.detection_timeout,
         continue_on_listener_filters_timeout=True,
         filter_chains=[each.message(mesh) for each in given.chains],
         listener_filters=list(_inspectors(given)),

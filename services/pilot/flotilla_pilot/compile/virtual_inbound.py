@@ -13,7 +13,6 @@ from envoy.config.listener.v3.listener_components_pb2 import ListenerFilter, Lis
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
 from envoy.type.v3.range_pb2 import Int32Range
-from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.compile import names
 from flotilla_pilot.compile.access_log import unmatched_logs
@@ -158,7 +157,7 @@ def _listener(guarded: Sequence[Guarded], mesh: MeshOptions) -> Any:
         address=socket_address(ANY_ADDRESS, VIRTUAL_INBOUND_PORT),
         traffic_direction=TrafficDirection.INBOUND,
         listener_filters=_inspectors(guarded),
-        listener_filters_timeout=Duration(),
+        listener_filters_timeout=mesh.detection_timeout,
         continue_on_listener_filters_timeout=True,
         access_log=unmatched_logs(mesh),
         filter_chains=[loop_chain(names.VIRTUAL_INBOUND, VIRTUAL_INBOUND_PORT)],

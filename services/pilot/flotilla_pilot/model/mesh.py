@@ -20,6 +20,7 @@ class MeshSettings:
     trust_domain: str = "cluster.local"
     root_namespace: str = "istio-system"
     domain: str = "cluster.local"
+    cluster_id: str = "Kubernetes"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,9 +34,12 @@ class MeshOptions:
     trust_domains: tuple[str, ...]
     root_namespace: str
     domain: str
+    cluster_id: str
     allow_any: bool
     auto_mtls: bool
     connect_timeout: Duration
+    detection_timeout: Duration
+    """How long a connection's first bytes are waited for where its protocol is not known; 0 is for ever."""
     access_log_file: str
     access_log_format: str
     access_log_json: bool
@@ -59,9 +63,11 @@ def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptio
         trust_domains=(own, *(alias for alias in config.trust_domain_aliases if alias != own)),
         root_namespace=config.root_namespace or settings.root_namespace,
         domain=settings.domain,
+        cluster_id=settings.cluster_id,
         allow_any=_allow_any(config),
         auto_mtls=not config.HasField("enable_auto_mtls") or config.enable_auto_mtls.value,
         connect_timeout=config.connect_timeout if config.HasField("connect_timeout") else Duration(seconds=10),
+        detection_timeout=config.protocol_detection_timeout,
         access_log_file=config.access_log_file,
         access_log_format=config.access_log_format,
         access_log_json=config.access_log_encoding == MeshConfig.JSON,
