@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m bench [start] [pods] [native] [memory] [gateway] [policy] [mixer] [change]`: all of it in one run.
+"""`make bench`, or `python -m bench [start] [pods] [native] [kubernetes] [memory] ...`: all of it in one run.
 
 Four services and the monolith are measured one after the other, each with a mesh of its own.
 
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import change, gateway, memory, mixer, native, pods, policy, start
+from bench import change, gateway, kubernetes, memory, mixer, native, pods, policy, start
 from bench.meshes import running
 
 PARTS: dict[str, Callable[..., str]] = {
@@ -29,11 +29,11 @@ COMPARED = ("memory", "change", "gateway")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description="Measures a mesh on this machine.")
-    parser.add_argument("parts", nargs="*", choices=["start", "pods", "native", *PARTS, []], help="default: all")
+    parser.add_argument("parts", nargs="*", choices=["start", "pods", "native", "kubernetes", *PARTS, []], help="default: all")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each load (default 8)")
     parser.add_argument("--changes", type=int, default=60, help="changes of configuration (default 60)")
     given = parser.parse_args()
-    wanted = given.parts or ["start", "pods", "native", *PARTS]
+    wanted = given.parts or ["start", "pods", "native", "kubernetes", *PARTS]
     print(f"{platform.platform()}, Python {platform.python_version()}\n")
     with tempfile.TemporaryDirectory(prefix="fb") as folder:
         if "start" in wanted:
@@ -42,6 +42,8 @@ def main() -> None:
             print(pods.measure(), flush=True)
         if "native" in wanted:
             print(native.measure(), flush=True)
+        if "kubernetes" in wanted:
+            print(kubernetes.measure(), flush=True)
         for shape, parts in (("four services", tuple(PARTS)), ("the monolith", COMPARED)):
             chosen = [part for part in parts if part in wanted]
             if chosen:

@@ -210,7 +210,7 @@ def test_addresses(address: str, port: int, expected: dict[str, Any]) -> None:
     ],
 )
 def test_the_workload_of_an_endpoint(labels: dict[str, str], expected: str) -> None:
-    assert workload_name(Endpoint("10.0.0.1", "w", "ns", labels=FrozenMap(labels))) == expected
+    assert workload_name(Endpoint("10.0.0.1", "w", "ns", labels=FrozenMap(labels)), "Kubernetes") == expected
 
 
 @pytest.mark.parametrize(

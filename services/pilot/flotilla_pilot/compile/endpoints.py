@@ -1,6 +1,7 @@
 """Endpoints: ClusterLoadAssignments, and the same inside a cluster that resolves names itself."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from envoy.config.core.v3.address_pb2 import Address, Pipe, SocketAddress
@@ -81,16 +82,18 @@ def _endpoint(endpoint: Endpoint, mutual: bool, port: ServicePort, mesh: MeshOpt
     return LbEndpoint(
         endpoint=EnvoyEndpoint(address=address),
         load_balancing_weight=UInt32Value(value=endpoint.weight),
-        metadata=_metadata(endpoint, mutual, mesh),
+        metadata=_metadata(workload_name(endpoint, mesh.cluster_id) if endpoint.name else "", mutual),
     )
 
 
-def _metadata(endpoint: Endpoint, mutual: bool, mesh: MeshOptions) -> Metadata:
+@lru_cache(4096)
+def _metadata(workload: str, mutual: bool) -> Metadata:
+    """Remembered: the endpoints of a workload have the same, and such messages are slow to make."""
     fields: dict[str, Any] = {}
     if mutual:
         fields["envoy.transport_socket_match"] = _struct({"tlsMode": TLS_ISTIO})
-    if endpoint.name:
-        fields["istio"] = _struct({"workload": workload_name(endpoint, mesh.cluster_id)})
+    if workload:
+        fields["istio"] = _struct({"workload": workload})
     return Metadata(filter_metadata=fields)
 
 
