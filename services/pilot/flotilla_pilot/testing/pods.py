@@ -160,11 +160,12 @@ def process(log: Path, pod: str, *command: str) -> Iterator[None]:
         running.wait()
 
 
-def wait_live(pod: str, log: Path) -> None:
+def wait_for(pod: str, url: str, word: str, log: Path) -> None:
+    """Until `url` answers with `word` in it, asked from inside the pod."""
     ends = time.monotonic() + START_SECONDS
-    while "LIVE" not in run("curl", "-s", "http://127.0.0.1:15000/ready", pod=pod, check=False):
+    while word not in run("curl", "-s", url, pod=pod, check=False):
         if time.monotonic() > ends:
-            raise TimeoutError(f"the Envoy of {pod} is not live: {log.read_text()[-2000:]}")
+            raise TimeoutError(f"{url} of {pod or 'outside'} does not answer: {log.read_text()[-2000:]}")
         time.sleep(0.05)
 
 
@@ -193,9 +194,11 @@ def play(folder: Path, mesh: Mesh) -> dict[str, str]:
             settings = ("-c", str(file), "--concurrency", "1", "--disable-hot-restart")
             stack.enter_context(process(folder / f"{name}.log", name, *user, str(binary), *settings))
         for pod in ("server", ""):
-            stack.enter_context(process(folder / "application.log", pod, sys.executable, "-c", _APPLICATION))
+            log = folder / f"application-{pod}.log"
+            stack.enter_context(process(log, pod, sys.executable, "-c", _APPLICATION))
+            wait_for(pod, "http://127.0.0.1:8080/", "http from", log)
         for name in ("client", "server"):
-            wait_live(name, folder / f"{name}.log")
+            wait_for(name, "http://127.0.0.1:15000/ready", "LIVE", folder / f"{name}.log")
         return {name: call(*each) for name, each in CALLS.items()}
 
 
