@@ -29,7 +29,9 @@ COMPARED = ("memory", "change", "gateway")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description="Measures a mesh on this machine.")
-    parser.add_argument("parts", nargs="*", choices=["start", "pods", "native", "kubernetes", *PARTS, []], help="default: all")
+    parser.add_argument(
+        "parts", nargs="*", choices=["start", "pods", "native", "kubernetes", *PARTS, []], help="default: all"
+    )
     parser.add_argument("--seconds", type=float, default=8.0, help="of each load (default 8)")
     parser.add_argument("--changes", type=int, default=60, help="changes of configuration (default 60)")
     given = parser.parse_args()
