@@ -12,9 +12,11 @@ import pytest
 from flotilla_galley.app import Galley
 from flotilla_galley.config import GalleySettings
 from flotilla_galley.platforms.cluster import Cluster
+from flotilla_galley.status.conditions import next_status
 from flotilla_galley.status.rate import Rate
 from flotilla_protos.flotilla.status.v1.status_pb2 import ObjectStatus, StatusReport
 from flotilla_shared.model.kinds import WORKLOAD_ENTRIES
+from flotilla_shared.model.objects import ObjectKey
 from flotilla_shared.runtime.kube.resources import CONFIG_MAPS, CRDS, LEASES, VALIDATING_WEBHOOKS, Resource
 from flotilla_shared.testing.apiserver import ApiServer, Fault, running
 from flotilla_shared.testing.certificates import CertificateAuthorityForTests
@@ -173,7 +175,7 @@ async def test_a_definition_without_status(server: ApiServer, replica: Callable[
     writes = galley.writes()
     galley.report(1, 1)
     put(server, "b")
-    await galley.until(lambda: not galley.cluster.status._touched and len(list(galley.cluster.objects.judged())) == 2)
+    await galley.until(lambda: not galley.cluster.status._due and len(list(galley.cluster.objects.judged())) == 2)
     assert galley.writes() == writes
 
 
@@ -192,6 +194,39 @@ async def test_two_replicas_one_writer(server: ApiServer, replica: Callable[...,
     await second.until(lambda: second.leading)
     await second.until(lambda: second.conditions().get("Reconciled") == ("True", "UpToDate"))
     assert second.cluster.taking.now
+
+
+async def test_what_was_touched_last_comes_first(replica: Callable[..., Replica]) -> None:
+    writer = replica().cluster.status
+    writer.lead()
+    a, b, c = (ObjectKey(WORKLOAD_ENTRIES, "x", name) for name in "abc")
+    writer.touch([a, b])
+    writer._collect()
+    writer.touch([c, a])
+    writer._collect()
+    assert [writer._due.popitem()[0].name for _ in range(3)] == ["a", "c", "b"]
+    writer.touch([b])
+    writer.lose()
+    writer.touch([a])
+    writer._collect()
+    assert writer._due == {}
+
+
+async def test_an_object_that_breaks_the_writer_harms_no_other(
+    server: ApiServer, replica: Callable[..., Replica], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(existing: Any, entry: Any, *others: Any) -> Any:
+        if entry.key.name == "bad":
+            raise RuntimeError("a defect")
+        return next_status(existing, entry, *others)
+
+    monkeypatch.setattr("flotilla_galley.status.writer.next_status", made)
+    put(server, "bad")
+    put(server)
+    galley = replica()
+    await galley.galley.lifecycle.start()
+    await galley.until(galley.conditions)
+    assert galley.conditions("bad") == {}
 
 
 async def test_status_that_is_not_to_be_written(

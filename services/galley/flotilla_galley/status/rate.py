@@ -7,7 +7,7 @@ import time
 
 
 class Rate:
-    """`take` waits so that at most `burst` at once and `each_second` in the long run get through. For one caller."""
+    """`take` waits so that at most `burst` at once and `each_second` in the long run get through."""
 
     def __init__(self, each_second: float, burst: int) -> None:
         if each_second <= 0 or burst < 1:

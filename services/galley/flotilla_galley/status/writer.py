@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
@@ -22,7 +23,8 @@ from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.metrics import ServiceMetrics
 
 INTERVAL_SECONDS = 1.0
-WRITES_A_SECOND, BURST = 20.0, 50
+WRITES_A_SECOND, BURST = 50.0, 100
+AT_ONCE = 4
 # How long an API server that fails, or a right that is missing, is left alone.
 PAUSE_SECONDS = 10.0
 
@@ -66,6 +68,7 @@ class StatusWriter:
         self._rate = rate or Rate(WRITES_A_SECOND, BURST)
         self._leading = False
         self._touched: dict[ObjectKey, None] = {}
+        self._due: dict[ObjectKey, None] = {}
         self._news = asyncio.Event()
         self._without_status: set[Resource] = set()
         self._tasks = Tasks("status writer")
@@ -91,6 +94,7 @@ class StatusWriter:
         """Another one may write."""
         self._leading = False
         self._touched.clear()
+        self._due.clear()
 
     def touch(self, keys: Iterable[ObjectKey]) -> None:
         """Look at the status of these objects."""
@@ -100,13 +104,27 @@ class StatusWriter:
 
     async def _keep(self) -> None:
         while True:
-            await self._news.wait()
-            await asyncio.sleep(self._interval_seconds)
-            self._news.clear()
-            touched, self._touched = self._touched, {}
-            for key in touched:
-                await self._attempt(key)
-            self._metrics.pending.set(len(self._touched))
+            if not self._due:
+                await self._news.wait()
+                await asyncio.sleep(self._interval_seconds)
+            self._collect()
+            await self._round()
+            self._metrics.pending.set(len(self._due))
+
+    def _collect(self) -> None:
+        """What was touched last comes first: who has just changed an object waits for it, and not for thousands of others."""
+        self._news.clear()
+        for key in self._touched:
+            self._due.pop(key, None)
+        self._due.update(self._touched)
+        self._touched = {}
+
+    async def _round(self) -> None:
+        """Some of what is due, for as long as touches are collected."""
+        end = time.monotonic() + self._interval_seconds
+        while self._due and time.monotonic() < end:
+            keys = [self._due.popitem()[0] for _ in range(min(AT_ONCE, len(self._due)))]
+            await asyncio.gather(*(self._attempt(key) for key in keys))
 
     async def _attempt(self, key: ObjectKey) -> None:
         try:
@@ -122,6 +140,9 @@ class StatusWriter:
             _log.warning("status not written", object=str(key), error=str(error))
             self.touch([key])
             await asyncio.sleep(self._pause_seconds)
+        except Exception:  # noqa: BLE001  # the other objects' status must go on
+            self._metrics.writes.labels("error").inc()
+            _log.exception("status cannot be made", object=str(key))
 
     def _not_found(self, key: ObjectKey) -> None:
         """The object has gone; or its definition, an old one, has no status to write."""
