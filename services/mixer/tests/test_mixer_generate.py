@@ -8,18 +8,22 @@ from typing import Any
 import pytest
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 
+from flotilla_mixer.attributes.dictionary import global_dictionary
 from flotilla_mixer.dispatch.check import CheckDispatcher, Question
+from flotilla_mixer.dispatch.decision import combine
 from flotilla_mixer.dispatch.failures import Failures
 from flotilla_mixer.dispatch.report import ReportDispatcher
 from flotilla_mixer.kit.adapter import GenerateCall
 from flotilla_mixer.kit.catalogue import load_adapters
-from flotilla_mixer.kit.results import CheckResult, HeaderOperation, RouteDirective
+from flotilla_mixer.kit.results import CheckResult, DirectResponse, HeaderOperation, RouteDirective
 from flotilla_mixer.metrics import MixerMetrics
-from flotilla_mixer.servers.answers import directed_bytes
+from flotilla_mixer.servers.answers import directed_bytes, response_bytes
+from flotilla_mixer.servers.native_answers import check_bytes
 from flotilla_mixer.sources.swap import Swap
 from flotilla_mixer.templates.catalogue import KUBERNETES
 from flotilla_mixer.testing.meshes import configured, deny, problems
 from flotilla_protos.istio.mixer.adapter.kubernetesenv.config.config_pb2 import Params
+from flotilla_protos.istio.mixer.v1.mixer_pb2 import CheckResponse as NativeResponse
 
 BINDINGS = """\
   attributeBindings:
@@ -262,3 +266,51 @@ def test_an_operation_that_is_wrong_takes_the_rules_others_with_it() -> None:
         ("rule", "headers", "spec.requestHeaderOperations[0].values[0]", "bad-header-operation")
     ]
     assert configured(text).directives == ()
+
+
+# what a denial asks to be answered
+
+DIRECT = deny('request.path == "/x"').replace(
+    "message: closed today",
+    "message: closed today, details: [{'@type': type.googleapis.com/istio.policy.v1beta1.DirectHttpResponse,"
+    " code: MovedPermanently, body: over there, headers: {location: /y, set-cookie: 'a=1, b=2'}}]",
+)
+
+
+def test_a_denial_with_a_response_of_its_own(metrics: MixerMetrics) -> None:
+    decision = Inside(metrics, DIRECT).ask({"destination.namespace": "default", "request.path": "/x"})
+    assert isinstance(decision, CheckResult)
+    denied = CheckResponse.FromString(response_bytes(decision)).denied_response
+    assert (denied.status.code, denied.body) == (301, "over there")
+    assert [(each.header.key, each.header.value) for each in denied.headers] == [
+        ("content-type", "text/plain"),
+        ("location", "/y"),
+        ("set-cookie", "a=1"),
+        ("set-cookie", "b=2"),
+    ]
+    native = NativeResponse.FromString(check_bytes(decision, {}, global_dictionary(), 222)).precondition
+    assert (native.status.code, native.status.message) == (7, "closed.default:closed today")
+    directive = native.route_directive
+    assert (directive.direct_response_code, directive.direct_response_body) == (301, "over there")
+    assert [(each.name, each.value, each.operation) for each in directive.response_header_operations] == [
+        ("location", "/y", 0),
+        ("set-cookie", "a=1", 2),
+        ("set-cookie", "b=2", 2),
+    ]
+
+
+MAPPED = [(1, 408, 499), (9, 412, 400), (7, 403, 403), (14, 503, 503)]
+
+
+@pytest.mark.parametrize(("code", "native", "envoy"), MAPPED)
+def test_a_response_without_a_code_has_that_of_the_denial(code: int, native: int, envoy: int) -> None:
+    result = CheckResult(code, "no", direct=DirectResponse())
+    said = NativeResponse.FromString(check_bytes(result, {}, global_dictionary(), 222)).precondition.route_directive
+    assert said.direct_response_code == native
+    assert CheckResponse.FromString(response_bytes(result)).denied_response.status.code == envoy
+
+
+def test_only_the_first_denial_gives_the_response() -> None:
+    first, second = CheckResult(7, "a"), CheckResult(7, "b", direct=DirectResponse(200, "x"))
+    assert combine([("h", first), ("h", second)]).direct is None
+    assert combine([("h", CheckResult(0, "", 5, 5)), ("h", second)]).direct == DirectResponse(200, "x")

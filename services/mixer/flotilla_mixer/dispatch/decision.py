@@ -44,11 +44,13 @@ def combine(answers: Iterable[tuple[str, CheckResult]]) -> CheckResult:
     """One result of many, in the order in which they came (mixer.md 7.2).
 
     The first that is no default is taken whole, later ones only shorten its validity and may turn it into a denial;
-    the message has those of all denials.
+    the message has those of all denials, and only the first of them may give the response itself.
     """
-    total, messages = DEFAULT, []
+    total, direct = DEFAULT, None
+    messages: list[str] = []
     for handler, result in answers:
         if not result.ok:
+            direct = direct if messages else result.direct
             messages.append(f"{handler}:{result.message}")
         if result == DEFAULT:
             continue
@@ -63,4 +65,4 @@ def combine(answers: Iterable[tuple[str, CheckResult]]) -> CheckResult:
         )
     if total == DEFAULT:
         return UNOPPOSED
-    return CheckResult(total.code, ", ".join(messages), total.valid_seconds, total.valid_uses)
+    return CheckResult(total.code, ", ".join(messages), total.valid_seconds, total.valid_uses, direct=direct)

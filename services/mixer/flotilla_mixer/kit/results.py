@@ -32,8 +32,25 @@ UNCHANGED = RouteDirective()
 
 
 @dataclass(frozen=True, slots=True)
+class DirectResponse:
+    """What a caller over HTTP reads in place of the usual text of a denial. A code of 0 is that of the denial."""
+
+    code: int = 0
+    body: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def header_lines(self) -> list[tuple[str, str]]:
+        """The headers one by one: cookies that stand in one text, with commas between, each by itself."""
+        return [
+            (name, each.strip())
+            for name, value in self.headers
+            for each in (value.split(",") if name.lower() == "set-cookie" else [value])
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
-    """A google.rpc code with its message, and how long and how often a client may use it again.
+    """A google.rpc code with its message, and how long and how often a client may use it again. `direct` is for denials.
 
     The defaults mean "no opinion" (mixer.md 7.2).
     """
@@ -43,6 +60,7 @@ class CheckResult:
     valid_seconds: float = 0.0
     valid_uses: int = 0
     directive: RouteDirective = UNCHANGED
+    direct: DirectResponse | None = None
 
     @property
     def ok(self) -> bool:

@@ -45,7 +45,12 @@ def response_bytes(result: CheckResult) -> bytes:
     denied = response.denied_response
     denied.status.code = HTTP_CODES.get(result.code, 500)
     denied.body = body
-    denied.headers.append(HeaderValueOption(header={"key": "content-type", "value": "text/plain"}))
+    headers = [("content-type", "text/plain")]
+    if result.direct is not None:
+        denied.status.code = result.direct.code or denied.status.code
+        denied.body, own = result.direct.body, result.direct.header_lines()
+        headers = own if any(name.lower() == "content-type" for name, _ in own) else [*headers, *own]
+    denied.headers.extend(HeaderValueOption(header={"key": name, "value": value}) for name, value in headers)
     # For the log entry of the request, and for the mapper that gives gRPC callers the true code.
     response.dynamic_metadata.update(
         {

@@ -6,13 +6,19 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from google.rpc.code_pb2 import Code
+
 from flotilla_mixer.attributes.dictionary import Dictionary
 from flotilla_mixer.attributes.referenced import referenced
 from flotilla_mixer.attributes.request import Asked
-from flotilla_mixer.kit.results import CheckResult, HeaderOperation, QuotaResult
+from flotilla_mixer.kit.results import CheckResult, DirectResponse, HeaderOperation, QuotaResult
+from flotilla_mixer.servers.answers import HTTP_CODES
 from flotilla_protos.istio.mixer.v1 import mixer_pb2
 
 NANOSECONDS = 1_000_000_000
+# Mixer's own map for direct responses, which is not the proxies' (mixer.md 7.2): CANCELLED is 408 and
+# FAILED_PRECONDITION 412.
+DIRECT_CODES = {**HTTP_CODES, Code.CANCELLED: 408, Code.FAILED_PRECONDITION: 412}
 
 
 def check_bytes(result: CheckResult, asked: Asked, known: Dictionary, count: int) -> bytes:
@@ -30,9 +36,20 @@ def _check_bytes(
     found.valid_duration.FromNanoseconds(round(result.valid_seconds * NANOSECONDS))
     found.valid_use_count = result.valid_uses
     referenced(asked, known, count, found.referenced_attributes)
+    if result.direct is not None and not result.ok:
+        _direct(result.code, result.direct, found.route_directive)
     _operations(result.directive.request, found.route_directive.request_header_operations)
     _operations(result.directive.response, found.route_directive.response_header_operations)
     return bytes(response.SerializeToString())
+
+
+def _direct(code: int, direct: DirectResponse, into: Any) -> None:
+    """The response that a proxy is to give; cookies add up, other headers replace."""
+    into.direct_response_code = direct.code or DIRECT_CODES.get(code, 500)
+    into.direct_response_body = direct.body
+    for name, value in direct.header_lines():
+        kind = mixer_pb2.HeaderOperation.APPEND if name.lower() == "set-cookie" else mixer_pb2.HeaderOperation.REPLACE
+        into.response_header_operations.add(name=name, value=value, operation=kind)
 
 
 def _operations(operations: Iterable[HeaderOperation], into: Any) -> None:
