@@ -15,6 +15,7 @@ from flotilla_pilot.injection.errors import InjectionRefused
 from flotilla_protos.istio.mesh.v1alpha1.proxy_pb2 import AuthenticationPolicy, ProxyConfig
 
 LARGEST_CONCURRENCY = 1024
+_UNREADABLE = (yaml.YAMLError, json_format.ParseError, AttributeError, TypeError)
 # What Istio's mesh configuration says where nobody has said anything: not worth writing into each pod.
 USUAL: dict[str, Any] = {
     "binary_path": "/usr/local/bin/envoy",
@@ -46,11 +47,28 @@ def merged_proxy_config(mesh: ProxyConfig, annotation: str | None) -> ProxyConfi
     return merged
 
 
+def unknown_field(annotation: str) -> str:
+    """What the annotation says that no proxy configuration has; empty if there is nothing. It is left out of account: the
+    pod may have been written for a newer mesh.
+    """
+    try:
+        _parse(annotation, lenient=False)
+    except _UNREADABLE as error:
+        return f"annotation {PROXY_CONFIG}: {' '.join(str(error).split())}"
+    return ""
+
+
+def _parse(annotation: str, *, lenient: bool) -> ProxyConfig:
+    content = yaml.load(annotation, Loader=yaml.CSafeLoader)  # the safe one
+    if not isinstance(content or {}, dict):
+        raise TypeError(f"it holds a {type(content).__name__} where key: value pairs must stand")
+    return json_format.ParseDict(content or {}, ProxyConfig(), ignore_unknown_fields=lenient)
+
+
 def _read(annotation: str) -> ProxyConfig:
     try:
-        content = yaml.load(annotation, Loader=yaml.CSafeLoader)  # the safe one
-        config = json_format.ParseDict(content or {}, ProxyConfig())
-    except (yaml.YAMLError, json_format.ParseError, AttributeError, TypeError) as error:
+        config = _parse(annotation, lenient=True)
+    except _UNREADABLE as error:
         text = " ".join(str(error).split())
         raise InjectionRefused(f"annotation {PROXY_CONFIG} is no proxy configuration: {text}") from error
     _check(config)

@@ -14,7 +14,7 @@ from flotilla_pilot.injection.decision import decide
 from flotilla_pilot.injection.errors import InjectionRefused
 from flotilla_pilot.injection.inject import inject
 from flotilla_pilot.injection.patch import json_patch
-from flotilla_pilot.injection.proxy_config import merged_proxy_config
+from flotilla_pilot.injection.proxy_config import merged_proxy_config, unknown_field
 from flotilla_pilot.injection.settings import InjectionConfig, InjectionValues
 from flotilla_pilot.injection.url import PREFIX, environment_of
 from flotilla_pilot.sources.injection_files import InjectionFiles
@@ -129,10 +129,11 @@ def _warnings(injector: Injector, pod: dict[str, object]) -> tuple[str, ...]:
     metadata = pod.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
     own = annotations.get("proxy.istio.io/config") if isinstance(annotations, dict) else None
+    found = [unknown_field(own)] if isinstance(own, str) else []
     config = merged_proxy_config(injector.mesh.default_config, own)
     if any(name.startswith(DNS_CAPTURE) for name in config.proxy_metadata):
-        return (f"{DNS_CAPTURE}* has no effect: this proxy answers no DNS",)
-    return ()
+        found.append(f"{DNS_CAPTURE}* has no effect: this proxy answers no DNS")
+    return tuple(each for each in found if each)
 
 
 def _name(request: AdmissionRequest) -> str:

@@ -11,7 +11,7 @@ from flotilla_pilot.injection.decision import decide
 from flotilla_pilot.injection.errors import InjectionRefused
 from flotilla_pilot.injection.identity import pod_identity
 from flotilla_pilot.injection.probes import redirect_probes
-from flotilla_pilot.injection.proxy_config import as_text, merged_proxy_config
+from flotilla_pilot.injection.proxy_config import as_text, merged_proxy_config, unknown_field
 from flotilla_pilot.injection.selectors import matches
 from flotilla_pilot.injection.settings import (
     InjectionConfig,
@@ -161,7 +161,6 @@ def test_a_pods_proxy_configuration(annotation: str, mesh: dict[str, Any], merge
 
 BAD_CONFIGS = (
     ("concurrency: many", "annotation proxy.istio.io/config is no proxy configuration"),
-    ("concurency: 2", 'no field named "concurency"'),
     ("- a", "is no proxy configuration"),
     ("a: [", "is no proxy configuration"),
     ("concurrency: -1", "concurrency is -1: it must be between 0 and 1024"),
@@ -175,6 +174,12 @@ def test_a_proxy_configuration_that_cannot_be(annotation: str, words: str) -> No
     with pytest.raises(InjectionRefused) as refused:
         merged_proxy_config(ProxyConfig(), annotation)
     assert words in str(refused.value)
+
+
+def test_an_unknown_field_is_left_out_and_told() -> None:
+    assert merged_proxy_config(ProxyConfig(), "concurency: 2\nstatusPort: 3") == ProxyConfig(status_port=3)
+    assert 'no field named "concurency"' in unknown_field("concurency: 2")
+    assert unknown_field("concurrency: 2") == ""
 
 
 def test_the_status_port_is_the_agents() -> None:
