@@ -17,6 +17,7 @@ from flotilla_agent.envoy.log import FileLog, RelayedLog
 from flotilla_agent.envoy.process import EnvoyProcess
 from flotilla_agent.errors import AdminUnavailable, WorkloadRefused
 from flotilla_agent.reports.watch import ReportWatch
+from flotilla_agent.sds.foreign import ForeignSecrets
 from flotilla_agent.sds.server import sds_server
 from flotilla_agent.sds.socket_path import sds_socket
 from flotilla_agent.status.state import State, why_not_ready
@@ -39,7 +40,8 @@ class Workload:
 
     Whatever keeps it from running is its state and reason, never an exception, and is tried again with back-off: an
     address may become free, a certificate may come, an Envoy may live longer next time. `admin_client` is the
-    caller's, and outlives the workload. `status` makes what answers on the status port; `log` is where Envoy's words go.
+    caller's, and outlives the workload. `status` makes what answers on the status port; `log` is where Envoy's words go;
+    `foreign` has secrets that are not its own.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Workload:
         *,
         status: Callable[[Workload], Any] = workload_app,
         log: FileLog | RelayedLog | None = None,
+        foreign: ForeignSecrets | None = None,
     ) -> None:
         self.config = config
         self.folder = settings.run_dir / config.folder
@@ -60,7 +63,7 @@ class Workload:
         self.identity = WorkloadIdentity(signer, name, settings.certificate_ttl_seconds)
         self._settings = settings
         self._socket = sds_socket(settings.run_dir, config.folder)
-        self._sds = sds_server(config.name, self.identity, self._socket)
+        self._sds = sds_server(config.name, self.identity, self._socket, foreign)
         self._status = HttpServer(status(self), config.public_address, config.status_port)
         self.reports = ReportWatch(config.name, self.admin, lambda: self.envoy.running)
         self._tasks = Tasks(f"workload:{config.name}")

@@ -9,6 +9,7 @@ from flotilla_agent.config import AgentSettings
 from flotilla_agent.envoy.admin import open_client
 from flotilla_agent.envoy.log import RelayedLog
 from flotilla_agent.pod import app_probes, scrape
+from flotilla_agent.pod.gateway_secrets import GatewaySecrets
 from flotilla_agent.pod.prober import Prober
 from flotilla_agent.pod.scrape import Scraper
 from flotilla_agent.pod.signing import ExplainingSigner
@@ -35,7 +36,10 @@ class PodAgent:
         citadel = settings.citadel
         signer = CitadelClient(citadel.address, citadel.server_name, citadel.root_cert_file, config.token_file)
         explaining = ExplainingSigner(signer, config.token_file, citadel.root_cert_file, _account(config))
-        self.workload = Workload(settings, config, explaining, self._client, status=status, log=RelayedLog())
+        self._secrets = gateway_secrets(config.namespace) if config.kind == "router" else None
+        self.workload = Workload(
+            settings, config, explaining, self._client, status=status, log=RelayedLog(), foreign=self._secrets
+        )
         self.lifecycle = Lifecycle(stop_seconds=settings.drain_seconds + SLACK_SECONDS)
         self.lifecycle.add(self, "clients")
         self.lifecycle.add(self.workload, "workload")
@@ -44,8 +48,18 @@ class PodAgent:
         """The clients open what they need when they need it."""
 
     async def stop(self) -> None:
+        if self._secrets is not None:
+            await self._secrets.stop()
         await self._prober.close()
         await self._client.aclose()
+
+
+def gateway_secrets(namespace: str) -> GatewaySecrets:
+    """Of this pod's namespace, by its service account's rights; the API server is called when Envoy asks for the first."""
+    from flotilla_shared.runtime.kube.client import KubeClient
+    from flotilla_shared.runtime.kube.connection import KubeConnection
+
+    return GatewaySecrets(namespace, lambda: KubeClient(KubeConnection.from_pod(), user_agent="flotilla-agent"))
 
 
 def _account(config: PodWorkload) -> str:

@@ -40,6 +40,23 @@ def make_secrets(certificate: Certificate) -> Mapping[str, VersionedSecret]:
     return {DEFAULT: _versioned(own, chain), ROOT: _versioned(root, certificate.root_pem)}
 
 
+def make_pair(name: str, chain_pem: bytes, key_pem: bytes) -> VersionedSecret:
+    """A certificate with its key, of somebody else's making."""
+    secret = Secret(name=name)
+    secret.tls_certificate.certificate_chain.inline_bytes = chain_pem
+    secret.tls_certificate.private_key.inline_bytes = key_pem
+    return _versioned(secret, chain_pem)
+
+
+def make_authority(name: str, root_pem: bytes, crl_pem: bytes = b"") -> VersionedSecret:
+    """What peers are verified with."""
+    secret = Secret(name=name)
+    secret.validation_context.trusted_ca.inline_bytes = root_pem
+    if crl_pem:
+        secret.validation_context.crl.inline_bytes = crl_pem
+    return _versioned(secret, root_pem + crl_pem)
+
+
 def _versioned(secret: Secret, tells: bytes) -> VersionedSecret:
     """`tells` is what is public of the secret; each key has a chain of its own."""
     body = PackedSecret(type_url=TYPE_URL, value=secret.SerializeToString())

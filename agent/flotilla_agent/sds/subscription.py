@@ -6,7 +6,7 @@ because Envoy refused it: the next certificate is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, Protocol
 
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse, DiscoveryResponse
@@ -14,6 +14,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse, Dis
 from flotilla_agent.sds.secrets import NAMES, TYPE_URL, VersionedSecret
 
 Secrets = Mapping[str, VersionedSecret]
+Serves = Callable[[str], bool]
 
 
 class UnknownSecret(Exception):
@@ -28,6 +29,11 @@ class Subscription(Protocol):
 
     refusal: str
 
+    @property
+    def names(self) -> Set[str]:
+        """What is asked for now."""
+        ...
+
     def take(self, request: Any) -> None:
         """Raises UnknownSecret."""
         ...
@@ -36,25 +42,34 @@ class Subscription(Protocol):
 
 
 class StateOfTheWorld:
-    """`StreamSecrets`: each response holds all secrets asked for."""
+    """`StreamSecrets`: each response holds all secrets asked for that there are."""
 
-    def __init__(self) -> None:
+    def __init__(self, serves: Serves = lambda name: False) -> None:
         self.refusal = ""
+        self._serves = serves
         self._names: frozenset[str] = frozenset()
         self._sent: dict[str, str] | None = None  # name -> version
         self._nonce = 0
+
+    @property
+    def names(self) -> Set[str]:
+        return self._names
 
     def take(self, request: Any) -> None:
         if request.response_nonce and request.response_nonce != str(self._nonce):
             return  # it answers an older response; an answer to the newest will come
         self.refusal = request.error_detail.message if request.HasField("error_detail") else ""
         names = frozenset(request.resource_names)
-        _check(names)
+        _check(names, self._serves)
         if names != self._names or not request.response_nonce:
             self._names, self._sent = names, None
 
     def due(self, secrets: Secrets) -> DiscoveryResponse | None:
-        wanted = [secrets[name] for name in NAMES if name in self._names]
+        wanted = [
+            secrets[name]
+            for name in (*NAMES, *sorted(self._names.difference(NAMES)))
+            if name in self._names & secrets.keys()
+        ]
         versions = {each.name: each.version for each in wanted}
         if not wanted or versions == self._sent:
             return None
@@ -71,15 +86,20 @@ class StateOfTheWorld:
 class Delta:
     """`DeltaSecrets`: each response holds the secrets that Envoy has not, or has in another version."""
 
-    def __init__(self) -> None:
+    def __init__(self, serves: Serves = lambda name: False) -> None:
         self.refusal = ""
+        self._serves = serves
         self._sent: dict[str, str | None] = {}  # name -> version, None where none was sent
         self._nonce = 0
+
+    @property
+    def names(self) -> Set[str]:
+        return self._sent.keys()
 
     def take(self, request: Any) -> None:
         self.refusal = request.error_detail.message if request.HasField("error_detail") else ""
         names = frozenset(request.resource_names_subscribe)
-        _check(names)
+        _check(names, self._serves)
         for name in names:
             # Who subscribes again wants it again, unless he says (at the start of a stream) which one he has.
             self._sent[name] = request.initial_resource_versions.get(name)
@@ -87,7 +107,8 @@ class Delta:
             self._sent.pop(name, None)
 
     def due(self, secrets: Secrets) -> DeltaDiscoveryResponse | None:
-        changed = [secrets[name] for name, version in self._sent.items() if secrets[name].version != version]
+        there = ((secrets[name], version) for name, version in self._sent.items() if name in secrets)
+        changed = [each for each, version in there if each.version != version]
         if not changed:
             return None
         self._nonce += 1
@@ -98,7 +119,7 @@ class Delta:
         return response
 
 
-def _check(names: frozenset[str]) -> None:
-    unknown = names.difference(NAMES)
+def _check(names: frozenset[str], serves: Serves) -> None:
+    unknown = [name for name in names if name not in NAMES and not serves(name)]
     if unknown:
         raise UnknownSecret(unknown)
