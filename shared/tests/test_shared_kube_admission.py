@@ -244,6 +244,27 @@ class TestServer:
         await serving.server.stop()
         assert serving.identity._subscribers == []
 
+    async def test_it_answers_for_a_while_after_it_was_told_to_stop(
+        self, authority: CertificateAuthorityForTests, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lingering, over = asyncio.Event(), asyncio.Event()
+
+        async def linger(seconds: float) -> None:
+            assert seconds == 3
+            lingering.set()
+            await over.wait()
+
+        monkeypatch.setattr("flotilla_shared.runtime.kube.admission_server._linger", linger)
+        serving = Serving(authority)
+        serving.server._linger_seconds = 3
+        await serving.server.start()
+        await serving.server.listening.wait()
+        stopping = asyncio.create_task(serving.server.stop())
+        await lingering.wait()
+        assert (await serving.post("/validate", asked())).status_code == 200
+        over.set()
+        await stopping
+
     async def test_it_waits_for_a_certificate(self, authority: CertificateAuthorityForTests) -> None:
         serving = Serving(authority)
         certificate, serving.identity.current = serving.identity.current, None

@@ -53,7 +53,9 @@ class ValidationMetrics:
             self._not_patched.labels("api_server").inc()
 
 
-def admission_server(identity: IdentitySource, address: str, port: int, metrics: ValidationMetrics) -> AdmissionServer:
+def admission_server(
+    identity: IdentitySource, address: str, port: int, metrics: ValidationMetrics, linger_seconds: float = 0
+) -> AdmissionServer:
     """HTTPS on the webhook's port with the service's identity."""
 
     def answer(request: AdmissionRequest, path: str) -> AdmissionAnswer:
@@ -61,7 +63,9 @@ def admission_server(identity: IdentitySource, address: str, port: int, metrics:
         metrics.decided(request, decision)
         return decision.answer
 
-    return AdmissionServer(identity, {PATH: answer}, address, port, on_reply=metrics.replied)
+    return AdmissionServer(
+        identity, {PATH: answer}, address, port, on_reply=metrics.replied, linger_seconds=linger_seconds
+    )
 
 
 class TrustedByApiServer:

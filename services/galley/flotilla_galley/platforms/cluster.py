@@ -8,17 +8,22 @@ from flotilla_galley.admission.webhook import TrustedByApiServer, ValidationMetr
 from flotilla_galley.config import GalleySettings
 from flotilla_galley.platforms.platform import Sources, Topics
 from flotilla_galley.publisher import Publisher
+from flotilla_galley.snapshot.ledger import Entry
 from flotilla_galley.sources.cluster import ClusterSource
 from flotilla_galley.sources.mesh import MeshConfigMap
 from flotilla_galley.status.board import StatusBoard
 from flotilla_galley.status.service import Taking
 from flotilla_galley.status.writer import StatusMetrics, StatusWriter
+from flotilla_shared.model.objects import ObjectKey
 from flotilla_shared.runtime.identity import IdentitySource
 from flotilla_shared.runtime.kube.client import open_client
 from flotilla_shared.runtime.kube.lease import LeaderElection
 from flotilla_shared.runtime.kube.metrics import ApiServerMetrics
 from flotilla_shared.runtime.lifecycle import Lifecycle
 from flotilla_shared.runtime.metrics import ServiceMetrics
+
+# As long as it takes, mostly, until no node's proxy sends the API server here any more.
+LINGER_SECONDS = 3.0
 
 
 class Cluster:
@@ -35,48 +40,20 @@ class Cluster:
         board: StatusBoard,
         publisher: Callable[[], Publisher],
     ) -> None:
+        self._settings = settings
+        self._publisher = publisher
         self.client = open_client(settings, "galley")
         kube_metrics = ApiServerMetrics(metrics)
-        validation = ValidationMetrics(metrics)
-
-        def touch() -> None:
-            publisher().touch()
-
-        self.objects = ClusterSource(
-            self.client,
-            settings.concerns,
-            touch,
-            on_object=lambda key: self.status.touch([key]),
-            metrics=kube_metrics,
-        )
-        self.mesh = MeshConfigMap(
-            self.client,
-            settings.own_namespace,
-            settings.mesh_config_map or settings.revised("istio"),
-            settings.root_namespace,
-            touch,
-            metrics=kube_metrics,
-        )
-        self.sources = Sources(
-            self.objects,
-            self.mesh,
-            on_read=lambda: self.status.touch(self.objects.take_fresh()),
-            gradual=(self.objects, self.mesh),
-        )
+        self.objects, self.mesh = self._read(kube_metrics)
+        self.sources = Sources(self.objects, self.mesh, on_read=self._touch_fresh, gradual=(self.objects, self.mesh))
         self.taking = Taking(not settings.write_status)
-        self.status = StatusWriter(
-            self.client, self.objects, lambda key: publisher().objects.entries.get(key), board, StatusMetrics(metrics)
+        self.status = StatusWriter(self.client, self.objects, self._entry, board, StatusMetrics(metrics))
+        self.election = self._election()
+        validation = ValidationMetrics(metrics)
+        linger_seconds = LINGER_SECONDS if settings.kubeconfig is None else 0
+        self.admission = admission_server(
+            identity, settings.address, settings.admission_port, validation, linger_seconds
         )
-        self.election = LeaderElection(
-            self.client,
-            settings.own_namespace,
-            settings.revised("istio-galley-leader"),
-            settings.own_name,
-            self._lead,
-            self._lose,
-        )
-        self._write_status = settings.write_status
-        self.admission = admission_server(identity, settings.address, settings.admission_port, validation)
         self.trusted = TrustedByApiServer(
             self.client,
             settings.admission_webhook_name or settings.revised("istio-galley"),
@@ -86,6 +63,34 @@ class Cluster:
             kube_metrics,
         )
 
+    def _read(self, metrics: ApiServerMetrics) -> tuple[ClusterSource, MeshConfigMap]:
+        settings = self._settings
+        objects = ClusterSource(
+            self.client, settings.concerns, self._touch, on_object=self._touch_status, metrics=metrics
+        )
+        name = settings.mesh_config_map or settings.revised("istio")
+        mesh = MeshConfigMap(
+            self.client, settings.own_namespace, name, settings.root_namespace, self._touch, metrics=metrics
+        )
+        return objects, mesh
+
+    def _election(self) -> LeaderElection:
+        settings = self._settings
+        name = settings.revised("istio-galley-leader")
+        return LeaderElection(self.client, settings.own_namespace, name, settings.own_name, self._lead, self._lose)
+
+    def _touch(self) -> None:
+        self._publisher().touch()
+
+    def _touch_status(self, key: ObjectKey) -> None:
+        self.status.touch([key])
+
+    def _touch_fresh(self) -> None:
+        self.status.touch(self.objects.take_fresh())
+
+    def _entry(self, key: ObjectKey) -> Entry | None:
+        return self._publisher().objects.entries.get(key)
+
     def add_before(self, lifecycle: Lifecycle) -> None:
         lifecycle.add(self.client, "Kubernetes client")
         lifecycle.add(self.mesh, "mesh configuration")
@@ -94,7 +99,7 @@ class Cluster:
     def add_after(self, lifecycle: Lifecycle) -> None:
         lifecycle.add(self.admission, "admission")
         lifecycle.add(self.trusted, "caBundle")
-        if self._write_status:
+        if self._settings.write_status:
             lifecycle.add(self.status, "status")
             lifecycle.add(self.election, "leader election")
 
@@ -110,5 +115,5 @@ class Cluster:
         return {"kubernetes": self._view}
 
     def _view(self) -> object:
-        leader = self.election.holder if self._write_status else "status is not written"
+        leader = self.election.holder if self._settings.write_status else "status is not written"
         return {"kinds": self.objects.view(), "caBundle": self.trusted.state, "leader": leader}

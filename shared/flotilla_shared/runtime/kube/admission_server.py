@@ -29,7 +29,8 @@ class AdmissionServer:
     """Component. `routes` are paths with who decides there; a path takes what is below it, too (`/inject` and `/inject/a/b`).
 
     Deciding runs in a thread of its own, a few at once, so that a large object does not stop the loop. `on_reply` hears of
-    every answer, on the loop. Listens only once there is a certificate: `start` waits for it in the background.
+    every answer, on the loop. Listens only once there is a certificate: `start` waits for it in the background. `stop` goes on
+    answering for `linger_seconds`: the API server calls a pod for a moment after it has left its Service.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class AdmissionServer:
         port: int,
         *,
         on_reply: OnReply = lambda reply: None,
+        linger_seconds: float = 0,
     ) -> None:
         self._identity = identity
         self._routes = dict(routes)
         self._on_reply = on_reply
+        self._linger_seconds = linger_seconds
         self._context: ServerCertificate | None = None
         self._address = address
         self._port = port
@@ -74,6 +77,9 @@ class AdmissionServer:
         self.listening.set()
 
     async def stop(self) -> None:
+        if self.listening.is_set():
+            self.listening.clear()
+            await _linger(self._linger_seconds)
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
@@ -123,6 +129,10 @@ class AdmissionServer:
         except Exception:  # noqa: BLE001  # the failurePolicy decides then
             _log.exception("a review could not be decided", path=request.url.path)
             return Reply(500, b"internal error", "text/plain", "internal")
+
+
+async def _linger(seconds: float) -> None:
+    await asyncio.sleep(seconds)
 
 
 async def _body(request: Request) -> bytes | None:

@@ -249,7 +249,7 @@ class Reflector(Generic[T]):
         await self._pause(self._absent_seconds)
 
     def _now(self, state: str) -> None:
-        if not state.startswith(self.state) or not self._synced.is_set():
+        if state != self.state:
             level = _log.debug if state == "synced" else _log.info
             level("watching" if state == "synced" else state, resource=str(self.resource))
         self.state = state
