@@ -50,6 +50,7 @@ SKIPPED = {
     "mixer/dispatch/08cf458dac66": "outputs of Checks are not offered",
     "mixer/dispatch/f86d2c780758": "the case's generator writes attributes itself, behind its bindings",
     "mixer/dispatch/c3c9aebe086b": "the case's template fails by itself; test_mixer_dispatch.py has a row that cannot be made",
+    "mixer/routing/d0c39787d462": "the case's template fails by itself",
     "mixer/scenarios/ae4d07954e12": "a Redis stood behind it",
     "mixer/scenarios/fdd1d4d37273": "a Redis stood behind it",
     "mixer/scenarios/5401a517a43f": "a tracing server stood behind it",
@@ -256,6 +257,45 @@ def compare_quota(found: QuotaResult, wanted: dict[str, Any]) -> None:
     assert (found.code, old_form(found.message)) == (status["Code"], status["Message"])
 
 
+def table_of(inside: Inside, namespaces: set[str]) -> dict[tuple[str, str, str, str | None], list[str]]:
+    """(variety, namespace, handler, condition) -> instances, of this Mixer's table."""
+    found: dict[tuple[str, str, str, str | None], list[str]] = {}
+    for namespace in namespaces:
+        rules = inside.table.of(namespace)
+        for variety, groups in (("CHECK", rules.check), ("ATTRIBUTE_GENERATOR", rules.generate)):
+            for group in groups:
+                for target in group.targets:
+                    key = (variety, namespace, target.handler.config.name, group.match_text or None)
+                    found[key] = sorted(each.spec.name for each in target.instances)
+    return found
+
+
+def wanted_table(case: dict[str, Any], kinds: dict[str, str]) -> dict[tuple[str, str, str, str | None], list[str]]:
+    """The same of a case. An instance that two rules name under one condition is asked once here."""
+    found: dict[tuple[str, str, str, str | None], list[str]] = {}
+    for variety in case["expected"]:
+        for namespace in variety["items"]:
+            for handler in namespace["items"]:
+                for group in handler["items"]:
+                    name = variety["name"].removeprefix("TEMPLATE_VARIETY_")
+                    key = (name, namespace["name"], _reference(handler["name"], kinds), group["condition"])
+                    found[key] = sorted({_reference(each["name"], kinds) for each in group["items"]})
+    return found
+
+
+@pytest.mark.parametrize("case", cases("routing"))
+def test_tables(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    players = {}
+    for name, (template, adapter) in FIXTURES.items():
+        monkeypatch.setitem(TEMPLATES, name, template)
+        players[adapter] = Player(name, adapter, {})
+    kinds = dict.fromkeys(FIXTURES, "instance") | {adapter: "handler" for _, adapter in FIXTURES.values()}
+    expected = wanted_table(case, kinds)
+    inside = Inside(case["config"], players, set(FIXTURES))
+    namespaces = {namespace for _, namespace, _, _ in expected} | {"istio-system"}
+    assert table_of(inside, namespaces) == expected
+
+
 @pytest.mark.parametrize("case", cases("scenarios"))
 def test_scenarios(case: dict[str, Any]) -> None:
     adapters: Any = dict(load_adapters())
@@ -283,7 +323,7 @@ def test_scenarios(case: dict[str, Any]) -> None:
         assert shown == [(each["labels"], float(each["value"])) for each in state["metrics"]]
 
 
-@pytest.mark.parametrize("table", ["dispatch", "scenarios"])
+@pytest.mark.parametrize("table", ["dispatch", "routing", "scenarios"])
 def test_every_table_is_there(table: str) -> None:
     if not VECTORS.exists():
         pytest.skip(f"no vectors in {VECTORS}: set FLOTILLA_VECTORS")

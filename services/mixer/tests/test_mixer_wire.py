@@ -190,6 +190,37 @@ async def test_what_is_not_believed_is_dropped_and_counted(
     assert running.dropped(dropped) == 1
 
 
+def connection(source: str = "127.0.2.4", account: str = "reviews", static: Any = None) -> dict[str, Any]:
+    """A TCP connection that has ended."""
+    told = entry(source, account)["common_properties"]
+    tags = {"listener": orjson.dumps(static or RATINGS).decode(), "flags": "-"}
+    return {
+        "common_properties": {**told, "custom_tags": tags, "stream_id": "1", "access_log_type": "TcpConnectionEnd"},
+        "connection_properties": {"received_bytes": 3, "sent_bytes": 4},
+    }
+
+
+CLOSED = COUNTING.replace("spec: {actions:", "spec: {match: 'connection.event == \"close\"', actions:")
+TCP_LIES = [
+    (connection(), "ratings", {("reviews-v2", "ratings", "0"): 1}, ""),
+    (connection(account="ratings"), "ratings", {("unknown", "ratings", "0"): 1}, "peer"),
+    (connection(static=REVIEWS), "ratings", {("reviews-v2", "unknown", "0"): 1}, "service"),
+    (connection(static={"source.uid": "kubernetes://x.y"}), "ratings", {("reviews-v2", "unknown", "0"): 1}, "static"),
+    (connection(), "reviews", {}, "reporter"),
+]
+
+
+@pytest.mark.parametrize(("sent", "account", "counted", "dropped"), TCP_LIES)
+async def test_of_a_connection_too_only_what_is_believed_is_counted(
+    running: Running, sent: Any, account: str, counted: Any, dropped: str
+) -> None:
+    await running.put(CLOSED)
+    await running.report(sent, account=account, kind="tcp")
+    assert running.counted() == counted
+    claims = ("peer", "service", "static", "reporter")
+    assert {claim for claim in claims if running.dropped(claim)} == ({dropped} if dropped else set())
+
+
 @pytest.mark.parametrize("log_name", ["", "sideways"])
 async def test_a_log_that_does_not_say_its_side_is_refused(running: Running, log_name: str) -> None:
     await running.put()
