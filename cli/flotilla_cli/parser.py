@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         _demo,
         _check,
         _inject,
+        _mixer,
         _version,
     ):
         add(commands)
@@ -154,6 +155,21 @@ def _inject(commands: Commands) -> None:
     parser.add_argument("--meshConfigFile", dest="mesh_config", type=Path, metavar="FILE", help="mesh configuration")
     parser.add_argument("--revision", default="", help="of the control plane; default: the default one")
     parser.add_argument("--native", action="store_true", help="the proxy as an init container that goes on")
+
+
+def _mixer(commands: Commands) -> None:
+    parent: argparse.ArgumentParser = commands.add_parser("mixer", help="work out what Mixer would, without one")
+    below = parent.add_subparsers(metavar="WHAT", required=True)
+    text = "an expression's type, value and the attributes that it looked at, as JSON"
+    parser = _command(below, "eval", "mixer_eval", text, run_dir=False)
+    parser.add_argument("expression", nargs="?", help="such as 'request.path | \"/\"'")
+    parser.add_argument(
+        "-a", "--attributes", action="append", metavar="NAME=VALUE,...", help="what is known of the call"
+    )
+    parser.add_argument(
+        "--cases", type=Path, metavar="FILE", help="instead: a case of JSON a line, answered a line each"
+    )
+    parser.add_argument("--attribute-sets", type=Path, metavar="FILE", help="the attributes that cases name, by set")
 
 
 def _version(commands: Commands) -> None:

@@ -16,10 +16,10 @@ from flotilla_mixer.adapters.memquota.window import RollingWindow
 from flotilla_mixer.kit.adapter import Adapter, CheckCall, QuotaCall, ReportBatch
 from flotilla_mixer.kit.catalogue import load_adapters
 from flotilla_mixer.kit.results import CheckResult, QuotaResult
+from flotilla_mixer.offline.typed_values import value_of
 from flotilla_mixer.templates.catalogue import CHECK_NOTHING, LIST_ENTRY, LOG_ENTRY, METRIC, QUOTA
 from flotilla_mixer.templates.template import InstanceSpec, Template
 from flotilla_mixer.testing.handlers import Background
-from flotilla_mixer.testing.vectors import value_of
 from flotilla_shared.model.expressions import ValueType
 
 VECTORS = Path(os.environ.get("FLOTILLA_VECTORS", Path(__file__).parents[4] / "shared" / "vectors")) / "1.4"

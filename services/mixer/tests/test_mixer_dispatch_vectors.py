@@ -27,11 +27,11 @@ from flotilla_mixer.kit.adapter import CheckCall, GenerateCall, QuotaCall, Repor
 from flotilla_mixer.kit.catalogue import load_adapters
 from flotilla_mixer.kit.results import CheckResult, DirectResponse, QuotaResult
 from flotilla_mixer.metrics import MixerMetrics
+from flotilla_mixer.offline.typed_values import value_of
 from flotilla_mixer.sources.swap import Swap
 from flotilla_mixer.templates.catalogue import TEMPLATES
 from flotilla_mixer.templates.template import Template, Variety
 from flotilla_mixer.testing.meshes import read_objects
-from flotilla_mixer.testing.vectors import value_of
 from flotilla_protos.istio.policy.v1beta1.http_response_pb2 import DirectHttpResponse
 from flotilla_shared.model.expressions import ValueType
 from flotilla_shared.runtime.metrics import ServiceMetrics

@@ -15,7 +15,7 @@ from flotilla_mixer.attributes.dictionary import Dictionary, global_dictionary
 from flotilla_mixer.attributes.encode import encode
 from flotilla_mixer.attributes.referenced import referenced
 from flotilla_mixer.attributes.request import ABSENT, RequestBag
-from flotilla_mixer.testing.vectors import typed, value_of
+from flotilla_mixer.offline.typed_values import typed, value_of
 from flotilla_protos.istio.mixer.v1.attributes_pb2 import CompressedAttributes
 from flotilla_protos.istio.mixer.v1.mixer_pb2 import ReferencedAttributes
 

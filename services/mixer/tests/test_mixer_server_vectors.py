@@ -21,11 +21,11 @@ from flotilla_mixer.dispatch.quota import QuotaDispatcher
 from flotilla_mixer.dispatch.report import ReportDispatcher
 from flotilla_mixer.kit.catalogue import load_adapters
 from flotilla_mixer.metrics import MixerMetrics
+from flotilla_mixer.offline.typed_values import value_of
 from flotilla_mixer.servers.native import NativeMixer
 from flotilla_mixer.sources.swap import Swap
 from flotilla_mixer.testing.meshes import read_objects
 from flotilla_mixer.testing.native import NativeClient
-from flotilla_mixer.testing.vectors import value_of
 from flotilla_protos.istio.mixer.v1.mixer_pb2 import CheckResponse, HeaderOperation
 from flotilla_shared.runtime.batches import CallFailed
 from flotilla_shared.runtime.metrics import ServiceMetrics

@@ -1,13 +1,15 @@
-"""Typed values as the conformance vectors write them, to values of a bag and back."""
+"""Typed values, `{"type": T, "value": v}`, to values of a bag and back."""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Any
 
 from flotilla_mixer.expressions.functions import timestamp
-from flotilla_shared.model.expressions import Duration, Timestamp
+from flotilla_shared.model.expressions import Duration, Timestamp, ValueType
 
 NANOSECONDS = 1_000_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,6 +42,16 @@ def typed(value: object) -> dict[str, Any]:
         return {"type": "STRING_MAP", "value": dict(value)}
     kinds = {bool: "BOOL", int: "INT64", float: "DOUBLE", str: "STRING"}
     return {"type": kinds[type(value)], "value": value}
+
+
+def typed_as(kind: ValueType, value: object) -> dict[str, Any]:
+    """A typed value of an expression's result, whose type is known."""
+    if kind is ValueType.IP_ADDRESS and isinstance(value, bytes):
+        text = str(ipaddress.ip_address(value)) if len(value) in (4, 16) else None
+        return {"type": kind.value, "hex": value.hex(), "value": text.removeprefix("::ffff:") if text else None}
+    if kind is ValueType.DOUBLE and isinstance(value, float) and not isfinite(value):
+        return {"type": kind.value, "value": "NaN" if value != value else "+Inf" if value > 0 else "-Inf"}
+    return {**typed(value), "type": kind.value}
 
 
 def _moment(value: int) -> str:

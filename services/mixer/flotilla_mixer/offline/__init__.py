@@ -1,0 +1,1 @@
+"""What can be asked of Mixer without one that runs."""
