@@ -12,6 +12,8 @@ from uuid import uuid4
 
 import pytest
 
+from flotilla_cli.demo.traffic import Traffic
+from tests.kube.bookinfo import Bookinfo
 from tests.kube.cluster.client import Cluster
 from tests.kube.cluster.control import down, is_whole, up
 from tests.kube.cluster.errors import ClusterError
@@ -19,6 +21,7 @@ from tests.kube.cluster.layout import layout_of
 from tests.kube.cluster.machine import why_not
 from tests.kube.cluster.node import Node
 from tests.kube.cluster.report import Report
+from tests.kube.flotilla import Flotilla, until
 
 _CI = os.environ.get("CI") == "true"
 
@@ -64,3 +67,60 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     cluster.kubectl("create", "namespace", name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def installation(cluster: Cluster) -> Flotilla:
+    """The charts, installed, with all images in the cluster."""
+    cluster.images()
+    found = Flotilla(cluster)
+    found.install()
+    return found
+
+
+@pytest.fixture
+def flotilla(installation: Flotilla) -> Flotilla:
+    """The installation, whole: what an earlier test took away is there again."""
+    installation.heal()
+    return installation
+
+
+@pytest.fixture(scope="session")
+def bookinfo_module(installation: Flotilla) -> Bookinfo:
+    """Bookinfo, started once; tests that change the mesh ask for `bookinfo`."""
+    found = Bookinfo(installation)
+    found.start()
+    return found
+
+
+@pytest.fixture
+def bookinfo(bookinfo_module: Bookinfo, flotilla: Flotilla) -> Bookinfo:
+    """Bookinfo in a whole mesh. No Envoy may have refused anything."""
+    until(lambda: "Error fetching" not in bookinfo_module.page().text, "the page with all its parts")
+    return bookinfo_module
+
+
+@pytest.fixture
+def traffic(bookinfo: Bookinfo) -> Iterator[Traffic]:
+    """Somebody reads the page all the while; none of the requests may fail."""
+    with bookinfo.cluster.network():
+        traffic = bookinfo.traffic().__enter__()
+    try:
+        yield traffic
+        assert traffic.wait_for_more(3), "traffic has come to a stop"
+    finally:
+        traffic.__exit__(None, None, None)
+    assert traffic.failures == []
+
+
+@pytest.fixture(scope="session")
+def outsider(cluster: Cluster, installation: Flotilla) -> Iterator[str]:
+    """A pod in a namespace that has nothing to do with the mesh."""
+    name = "outsider"
+    cluster.kubectl("delete", "pod", name, "--ignore-not-found", "--now")
+    cluster.kubectl(
+        "run", name, "--image=localhost/flotilla/bookinfo:test", "--image-pull-policy=Never", "--command", "--", "sleep", "86400"
+    )
+    cluster.wait(f"pod/{name}")
+    yield name
+    cluster.kubectl("delete", "pod", name, "--now", "--wait=false")
