@@ -39,6 +39,11 @@ class Layout:
         return self.folder / "log"
 
     @property
+    def audit(self) -> Path:
+        """What service accounts have asked of the API server, a JSON object a line."""
+        return self.logs / "audit.log"
+
+    @property
     def pids(self) -> Path:
         return self.folder / "pid"
 
