@@ -12,12 +12,15 @@ OWN = "flotilla-mesh"
 
 
 def libraries(rooms: "list[Path]") -> "list[str]":
-    """Sorted, each once; without Flotilla's own distributions."""
-    needed = set()
-    for room in rooms:
-        with (room / "pyproject.toml").open("rb") as file:
-            needed.update(tomllib.load(file)["project"].get("dependencies", []))
-    return sorted(needed - {requirement for requirement in needed if re.match(OWN, requirement)})
+    """Sorted, each once; without Flotilla's own distributions, with what their extras stand for."""
+    projects = [tomllib.loads((room / "pyproject.toml").read_text())["project"] for room in rooms]
+    needed = {requirement for project in projects for requirement in project.get("dependencies", [])}
+    own = {requirement for requirement in needed if re.match(OWN, requirement)}
+    for project in projects:
+        for name, extra in project.get("optional-dependencies", {}).items():
+            if f"{project['name']}[{name}]" in own:
+                needed.update(extra)
+    return sorted(needed - own)
 
 
 if __name__ == "__main__":
