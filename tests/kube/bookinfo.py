@@ -35,7 +35,12 @@ class Bookinfo:
 
     def start(self) -> None:
         """All of it that is not yet there, and wait until every pod is ready."""
-        self.cluster.kubectl("apply", "-f", "-", given=f"{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}, labels: {{istio-injection: enabled}}}}}}")
+        self.cluster.kubectl(
+            "apply",
+            "-f",
+            "-",
+            given=f"{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}, labels: {{istio-injection: enabled}}}}}}",
+        )
         self.cluster.kubectl("apply", "-n", NAMESPACE, "-f", "-", given=manifest(FOLDER / "bookinfo.yaml"))
         for name in ALWAYS:
             self.configure(name)
@@ -48,7 +53,9 @@ class Bookinfo:
 
     def forget(self, name: str) -> None:
         """Delete what one of the example's Istio files holds."""
-        self.cluster.kubectl("delete", "-n", NAMESPACE, "--ignore-not-found", "-f", str(FOLDER / "istio" / f"{name}.yaml"))
+        self.cluster.kubectl(
+            "delete", "-n", NAMESPACE, "--ignore-not-found", "-f", str(FOLDER / "istio" / f"{name}.yaml")
+        )
 
     @property
     def gateway(self) -> str:

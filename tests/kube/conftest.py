@@ -119,7 +119,14 @@ def outsider(cluster: Cluster, installation: Flotilla) -> Iterator[str]:
     name = "outsider"
     cluster.kubectl("delete", "pod", name, "--ignore-not-found", "--now")
     cluster.kubectl(
-        "run", name, "--image=localhost/flotilla/bookinfo:test", "--image-pull-policy=Never", "--command", "--", "sleep", "86400"
+        "run",
+        name,
+        "--image=localhost/flotilla/bookinfo:test",
+        "--image-pull-policy=Never",
+        "--command",
+        "--",
+        "sleep",
+        "86400",
     )
     cluster.wait(f"pod/{name}")
     yield name

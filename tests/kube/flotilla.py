@@ -36,7 +36,17 @@ class Flotilla:
         for name, chart in CHARTS.items():
             values = ("-f", str(VALUES), *given) if name == "flotilla" else ()
             self.cluster.helm(
-                "upgrade", "--install", name, str(chart), "-n", NAMESPACE, "--create-namespace", "--wait", "--timeout", PATIENCE, *values
+                "upgrade",
+                "--install",
+                name,
+                str(chart),
+                "-n",
+                NAMESPACE,
+                "--create-namespace",
+                "--wait",
+                "--timeout",
+                PATIENCE,
+                *values,
             )
 
     def uninstall(self) -> None:
@@ -49,7 +59,9 @@ class Flotilla:
         ready = {
             item["metadata"]["name"]
             for item in found
-            if item["spec"]["replicas"] == item["status"].get("readyReplicas", 0) == item["status"].get("updatedReplicas", 0)
+            if item["spec"]["replicas"]
+            == item["status"].get("readyReplicas", 0)
+            == item["status"].get("updatedReplicas", 0)
         }
         if not ready.issuperset(DEPLOYMENTS):
             self.install()

@@ -35,10 +35,14 @@ def test_the_page_has_all_its_parts_through_the_gateway(bookinfo: Bookinfo) -> N
     assert "Error fetching" not in page.text
 
 
-@pytest.mark.parametrize(("app", "port", "path"), [("details", 9080, "/details/0"), ("productpage", 9080, "/productpage")])
+@pytest.mark.parametrize(
+    ("app", "port", "path"), [("details", 9080, "/details/0"), ("productpage", 9080, "/productpage")]
+)
 def test_who_has_no_certificate_is_refused(bookinfo: Bookinfo, outsider: str, app: str, port: int, path: str) -> None:
     """A pod of a namespace that is not in the mesh calls in plain text."""
-    said = bookinfo.cluster.exec(outsider, "python", "-c", PLAIN, f"http://{app}.{NAMESPACE}:{port}{path}", namespace="default")
+    said = bookinfo.cluster.exec(
+        outsider, "python", "-c", PLAIN, f"http://{app}.{NAMESPACE}:{port}{path}", namespace="default"
+    )
     assert "refused" in said.lower() or "reset" in said.lower() or "disconnected" in said.lower(), said
 
 
@@ -106,11 +110,24 @@ def test_no_envoy_has_refused_anything(bookinfo: Bookinfo) -> None:
 
 
 @pytest.mark.parametrize("labels", [{"istio-injection": "disabled"}, {}])
-def test_a_namespace_that_does_not_ask_has_no_sidecars(bookinfo: Bookinfo, namespace: str, labels: dict[str, str]) -> None:
+def test_a_namespace_that_does_not_ask_has_no_sidecars(
+    bookinfo: Bookinfo, namespace: str, labels: dict[str, str]
+) -> None:
     cluster = bookinfo.cluster
     for name, value in labels.items():
         cluster.kubectl("label", "namespace", namespace, f"{name}={value}")
-    cluster.kubectl("run", "plain", "-n", namespace, "--image=localhost/flotilla/bookinfo:test", "--image-pull-policy=Never", "--command", "--", "sleep", "60")
+    cluster.kubectl(
+        "run",
+        "plain",
+        "-n",
+        namespace,
+        "--image=localhost/flotilla/bookinfo:test",
+        "--image-pull-policy=Never",
+        "--command",
+        "--",
+        "sleep",
+        "60",
+    )
     assert [each["name"] for each in cluster.get("pod/plain", namespace)["spec"]["containers"]] == ["plain"]
 
 

@@ -43,7 +43,11 @@ def openssl(*arguments: str, given: str) -> str:
 
 def test_every_namespace_has_the_same_root(flotilla: Flotilla) -> None:
     root = secret(flotilla)["root-cert.pem"]
-    listed = {item["metadata"]["name"] for item in flotilla.cluster.get("namespaces")["items"] if item["status"]["phase"] == "Active"}
+    listed = {
+        item["metadata"]["name"]
+        for item in flotilla.cluster.get("namespaces")["items"]
+        if item["status"]["phase"] == "Active"
+    }
     for name in listed - LEFT_OUT:
         assert until(lambda name=name: published(flotilla, name), f"the root in {name}") == root
     for name in listed & LEFT_OUT:
@@ -52,7 +56,10 @@ def test_every_namespace_has_the_same_root(flotilla: Flotilla) -> None:
 
 
 def test_a_namespace_made_a_moment_ago_has_it(flotilla: Flotilla, namespace: str) -> None:
-    assert until(lambda: published(flotilla, namespace), "the root in a new namespace") == secret(flotilla)["root-cert.pem"]
+    assert (
+        until(lambda: published(flotilla, namespace), "the root in a new namespace")
+        == secret(flotilla)["root-cert.pem"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,14 +80,22 @@ def test_what_is_ours_is_repaired(flotilla: Flotilla, namespace: str, harm: tupl
 
     def repaired() -> bool:
         found = flotilla.cluster.get(ROOT_MAP, namespace)
-        return found["metadata"]["resourceVersion"] != before["resourceVersion"] and found["data"].get("root-cert.pem") == root
+        return (
+            found["metadata"]["resourceVersion"] != before["resourceVersion"]
+            and found["data"].get("root-cert.pem") == root
+        )
 
     until(repaired, "the ConfigMap to be repaired")
 
 
 def test_what_is_another_meshs_is_left_alone_and_told(flotilla: Flotilla, namespace: str) -> None:
     until(lambda: published(flotilla, namespace), "the root in a new namespace")
-    foreign = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio-ca-root-cert"}, "data": {"root-cert.pem": "theirs"}}
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "istio-ca-root-cert"},
+        "data": {"root-cert.pem": "theirs"},
+    }
     flotilla.cluster.kubectl("replace", "--force", "-n", namespace, "-f", "-", given=json.dumps(foreign))
     if published(flotilla, namespace) != "theirs":  # ours was made again in between
         flotilla.cluster.kubectl("replace", "-n", namespace, "-f", "-", given=json.dumps(foreign))
@@ -98,7 +113,10 @@ def event_of(flotilla: Flotilla, namespace: str) -> dict[str, Any] | None:
 
 @pytest.mark.parametrize("service", ["galley", "pilot"])
 def test_webhooks_are_trusted_by_the_root(flotilla: Flotilla, service: str) -> None:
-    kind, name = {"galley": ("validatingwebhookconfiguration", "istio-galley"), "pilot": ("mutatingwebhookconfiguration", "istio-sidecar-injector")}[service]
+    kind, name = {
+        "galley": ("validatingwebhookconfiguration", "istio-galley"),
+        "pilot": ("mutatingwebhookconfiguration", "istio-sidecar-injector"),
+    }[service]
     hooks = flotilla.cluster.get(f"{kind}/{name}")["webhooks"]
     root = secret(flotilla)["root-cert.pem"]
     assert {base64.b64decode(hook["clientConfig"]["caBundle"]).decode() for hook in hooks} == {root}
@@ -106,8 +124,12 @@ def test_webhooks_are_trusted_by_the_root(flotilla: Flotilla, service: str) -> N
 
 def test_a_caBundle_that_somebody_empties_is_put_back(flotilla: Flotilla) -> None:
     change = [{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": ""}]
-    flotilla.cluster.kubectl("patch", "mutatingwebhookconfiguration/istio-sidecar-injector", "--type=json", "-p", json.dumps(change))
+    flotilla.cluster.kubectl(
+        "patch", "mutatingwebhookconfiguration/istio-sidecar-injector", "--type=json", "-p", json.dumps(change)
+    )
     until(
-        lambda: flotilla.cluster.get("mutatingwebhookconfiguration/istio-sidecar-injector")["webhooks"][0]["clientConfig"].get("caBundle"),
+        lambda: flotilla.cluster.get("mutatingwebhookconfiguration/istio-sidecar-injector")["webhooks"][0][
+            "clientConfig"
+        ].get("caBundle"),
         "the caBundle to be put back",
     )

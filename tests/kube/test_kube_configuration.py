@@ -31,11 +31,11 @@ BROKEN = {
         {"selector": {"istio": "ingressgateway"}, "servers": [{"port": {"number": 70000, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]},
         r"spec\.servers\[0\]\.port",
     ),
-    "an attribute that does not exist": (
+    "an expression that does not end": (
         "config.istio.io/v1alpha2",
         "rule",
-        {"match": 'sauce.labels["app"] == "x"', "actions": [{"handler": "closed", "instances": ["ask"]}]},
-        r"sauce\.labels",
+        {"match": 'source.labels["app"', "actions": [{"handler": "closed", "instances": ["ask"]}]},
+        r"spec\.match",
     ),
 }  # fmt: skip
 
@@ -46,7 +46,10 @@ def test_a_route_is_applied_and_its_acknowledgement_is_in_its_status(bookinfo: B
         until(lambda: set(bookinfo.versions(4, "jason")) == {"v2"}, "reviews v2 for jason")
         assert "v2" not in bookinfo.versions(12)
         status = until(lambda: accepted(bookinfo, "virtualservice/reviews"), "the status of the route")
-        assert status["observedGeneration"] == bookinfo.cluster.get("virtualservice/reviews", NAMESPACE)["metadata"]["generation"]
+        assert (
+            status["observedGeneration"]
+            == bookinfo.cluster.get("virtualservice/reviews", NAMESPACE)["metadata"]["generation"]
+        )
     finally:
         bookinfo.forget("reviews-jason-v2")
 
@@ -62,7 +65,10 @@ def test_mixer_denies_over_http(bookinfo: Bookinfo) -> None:
     bookinfo.configure("reviews-jason-v2")
     bookinfo.configure("deny-ratings")
     try:
-        until(lambda: "Ratings service is currently unavailable" in text(bookinfo, "jason"), "ratings denied to reviews v2")
+        until(
+            lambda: "Ratings service is currently unavailable" in text(bookinfo, "jason"),
+            "ratings denied to reviews v2",
+        )
     finally:
         bookinfo.forget("deny-ratings")
     try:

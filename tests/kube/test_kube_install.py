@@ -13,7 +13,9 @@ pytestmark = [pytest.mark.kube, pytest.mark.timeout(300)]
 
 
 def test_four_services_and_a_gateway_are_ready(flotilla: Flotilla) -> None:
-    found = {item["metadata"]["name"]: item["status"] for item in flotilla.cluster.get("deployments", NAMESPACE)["items"]}
+    found = {
+        item["metadata"]["name"]: item["status"] for item in flotilla.cluster.get("deployments", NAMESPACE)["items"]
+    }
     assert set(found) == set(DEPLOYMENTS)
     assert {name: status.get("readyReplicas") for name, status in found.items()} == dict.fromkeys(DEPLOYMENTS, 1)
 
@@ -40,5 +42,13 @@ def test_nobody_has_been_restarted(flotilla: Flotilla, service: str) -> None:
 def test_a_wrong_key_is_refused_before_anything_is_changed(flotilla: Flotilla) -> None:
     with pytest.raises(ClusterError, match="replikas"):
         flotilla.cluster.helm(
-            "upgrade", "flotilla", str(CHARTS["flotilla"]), "-n", NAMESPACE, "-f", str(VALUES), "--set", "mixer.replikas=2"
+            "upgrade",
+            "flotilla",
+            str(CHARTS["flotilla"]),
+            "-n",
+            NAMESPACE,
+            "-f",
+            str(VALUES),
+            "--set",
+            "mixer.replikas=2",
         )

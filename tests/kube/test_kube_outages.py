@@ -52,7 +52,11 @@ class Observer:
 
     def new_pod_elsewhere(self) -> str:
         said = self._pod(self.plain, "newcomer")
-        return "starts" if said is None and happens(lambda: self._ready(self.plain, "newcomer"), ENOUGH) else "does not start"
+        return (
+            "starts"
+            if said is None and happens(lambda: self._ready(self.plain, "newcomer"), ENOUGH)
+            else "does not start"
+        )
 
     def change_of_configuration(self) -> str:
         try:
@@ -68,7 +72,11 @@ class Observer:
         self.cluster.kubectl("delete", "pod", "-n", NAMESPACE, "-l", "app=details", "--wait=false")
         if not happens(lambda: len(serving(self.bookinfo, "details")) == 1, NEVER):
             return "none come up"
-        return "known to the proxies" if happens(lambda: known(self.bookinfo, "details") == serving(self.bookinfo, "details"), NEVER) else "unknown to the proxies"
+        return (
+            "known to the proxies"
+            if happens(lambda: known(self.bookinfo, "details") == serving(self.bookinfo, "details"), NEVER)
+            else "unknown to the proxies"
+        )
 
     @property
     def _pilot_is_there(self) -> bool:
@@ -82,7 +90,12 @@ class Observer:
             "imagePullPolicy": "Never",
             "command": ["python", "-m", "http.server", "8000"],
         }
-        item = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": {"containers": [container], "terminationGracePeriodSeconds": 0}}
+        item = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+        }
         try:
             self.cluster.kubectl("apply", "-f", "-", given=json.dumps(item))
         except ClusterError as error:
@@ -95,7 +108,9 @@ class Observer:
 
     def clean(self) -> None:
         for namespace in (NAMESPACE, self.plain):
-            self.cluster.kubectl("delete", "pod", "newcomer", "-n", namespace, "--ignore-not-found", "--force", "--grace-period=0")
+            self.cluster.kubectl(
+                "delete", "pod", "newcomer", "-n", namespace, "--ignore-not-found", "--force", "--grace-period=0"
+            )
 
 
 ROWS: dict[str, Callable[[Observer], str]] = {
@@ -126,7 +141,9 @@ def table(found: dict[str, dict[str, str]]) -> str:
 def told(service: str) -> dict[str, str]:
     """What the page says of one service."""
     block = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
-    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in block.splitlines() if line.startswith("| ")]
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split("|")] for line in block.splitlines() if line.startswith("| ")
+    ]
     column = rows[0].index(service.capitalize())
     return {row[0]: row[column] for row in rows[1:]}
 
@@ -150,7 +167,9 @@ def test_without_a_service(
         bookinfo.forget("reviews-v3")
     assert traffic.wait_for_more(5)
     if not os.environ.get("FLOTILLA_REWRITE"):
-        assert observed[service] == told(service), f"docs/reference/outages.md tells otherwise; to rewrite it: {COMMAND}"
+        assert observed[service] == told(service), (
+            f"docs/reference/outages.md tells otherwise; to rewrite it: {COMMAND}"
+        )
 
 
 def test_without_pilot_new_endpoints_are_unknown_until_it_is_back(bookinfo: Bookinfo) -> None:
@@ -188,11 +207,26 @@ def test_a_pod_without_citadel_says_why_it_waits(bookinfo: Bookinfo, namespace: 
     cluster.kubectl("delete", "deployment", "istio-citadel", "-n", MESH)
     until(lambda: not flotilla.pods("citadel"), "Citadel to be gone")
     try:
-        cluster.kubectl("run", "late", "-n", namespace, "--image=localhost/flotilla/bookinfo:test", "--image-pull-policy=Never", "--command", "--", "sleep", "60")
-        until(lambda: "istio-citadel" in cluster.kubectl("logs", "late", "-n", namespace, "-c", "istio-proxy"), "the log to name Citadel")
-        until(lambda: "probe failed" in cluster.kubectl("describe", "pod", "late", "-n", namespace).lower(), "the event of the probe")
+        cluster.kubectl(
+            "run",
+            "late",
+            "-n",
+            namespace,
+            "--image=localhost/flotilla/bookinfo:test",
+            "--image-pull-policy=Never",
+            "--command",
+            "--",
+            "sleep",
+            "60",
+        )
+        until(
+            lambda: "istio-citadel" in cluster.kubectl("logs", "late", "-n", namespace, "-c", "istio-proxy"),
+            "the log to name Citadel",
+        )
+        until(
+            lambda: "probe failed" in cluster.kubectl("describe", "pod", "late", "-n", namespace).lower(),
+            "the event of the probe",
+        )
     finally:
         flotilla.install()
     cluster.wait("pod/late", namespace=namespace, patience="90s")
-
-

@@ -44,7 +44,9 @@ def rights() -> list[Right]:
         suffix = "/status" if resources.endswith("status") else ""
         names = [f"{name}{suffix}" for name in kinds[group]] if wide else resources.split(", ")
         group = "" if group == "core" else group
-        found |= {Right(account.removeprefix("istio-"), group, name, verb) for name in names for verb in verbs.split(", ")}
+        found |= {
+            Right(account.removeprefix("istio-"), group, name, verb) for name in names for verb in verbs.split(", ")
+        }
     return sorted(found)
 
 
@@ -73,7 +75,9 @@ def code(entry: dict[str, Any]) -> int:
 
 
 def test_no_service_was_refused_anything(audit: list[dict[str, Any]]) -> None:
-    refused = {(right_of(entry), entry["requestURI"]) for entry in audit if code(entry) == 403 and not terminating(entry)}
+    refused = {
+        (right_of(entry), entry["requestURI"]) for entry in audit if code(entry) == 403 and not terminating(entry)
+    }
     assert not refused
 
 

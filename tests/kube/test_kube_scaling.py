@@ -44,7 +44,9 @@ def test_a_pod_is_deleted_and_another_takes_its_place(bookinfo: Bookinfo, traffi
     victim = bookinfo.pod("details")
     bookinfo.cluster.kubectl("delete", "pod", victim, "-n", NAMESPACE)
     bookinfo.cluster.rollout("deployment/details-v1", NAMESPACE, "120s")
-    until(lambda: known(bookinfo, "details") == serving(bookinfo, "details") != set(), "the proxies to know the new one")
+    until(
+        lambda: known(bookinfo, "details") == serving(bookinfo, "details") != set(), "the proxies to know the new one"
+    )
     assert traffic.wait_for_more(10)
     bookinfo.cluster.kubectl("scale", "-n", NAMESPACE, "deployment/details-v1", "--replicas=1")
     bookinfo.cluster.rollout("deployment/details-v1", NAMESPACE, "120s")

@@ -26,7 +26,15 @@ def test_nothing_is_left_after_uninstall(flotilla: Flotilla) -> None:
     try:
         for kind in ("validatingwebhookconfigurations", "mutatingwebhookconfigurations"):
             assert not named(flotilla, kind), kind
-        for kind in ("deployments", "services", "leases", "roles", "rolebindings", "poddisruptionbudgets", "networkpolicies"):
+        for kind in (
+            "deployments",
+            "services",
+            "leases",
+            "roles",
+            "rolebindings",
+            "poddisruptionbudgets",
+            "networkpolicies",
+        ):
             assert not named(flotilla, kind, NAMESPACE), kind
         for kind in ("clusterroles", "clusterrolebindings"):
             assert not [name for name in named(flotilla, kind) if "istio" in name or "flotilla" in name], kind
@@ -42,4 +50,6 @@ def named(flotilla: Flotilla, kind: str, namespace: str = "default") -> list[str
 
 
 def roots(flotilla: Flotilla) -> str:
-    return flotilla.cluster.kubectl("get", "configmaps", "-A", "--field-selector=metadata.name=istio-ca-root-cert", "-o", "name")
+    return flotilla.cluster.kubectl(
+        "get", "configmaps", "-A", "--field-selector=metadata.name=istio-ca-root-cert", "-o", "name"
+    )
