@@ -103,6 +103,14 @@ class PodContext:
         return chosen if isinstance(chosen, int) and chosen else PROXY_USER
 
 
+def beside_the_proxy(pod: Json) -> list[str]:
+    """Containers whose calls are not led through the proxy, as they run as its user."""
+    whole = at(pod, "spec", "securityContext", "runAsUser")
+    own = ((each, at(each, "securityContext", "runAsUser")) for each in listing(at(pod, "spec", "containers")))
+    found = (str(each.get("name")) for each, user in own if (whole if user is None else user) == PROXY_USER)
+    return [name for name in found if name != PROXY]
+
+
 def own_proxy(pod: Json) -> Json | None:
     """The proxy container that stands in the pod already, wherever."""
     spec = at(pod, "spec")

@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from flotilla_pilot.config import PilotSettings
+from flotilla_pilot.injection.annotations import PROXY_CONFIG
 from flotilla_pilot.injection.container import DNS_CAPTURE
-from flotilla_pilot.injection.context import Injector, MeshFacts
+from flotilla_pilot.injection.context import Injector, MeshFacts, beside_the_proxy
 from flotilla_pilot.injection.decision import decide
+from flotilla_pilot.injection.document import at
 from flotilla_pilot.injection.errors import InjectionRefused
 from flotilla_pilot.injection.inject import inject
 from flotilla_pilot.injection.patch import json_patch
@@ -125,14 +128,16 @@ def mesh_facts(mesh: MeshConfig, trust_domain: str) -> MeshFacts:
     return MeshFacts(mesh.trust_domain or trust_domain, mesh.default_config, merges)
 
 
-def _warnings(injector: Injector, pod: dict[str, object]) -> tuple[str, ...]:
-    metadata = pod.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    own = annotations.get("proxy.istio.io/config") if isinstance(annotations, dict) else None
+def _warnings(injector: Injector, pod: dict[str, Any]) -> tuple[str, ...]:
+    own = at(pod, "metadata", "annotations", PROXY_CONFIG)
     found = [unknown_field(own)] if isinstance(own, str) else []
     config = merged_proxy_config(injector.mesh.default_config, own)
     if any(name.startswith(DNS_CAPTURE) for name in config.proxy_metadata):
         found.append(f"{DNS_CAPTURE}* has no effect: this proxy answers no DNS")
+    found += [
+        f"container {name} runs as user 1337, the proxy's: its calls pass by the proxy"
+        for name in beside_the_proxy(pod)
+    ]
     return tuple(each for each in found if each)
 
 

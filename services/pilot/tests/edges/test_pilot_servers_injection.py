@@ -155,6 +155,23 @@ async def test_the_meshs_configuration_counts(webhook: Webhook) -> None:
     assert response["warnings"] == ["ISTIO_META_DNS_* has no effect: this proxy answers no DNS"]
 
 
+USERS = (
+    ({"securityContext": {"runAsUser": 1337}}, {}, True),
+    ({"securityContext": {"runAsUser": 1337}}, {"securityContext": {"runAsUser": 1000}}, False),
+    ({}, {"securityContext": {"runAsUser": 1337}}, True),
+    ({}, {}, False),
+)
+
+
+@pytest.mark.parametrize(("pod", "container", "warned"), USERS)
+async def test_who_runs_as_the_proxys_user_is_warned(
+    webhook: Webhook, pod: dict[str, Any], container: dict[str, Any], warned: bool
+) -> None:
+    spec = {**pod, "containers": [{"name": "web", "image": "example/web:1", **container}]}
+    warnings = (await webhook.review({**POD, "spec": spec})).get("warnings", [])
+    assert warnings == (["container web runs as user 1337, the proxy's: its calls pass by the proxy"] if warned else [])
+
+
 async def test_hostile_reviews(webhook: Webhook) -> None:
     assert (await webhook.post(b"")).status_code == 400
     assert (await webhook.post(b"{}", **{"content-type": "text/plain"})).status_code == 415
