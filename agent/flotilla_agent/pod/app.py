@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from flotilla_agent.config import AgentSettings
 from flotilla_agent.envoy.admin import open_client
 from flotilla_agent.envoy.log import RelayedLog
 from flotilla_agent.pod import app_probes, scrape
-from flotilla_agent.pod.gateway_secrets import GatewaySecrets
 from flotilla_agent.pod.prober import Prober
 from flotilla_agent.pod.scrape import Scraper
 from flotilla_agent.pod.signing import ExplainingSigner
@@ -18,6 +18,9 @@ from flotilla_agent.pod.workload import LOOPBACK, PodWorkload
 from flotilla_agent.workload import Workload
 from flotilla_shared.runtime.citadel_client import CitadelClient
 from flotilla_shared.runtime.lifecycle import Lifecycle
+
+if TYPE_CHECKING:
+    from flotilla_agent.pod.gateway_secrets import GatewaySecrets
 
 SLACK_SECONDS = 15.0
 LOCALHOST = "REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION"
@@ -55,7 +58,11 @@ class PodAgent:
 
 
 def gateway_secrets(namespace: str) -> GatewaySecrets:
-    """Of this pod's namespace, by its service account's rights; the API server is called when Envoy asks for the first."""
+    """Of this pod's namespace, by its service account's rights; the API server is called when Envoy asks for the first.
+
+    Imported here: sidecars need nothing of it, and there are many.
+    """
+    from flotilla_agent.pod.gateway_secrets import GatewaySecrets
     from flotilla_shared.runtime.kube.client import KubeClient
     from flotilla_shared.runtime.kube.connection import KubeConnection
 
