@@ -17,53 +17,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from flotilla_shared.runtime.http import HttpServer
 from flotilla_shared.runtime.kube.client import KubeClient
 from flotilla_shared.runtime.kube.connection import KubeConnection
 from flotilla_shared.runtime.kube.credentials import FixedToken
 from flotilla_shared.runtime.kube.resources import Resource
-from flotilla_shared.testing.apiserver_store import Object, Past, Refused, Store, selected, status
+from flotilla_shared.testing.apiserver_faults import Asked, Fault
+from flotilla_shared.testing.apiserver_store import Object, Refused, Store, selected, status
+from flotilla_shared.testing.apiserver_streams import NO_MORE_WATCHING, broken, either, line, once
 from flotilla_shared.testing.patches import PatchFailed, json_patch, merge_patch
 
 _PATH = re.compile(
     r"^/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)(?:/namespaces/(?P<namespace>[^/]+)(?=/.))?"
     r"/(?P<plural>[^/]+)(?:/(?P<name>[^/]+)(?:/(?P<part>[^/]+))?)?$"
 )
-_NO_MORE_WATCHING = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One request as it came."""
-
-    verb: str
-    path: str
-    query: Mapping[str, str]
-    body: Any = None
-    authorization: str = ""
-    content_type: str = ""
-    accept: str = ""
-
-
-@dataclass
-class Fault:
-    """What happens instead of an answer, `times` times: a status, an ERROR event, or a cut connection.
-
-    `hang` gives the true answer, but only after `release`.
-    """
-
-    verb: str
-    code: int = 0
-    reason: str = ""
-    message: str = "told to"
-    retry_after: str = ""
-    event: bool = False
-    cut: bool = False
-    hang: bool = False
-    times: int = 1
-    plural: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +123,7 @@ class ApiServer:
     def end_watches(self) -> None:
         """Every open watch ends in good order."""
         for queue in self._watches:
-            queue.put_nowait(_NO_MORE_WATCHING)
+            queue.put_nowait(NO_MORE_WATCHING)
 
     def cut_watches(self) -> None:
         """Every open watch breaks in the middle of a line."""
@@ -206,9 +175,9 @@ class ApiServer:
         )
         self._came.set()
         self._came = asyncio.Event()
+        if target is None:
+            return PlainTextResponse("404 page not found\n", 404)  # the one answer that is no Status
         try:
-            if target is None:
-                raise Refused(404, "NotFound", "the server could not find the requested resource")
             fault = self._fault(verb, target)
             if fault is not None and fault.hang:
                 await self._released.wait()
@@ -243,9 +212,9 @@ class ApiServer:
         content = status(fault.code, fault.reason, fault.message)
         if fault.event:
             event = {"type": "ERROR", "object": content}
-            return StreamingResponse(_once(json.dumps(event).encode() + b"\n"), media_type="application/json")
+            return StreamingResponse(once(json.dumps(event).encode() + b"\n"), media_type="application/json")
         if fault.cut:
-            return StreamingResponse(_broken(b'{"type": "ADD'), media_type="application/json")
+            return StreamingResponse(broken(b'{"type": "ADD'), media_type="application/json")
         headers = {"retry-after": fault.retry_after} if fault.retry_after else {}
         return JSONResponse(content, fault.code or 500, headers)
 
@@ -321,9 +290,9 @@ class ApiServer:
                 for past in [each for each in self.store.past if each.version > since]:
                     since = past.version
                     if past.plural == str(target.resource) and self._wanted(target, query, past.object):
-                        yield _line(past)
-                said = await _either(queue, changed, end)
-                if said is _NO_MORE_WATCHING:
+                        yield line(past)
+                said = await either(queue, changed, end)
+                if said is NO_MORE_WATCHING:
                     return
                 if isinstance(said, Exception):
                     yield b'{"type": "ADD'
@@ -340,34 +309,6 @@ def _verb(method: str, watching: bool, target: _Target | None) -> str:
     if method == "GET":
         return "get" if target is not None and target.name else "list"
     return {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}[method]
-
-
-def _line(past: Past) -> bytes:
-    return json.dumps({"type": past.type, "object": past.object}).encode() + b"\n"
-
-
-async def _either(queue: asyncio.Queue[object], changed: asyncio.Event, end: float) -> object:
-    """What comes through the queue; None when the store changed; no more watching when the time is over."""
-    left = end - asyncio.get_running_loop().time()
-    waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(queue.get()), asyncio.ensure_future(changed.wait())]
-    try:
-        done, _ = await asyncio.wait(waits, timeout=max(0, left), return_when=asyncio.FIRST_COMPLETED)
-        if waits[0] in done:
-            return waits[0].result()
-        return None if done else _NO_MORE_WATCHING
-    finally:
-        for each in waits:
-            each.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content
-
-
-async def _broken(content: bytes) -> AsyncIterator[bytes]:
-    yield content
-    raise ConnectionResetError("cut")
 
 
 @contextlib.asynccontextmanager
