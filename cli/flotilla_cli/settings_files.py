@@ -170,6 +170,8 @@ def access_list(domain: str) -> list[Mapping[str, Any]]:
         kinds.HANDLERS,
         kinds.INSTANCES,
         kinds.ATTRIBUTE_MANIFESTS,
+        kinds.QUOTA_SPECS,
+        kinds.QUOTA_SPEC_BINDINGS,
         kinds.WORKLOAD_ENTRIES,
         kinds.SERVICE_ENTRIES,
     ]

@@ -25,7 +25,7 @@ ORDER = (
 GALLEYS = ("galley.read", "galley.published", "galley.sent", "galley.acked")
 REQUIRED = (*GALLEYS, "pilot.received", "pilot.compiled")
 REQUIRED_OF_MIXER = (*GALLEYS, "mixer.received", "mixer.applied")
-MIXER_KINDS = frozenset(("rule", "handler", "instance", "attributemanifest"))
+MIXER_KINDS = frozenset(("rule", "handler", "instance", "attributemanifest", "quotaspec", "quotaspecbinding"))
 # Galley hears an acknowledgement while Pilot compiles, and Mixer and Pilot do not wait for one another.
 UNORDERED = frozenset(("galley.acked", "mixer.received", "mixer.applied"))
 

@@ -271,3 +271,46 @@ def test_what_only_mixer_sees_comes_back_with_the_objects_name(
 
     mesh.wait(told, f"the problem of {kind} {name}")
     assert anybody.page().status_code == 200, "a rule that is wrong denies nobody"
+
+
+QUOTA = """\
+apiVersion: config.istio.io/v1alpha2
+kind: handler
+metadata: {name: limits, namespace: default}
+spec:
+  compiledAdapter: memquota
+  params: {quotas: [{name: calls.instance.default, maxAmount: 4, validDuration: 600s}]}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: instance
+metadata: {name: calls, namespace: default}
+spec: {compiledTemplate: quota}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: rule
+metadata: {name: limit-details, namespace: default}
+spec: {actions: [{handler: limits, instances: [calls]}]}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: QuotaSpec
+metadata: {name: details, namespace: default}
+spec: {rules: [{quotas: [{quota: calls, charge: 1}]}]}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: QuotaSpecBinding
+metadata: {name: details, namespace: default}
+spec:
+  services: [{name: details}]
+  quotaSpecs: [{name: details}]
+"""
+
+
+def test_a_service_is_limited_across_its_callers(mesh: Mesh) -> None:
+    """Two workloads call details; together they get what there is, and 429 for the rest."""
+    mesh.write("limit.yaml", QUOTA)
+    mesh.wait_applied("rule", "default", "limit-details")
+    ways_out = ("127.0.3.1:15002", "127.0.3.3:15002")
+    host = {"host": "details.default.svc.cluster.local:9080"}
+    answers = [mesh.http.get(f"http://{ways_out[n % 2]}/details/0", headers=host) for n in range(8)]
+    assert [each.status_code for each in answers] == [200] * 4 + [429] * 4
+    assert answers[-1].text == "RESOURCE_EXHAUSTED:Quota is exhausted for: calls"

@@ -166,14 +166,16 @@ class Mixer:
         failures = Failures(self.metrics)
         checks, reports = CheckDispatcher(failures), ReportDispatcher(failures)
         logs = AccessLogs(self._table, reports, self.metrics)
-        self.native = partial(NativeMixer, self._table, checks, QuotaDispatcher(failures), reports, self.metrics)
+        quotas = QuotaDispatcher(failures)
+        self.native = partial(NativeMixer, self._table, checks, quotas, reports, self.metrics)
+        asked = ExtAuthz(self._table, checks, quotas, self.metrics)
         return GrpcServer(
             self.settings.address,
             self.settings.mixer_port,
             identity=self.identity,
             client_certificate="required",
             generic_handlers=[logs.handler()],
-            batch={METHOD: ExtAuthz(self._table, checks, self.metrics).check, **self.native().methods()},
+            batch={METHOD: asked.check, **self.native().methods()},
             max_receive_bytes=self.settings.max_message_bytes,
         )
 

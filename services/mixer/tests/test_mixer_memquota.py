@@ -74,6 +74,13 @@ def test_a_repeated_call_uses_nothing_and_gets_what_is_left_of_its_time() -> Non
     assert limited.ask(4, "x") == QuotaResult(4, 2.0), "long ago"
 
 
+def test_an_instance_without_dimensions_has_one_count() -> None:
+    spec, answers = InstanceSpec(NAME, QUOTA), []
+    handler = Memquota().build(json_format.ParseDict({"quotas": [QUOTAS]}, Params()), [spec], Background())
+    handler.quota([QuotaCall(spec, ((),), answers.append, 3, False, "") for _ in range(2)])
+    assert [each.amount for each in answers] == [3, 0]
+
+
 def test_without_a_window_it_is_in_use_until_it_is_given_back() -> None:
     limited = Limited({"name": NAME, "maxAmount": "5"})
     assert limited.ask(5) == QuotaResult(5, 0.0)

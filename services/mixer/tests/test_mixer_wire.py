@@ -190,6 +190,104 @@ async def test_what_is_not_believed_is_dropped_and_counted(
     assert running.dropped(dropped) == 1
 
 
+QUOTA = """\
+apiVersion: config.istio.io/v1alpha2
+kind: handler
+metadata: {name: limits, namespace: default}
+spec:
+  compiledAdapter: memquota
+  params: {quotas: [{name: calls.instance.default, maxAmount: 3, validDuration: 60s}]}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: instance
+metadata: {name: calls, namespace: default}
+spec: {compiledTemplate: quota, params: {dimensions: {service: destination.service.name | "unknown"}}}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: rule
+metadata: {name: limit, namespace: default}
+spec: {actions: [{handler: limits, instances: [calls]}]}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: QuotaSpec
+metadata: {name: calls, namespace: default}
+spec:
+  rules:
+  - quotas: [{quota: calls, charge: 1}]
+    match: [{clause: {request.path: {prefix: /ratings}, request.method: {regex: "G.T"}}}]
+---
+apiVersion: config.istio.io/v1alpha2
+kind: QuotaSpecBinding
+metadata: {name: calls, namespace: default}
+spec:
+  services: [{name: ratings}]
+  quotaSpecs: [{name: calls}]
+"""
+
+
+async def limited(running: Running, number: int, **changes: Any) -> list[tuple[int, str]]:
+    """HTTP status (0: passed) and body of so many calls, all at once."""
+    sent = request()
+    sent["request"]["http"].update(changes)
+    answers = await asyncio.gather(*(running.check(**ends(), **sent) for _ in range(number)))
+    return sorted((each.denied_response.status.code, each.denied_response.body) for each in answers)
+
+
+EXHAUSTED = (429, "RESOURCE_EXHAUSTED:Quota is exhausted for: calls")
+
+
+async def test_a_service_is_limited_across_its_callers(running: Running) -> None:
+    await running.put(QUOTA)
+    assert await limited(running, 20) == [(0, "")] * 3 + [EXHAUSTED] * 17
+
+
+async def test_what_envoy_asks_once_more_about_is_used_once(running: Running) -> None:
+    await running.put(QUOTA)
+    assert await limited(running, 5, id="7") == [(0, "")] * 5
+    assert await limited(running, 5, id="") == [(0, "")] * 2 + [EXHAUSTED] * 3
+
+
+UNLIMITED = [
+    ("services: [{name: ratings}]", "services: [{name: reviews}]"),
+    ("services: [{name: ratings}]", "services: [{name: ratings, namespace: other}]"),
+    ("prefix: /ratings", "exact: /rating"),
+    ('"G.T"', '"G"'),
+    ("request.method:", "request.referer:"),
+    ("quotaSpecs: [{name: calls}]", "quotaSpecs: [{name: other}]"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), UNLIMITED)
+async def test_what_no_binding_and_no_match_concerns_is_not_limited(running: Running, old: str, new: str) -> None:
+    assert old in QUOTA
+    await running.put(QUOTA.replace(old, new))
+    assert await limited(running, 5) == [(0, "")] * 5
+
+
+LIMITED = [
+    ("services: [{name: ratings}]", "services: [{service: '*'}]"),
+    ("services: [{name: ratings}]", "services: [{service: ratings.default.svc.cluster.local}]"),
+    ("quotaSpecs: [{name: calls}]", "quotaSpecs: [{name: calls, namespace: default}]"),
+    ('    match: [{clause: {request.path: {prefix: /ratings}, request.method: {regex: "G.T"}}}]\n', ""),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), LIMITED)
+async def test_ways_to_say_whom_a_limit_concerns(running: Running, old: str, new: str) -> None:
+    assert old in QUOTA
+    await running.put(QUOTA.replace(old, new))
+    assert await limited(running, 5) == [(0, "")] * 3 + [EXHAUSTED] * 2
+
+
+async def test_a_binding_without_its_spec_and_a_pattern_that_is_none_are_told(running: Running) -> None:
+    await running.put(
+        QUOTA.replace('"G.T"', '"("').replace("quotaSpecs: [{name: calls}]", "quotaSpecs: [{name: calls}, {name: x}]")
+    )
+    found = {key.name: [each.field for each in problems] for key, problems in running.mixer.swap.problems.items()}
+    assert sorted(found["calls"]) in (["spec.quotaSpecs[1]"], ["spec.rules[0].match"])
+    assert len(running.mixer.swap.problems) == 2
+
+
 def connection(source: str = "127.0.2.4", account: str = "reviews", static: Any = None) -> dict[str, Any]:
     """A TCP connection that has ended."""
     told = entry(source, account)["common_properties"]

@@ -11,6 +11,7 @@ from flotilla_mixer.attributes.view import ClusterView, MeshView, mesh_view
 from flotilla_mixer.configuration.handlers import HandlerConfig, HandlerReader
 from flotilla_mixer.configuration.instances import Instance, InstanceReader
 from flotilla_mixer.configuration.operations import Directive
+from flotilla_mixer.configuration.quota_specs import QuotaPlan, quota_plan
 from flotilla_mixer.configuration.rules import Action, RuleReader
 from flotilla_mixer.configuration.vocabulary import vocabulary
 from flotilla_mixer.kit.adapter import Adapter
@@ -26,11 +27,22 @@ COLLECTIONS = (
     kinds.HANDLERS,
     kinds.INSTANCES,
     kinds.ATTRIBUTE_MANIFESTS,
+    kinds.QUOTA_SPECS,
+    kinds.QUOTA_SPEC_BINDINGS,
     kinds.WORKLOAD_ENTRIES,
     kinds.SERVICE_ENTRIES,
 )
 # Objects of these collections are Mixer's to judge; of the others it only takes what it needs.
-JUDGED = frozenset((kinds.RULES, kinds.HANDLERS, kinds.INSTANCES, kinds.ATTRIBUTE_MANIFESTS))
+JUDGED = frozenset(
+    (
+        kinds.RULES,
+        kinds.HANDLERS,
+        kinds.INSTANCES,
+        kinds.ATTRIBUTE_MANIFESTS,
+        kinds.QUOTA_SPECS,
+        kinds.QUOTA_SPEC_BINDINGS,
+    )
+)
 
 V = TypeVar("V")
 Collections = Mapping[str, Mapping[ObjectKey, ConfigObject]]
@@ -44,6 +56,7 @@ class Configuration:
     view: MeshView = field(default_factory=MeshView)
     actions: tuple[Action, ...] = ()
     directives: tuple[Directive, ...] = ()
+    quotas: QuotaPlan = field(default_factory=QuotaPlan)
     vocabulary: Mapping[str, ValueType] = field(default_factory=dict)
     handlers: Mapping[ObjectKey, HandlerConfig] = field(default_factory=dict)
     instances: tuple[InstanceSpec, ...] = ()
@@ -82,6 +95,7 @@ def build_configuration(
         view=view,
         actions=tuple(action for action in actions if action.handler in handlers),
         directives=tuple(rule_reader.directives),
+        quotas=quota_plan(collections[kinds.QUOTA_SPECS], collections[kinds.QUOTA_SPEC_BINDINGS], problems),
         vocabulary=words,
         handlers=handlers,
         instances=tuple(instance.spec for instance in instances.values()),

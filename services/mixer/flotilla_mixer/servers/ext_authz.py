@@ -12,10 +12,12 @@ from google.protobuf.message import DecodeError
 from flotilla_mixer.attributes.check import check_bag
 from flotilla_mixer.attributes.trust import Direction, Disbelief, Trust, find_reporter
 from flotilla_mixer.dispatch.check import CheckDispatcher, Question
+from flotilla_mixer.dispatch.quota import QuotaDispatcher
 from flotilla_mixer.dispatch.table import DispatchTable
 from flotilla_mixer.kit.results import UNCHANGED, CheckResult
 from flotilla_mixer.metrics import MixerMetrics
 from flotilla_mixer.servers.answers import code_name, directed_bytes, response_bytes
+from flotilla_mixer.servers.envoy_quotas import QuotasOfCall
 from flotilla_shared.model.static_attributes import REPORTER_HEADER, STATIC_HEADER
 from flotilla_shared.runtime.serving import Call
 
@@ -26,10 +28,15 @@ class ExtAuthz:
     """The batch function. `table` gives the newest dispatch table, or None until there is one."""
 
     def __init__(
-        self, table: Callable[[], DispatchTable | None], dispatcher: CheckDispatcher, metrics: MixerMetrics
+        self,
+        table: Callable[[], DispatchTable | None],
+        dispatcher: CheckDispatcher,
+        quotas: QuotaDispatcher,
+        metrics: MixerMetrics,
     ) -> None:
         self._table = table
         self._dispatcher = dispatcher
+        self._quotas = quotas
         self._metrics = metrics
 
     def check(self, calls: Sequence[Call]) -> None:
@@ -62,8 +69,19 @@ class ExtAuthz:
         static, direction = _said(call)
         bag = check_bag(request.attributes, static, direction, trust)
 
-        def decide(outcome: CheckResult | str) -> None:
+        def answer(outcome: CheckResult | str) -> None:
             self._answer(call, request, outcome, began)
+
+        def decide(outcome: CheckResult | str) -> None:
+            if isinstance(outcome, str) or not outcome.ok or direction == "outbound":
+                answer(outcome)
+                return
+            charges = table.configuration.quotas.charges(bag)
+            if not charges:
+                answer(outcome)
+                return
+            identifier = request.attributes.request.http.id
+            QuotasOfCall(self._quotas, table, answer).ask(charges, bag, reporter.namespace, identifier, outcome)
 
         return Question(lambda _: reporter.namespace, bag, decide)
 

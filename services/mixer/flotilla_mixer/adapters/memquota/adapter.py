@@ -49,7 +49,7 @@ class MemquotaHandler:
             known = self._seen.find(call.deduplication_id, now)
             if known is not None:
                 return QuotaResult(known.amount, max(0.0, known.until - now) if known.until else 0.0)
-        dimensions = dict(zip(call.instance.names["dimensions"], call.row[0], strict=True))
+        dimensions = dict(zip(call.instance.names.get("dimensions", ()), call.row[0], strict=True))
         limit, seconds = limit_of(quota, dimensions)
         amount = self._count(call, limit, seconds, dimensions, now)
         valid = seconds if amount > 0 and call.amount > 0 else 0.0
