@@ -24,15 +24,15 @@ def hooks(objects: list[Object], event: str) -> list[Object]:
 
 @pytest.mark.parametrize("name", value_sets())
 def test_the_test_asks_what_is_installed(helm4: Path, name: str) -> None:
-    account, pod = hooks(render(helm4, name), "test")
-    assert pod["spec"]["serviceAccountName"] == account["metadata"]["name"]
+    (pod,) = hooks(render(helm4, name), "test")
+    assert pod["spec"]["serviceAccountName"] == "default", "the identity of any workload"
     (container,) = pod["spec"]["containers"]
     chosen = parse(container["args"])
     assert chosen.services == ["citadel", "galley", "pilot", *(["mixer"] if name != "minimal" else [])]
     assert chosen.webhooks == ([] if name == "minimal" else ["galley", "pilot"])
 
 
-def test_the_test_has_an_identity_of_its_own_and_knows_where_the_mesh_is(helm4: Path) -> None:
+def test_the_test_knows_who_it_is_and_where_the_mesh_is(helm4: Path) -> None:
     pod = named(render(helm4, "production", namespace="mesh"), "Pod", "flotilla-test")
     place = Place.of(environment(pod, "verify"), Path("/"))
     assert (place.root_namespace, place.trust_domain) == ("mesh", "example.com")

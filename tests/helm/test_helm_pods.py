@@ -98,7 +98,7 @@ def test_only_who_calls_the_api_server_has_its_token(helm4: Path, name: str) -> 
     assert {pod for pod in have if "cleanup" not in pod} == callers
     accounts = of_kind(objects, "ServiceAccount")
     assert all(each["automountServiceAccountToken"] is False for each in accounts)
-    used = {each["spec"]["serviceAccountName"] for each in pod_templates(objects).values()}
+    used = {each["spec"]["serviceAccountName"] for each in pod_templates(objects).values()} - {"default"}
     assert used == {each["metadata"]["name"] for each in accounts}
 
 
