@@ -98,12 +98,10 @@ def _pilot_cluster(pilot: PilotConfig) -> Json:
     )
     if _is_ip(host):
         return cluster
-    refresh = {"base_interval": "0.5s", "max_interval": "5s"}
     return {
         **cluster,
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
-        "dns_failure_refresh_rate": refresh,
     }
 
 
