@@ -14,6 +14,7 @@ from flotilla_pilot.injection.annotations import (
     check_annotations,
     is_true,
 )
+from flotilla_pilot.injection.container import pull_policy
 from flotilla_pilot.injection.context import INIT, PROXY, Injector, PodContext, own_proxy
 from flotilla_pilot.injection.document import Json, at, listing, mapping, named, texts
 from flotilla_pilot.injection.earlier import SCRAPE, Earlier, take_out
@@ -92,7 +93,7 @@ def _apply_own(pod: Json, context: PodContext) -> Json:
     for name in CONTAINER_LISTS:
         for own in listing(at(context.pod, "spec", name)):
             if own.get("name") in (PROXY, INIT):
-                kept = {key: value for key, value in own.items() if (key, value) != ("image", AUTO)}
+                kept = _kept(own, context)
                 place = _place(pod, str(own["name"]))
                 overrides.setdefault(place or name, []).append(kept)
                 spec = pod["spec"]
@@ -104,6 +105,18 @@ def _apply_own(pod: Json, context: PodContext) -> Json:
                         for each in spec[place]
                     ]
     return overrides
+
+
+def _kept(own: Json, context: PodContext) -> Json:
+    """What the user wrote. `auto` means our image; the API server then took its missing tag for `latest` and so said
+    Always, which is nobody's wish where the values have another.
+    """
+    if own.get("image") != AUTO:
+        return own
+    dropped = (
+        {"image", "imagePullPolicy"} if own.get("imagePullPolicy") == "Always" and pull_policy(context) else {"image"}
+    )
+    return {key: value for key, value in own.items() if key not in dropped}
 
 
 def _fitting(own: Json, context: PodContext) -> Json:

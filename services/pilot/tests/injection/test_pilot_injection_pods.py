@@ -201,6 +201,24 @@ def test_the_users_own_proxy_counts() -> None:
     assert kept == {"containers": [{key: value for key, value in own.items() if key != "image"}]}
 
 
+POLICIES = (
+    ("Always", "Never", "Never"),
+    ("IfNotPresent", "Never", "IfNotPresent"),
+    ("Always", "", "Always"),
+    (None, "Never", "Never"),
+)
+
+
+@pytest.mark.parametrize(("written", "values", "policy"), POLICIES)
+def test_the_pull_policy_of_an_automatic_image(written: str | None, values: str, policy: str) -> None:
+    """The API server writes Always before it asks, as `auto` has no tag."""
+    own = {"name": "istio-proxy", "image": "auto"} | ({"imagePullPolicy": written} if written else {})
+    injector = Injector(values=InjectionValues({"global": {"imagePullPolicy": values}}))
+    once, again = twice(injector, pod(containers=[app(), own]))
+    assert proxy_of(once)["imagePullPolicy"] == policy
+    assert once == again
+
+
 def test_a_refusal_names_the_annotation() -> None:
     with pytest.raises(InjectionRefused, match=r"annotation inject.istio.io/templates names the template 'none'"):
         inject(PLAIN, pod({"inject.istio.io/templates": "none"}), "shop")
