@@ -1,21 +1,34 @@
-"""Prints what rooms need of others: `python images/libraries.py ROOM...` reads their pyproject.toml, one requirement a line.
+"""Writes the lists of libraries that images install before Flotilla itself: `python images/libraries.py`.
 
-Images install these first and the rooms themselves after, so that a change of Flotilla's code leaves the bigger layer as it is.
+Run it after a change of a pyproject.toml. The images of the mesh have one list in common, and so one layer, which is
+built, kept and pulled once.
 """
 
-import re
-import sys
 import tomllib
 from pathlib import Path
 
 OWN = "flotilla-mesh"
+TREE = Path(__file__).resolve().parents[1]
+# List -> the rooms whose needs it holds.
+LISTS = {
+    "mesh.txt": (
+        "protos",
+        "shared",
+        "services/citadel",
+        "services/galley",
+        "services/pilot",
+        "services/mixer",
+        "agent",
+    ),
+    "bookinfo.txt": ("examples/bookinfo",),
+}
 
 
-def libraries(rooms: "list[Path]") -> "list[str]":
-    """Sorted, each once; without Flotilla's own distributions, with what their extras stand for."""
-    projects = [tomllib.loads((room / "pyproject.toml").read_text())["project"] for room in rooms]
+def libraries(rooms: "tuple[str, ...]") -> "list[str]":
+    """What the rooms need of others, sorted, each once; with what the extras of Flotilla's own distributions stand for."""
+    projects = [tomllib.loads((TREE / room / "pyproject.toml").read_text())["project"] for room in rooms]
     needed = {requirement for project in projects for requirement in project.get("dependencies", [])}
-    own = {requirement for requirement in needed if re.match(OWN, requirement)}
+    own = {requirement for requirement in needed if requirement.startswith(OWN)}
     for project in projects:
         for name, extra in project.get("optional-dependencies", {}).items():
             if f"{project['name']}[{name}]" in own:
@@ -23,5 +36,11 @@ def libraries(rooms: "list[Path]") -> "list[str]":
     return sorted(needed - own)
 
 
+def text(name: str) -> str:
+    """What the list of that name must hold."""
+    return "".join(f"{requirement}\n" for requirement in libraries(LISTS[name]))
+
+
 if __name__ == "__main__":
-    print("\n".join(libraries([Path(room) for room in sys.argv[1:]])))
+    for name in LISTS:
+        (TREE / "images" / name).write_text(text(name))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.kube.cluster.cache import TREE, cache_folder, key_of
+from tests.kube.cluster.cache import TREE, cache_folder, key_of, only_one
 from tests.kube.cluster.images.buildah import base_reference, buildah
 from tests.kube.cluster.images.catalogue import Image
 from tests.kube.cluster.images.wheels import pins
@@ -27,60 +28,41 @@ def image_key(image: Image, wheels: Path, tree: Path = TREE) -> str:
 
 
 def layout_folder() -> Path:
-    return cache_folder() / "images"
+    return cache_folder() / "layers"
 
 
 def build(image: Image, key: str, base: str, wheels: Path, report: Report, tree: Path = TREE) -> str:
-    """The name of the image in the layout: made now, or found there. One caller at a time; raises ClusterError."""
+    """The name of the image in the layout: made now, or found there. Several may call at once; raises ClusterError."""
     name = f"{image.name}-{key}"
     if name in _names():
         return name
-    with report.step(f"build {image.name}"):
-        context = _context(image, wheels, tree)
-        arguments = [
-            "--build-arg",
-            f"BASE={base}",
-            "--build-arg",
-            "PIP_NO_INDEX=1",
-            "--isolation",
-            "chroot",
-            "--pull-never",
-        ]
-        buildah(
-            "bud",
-            "--quiet",
-            "--layers",
-            *arguments,
-            "-f",
-            str(context / image.dockerfile),
-            "-t",
-            image.reference,
-            str(context),
-        )
-        buildah(
-            "push",
-            "--quiet",
-            "--disable-compression",
-            "--format",
-            "oci",
-            image.reference,
-            f"oci:{layout_folder()}:{name}",
-        )
-        _sweep()
+    with report.step(f"build {image.name}"), tempfile.TemporaryDirectory(dir=cache_folder()) as context:
+        _lay(Path(context), image, wheels, tree)
+        with only_one(cache_folder() / "libraries.lock"):  # the long part: whoever else needs it waits and finds it
+            _bud(image, base, Path(context), "--target", "libraries")
+        reference = f"{image.reference.rpartition(':')[0]}:{key}"
+        _bud(image, base, Path(context), "--tag", reference)
+        with only_one(layout_folder().with_suffix(".lock")):
+            layout = f"oci:{layout_folder()}:{name}"
+            buildah("push", "--quiet", "--disable-compression", "--format", "oci", reference, layout)
+            _sweep()
     return name
 
 
-def _context(image: Image, wheels: Path, tree: Path) -> Path:
-    """A folder with what the Dockerfile may copy, laid as the tree is, and the wheels. Times of files are kept."""
-    context = cache_folder() / "context"
-    shutil.rmtree(context, ignore_errors=True)
+def _bud(image: Image, base: str, context: Path, *arguments: str) -> None:
+    offline = ("--build-arg", "PIP_NO_INDEX=1", "--pull-never")
+    options = ("--quiet", "--layers", "--isolation", "chroot", "--build-arg", f"BASE={base}", *offline)
+    buildah("bud", *options, *arguments, "--file", str(context / image.dockerfile), str(context))
+
+
+def _lay(context: Path, image: Image, wheels: Path, tree: Path) -> None:
+    """What the Dockerfile may copy, laid as the tree is, and the wheels. Times of files are kept."""
     for file in image.files(tree):
         target = context / file.relative_to(tree)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(file, target)
     shutil.copytree(wheels, context / "wheels", copy_function=os.link)
     (context / "constraints.txt").write_text(pins(wheels))
-    return context
 
 
 def _names() -> set[str]:

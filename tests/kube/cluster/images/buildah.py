@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.kube.cluster.cache import cache_folder, key_of
+from tests.kube.cluster.cache import cache_folder, key_of, only_one
 from tests.kube.cluster.call import call
 from tests.kube.cluster.images.catalogue import PREFIX
 from tests.kube.cluster.report import Report
@@ -36,15 +36,20 @@ def base_reference() -> str:
 def make_base(report: Report) -> str:
     """The base image's name. Making it the first time fetches Debian packages."""
     reference = base_reference()
-    if not buildah("images", "--quiet", "--filter", f"reference={reference}").strip():
-        with report.step("make the base image"):
-            archive = cache_folder() / "base.tar"
-            call(["mmdebstrap", *_OPTIONS, SUITE, str(archive), *_mirror()], "mmdebstrap")
-            container = buildah("from", "scratch").strip()
-            buildah("add", "--quiet", container, str(archive), "/")
-            buildah("commit", "--quiet", "--rm", container, reference)
-            archive.unlink()
+    with only_one(cache_folder() / "base.lock"):
+        if not buildah("images", "--quiet", "--filter", f"reference={reference}").strip():
+            _make_base(reference, report)
     return reference
+
+
+def _make_base(reference: str, report: Report) -> None:
+    with report.step("make the base image"):
+        archive = cache_folder() / "base.tar"
+        call(["mmdebstrap", *_OPTIONS, SUITE, str(archive), *_mirror()], "mmdebstrap")
+        container = buildah("from", "scratch").strip()
+        buildah("add", "--quiet", container, str(archive), "/")
+        buildah("commit", "--quiet", "--rm", container, reference)
+        archive.unlink()
 
 
 def _mirror() -> list[str]:

@@ -11,8 +11,7 @@ from tests.kube.cluster.errors import ClusterError
 
 PREFIX = "localhost/flotilla"
 TAG = "test"
-# What every image is made of, besides its rooms.
-SHARED_FILES = ("images/libraries.py",)
+MESH = "images/mesh.txt"
 NOT_IN_IMAGES = ("tests", "__pycache__", ".venv", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis")
 
 
@@ -20,6 +19,7 @@ NOT_IN_IMAGES = ("tests", "__pycache__", ".venv", ".pytest_cache", ".mypy_cache"
 class Image:
     name: str
     dockerfile: str
+    libraries: str
     rooms: tuple[str, ...]
 
     @property
@@ -29,20 +29,19 @@ class Image:
     def files(self, tree: Path = TREE) -> Iterator[Path]:
         """All that the image is made of, aside of its base, and of the wheels with their constraints."""
         yield tree / self.dockerfile
-        for shared in SHARED_FILES:
-            yield tree / shared
+        yield tree / self.libraries
         for room in self.rooms:
             yield from files_of(tree / room)
 
 
 def _service(name: str) -> Image:
-    return Image(name, f"services/{name}/Dockerfile", ("protos", "shared", f"services/{name}"))
+    return Image(name, f"services/{name}/Dockerfile", MESH, ("protos", "shared", f"services/{name}"))
 
 
 IMAGES = (
     *(_service(name) for name in ("galley", "pilot", "citadel", "mixer")),
-    Image("proxy", "agent/Dockerfile", ("protos", "shared", "agent")),
-    Image("bookinfo", "examples/bookinfo/Dockerfile", ("examples/bookinfo",)),
+    Image("proxy", "agent/Dockerfile", MESH, ("protos", "shared", "agent")),
+    Image("bookinfo", "examples/bookinfo/Dockerfile", "images/bookinfo.txt", ("examples/bookinfo",)),
 )
 
 

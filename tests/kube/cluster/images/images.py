@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from tests.kube.cluster.cache import cache_folder, only_one
 from tests.kube.cluster.errors import ClusterError
 from tests.kube.cluster.images.build import build, image_key
 from tests.kube.cluster.images.buildah import make_base
@@ -28,12 +27,11 @@ def bring_images(node: Node, names: Sequence[str], report: Report) -> list[str]:
     wheels = make_wheels(report)
     stale = {image: key for image in chosen(names) if (key := image_key(image, wheels)) != loaded.get(image.name)}
     if stale:
-        with only_one(cache_folder() / "images.lock"):
-            base = make_base(report)
-            for image, key in stale.items():
-                name = build(image, key, base, wheels, report)
-                with report.step(f"load {image.name}"):
-                    load(node, name, image.reference)
-                loaded[image.name] = key
-                file.write_text(json.dumps(loaded))
+        base = make_base(report)
+        for image, key in stale.items():
+            name = build(image, key, base, wheels, report)
+            with report.step(f"load {image.name}"):
+                load(node, name, image.reference)
+            loaded[image.name] = key
+            file.write_text(json.dumps(loaded))
     return [image.name for image in stale]

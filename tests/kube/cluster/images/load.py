@@ -7,6 +7,7 @@ import json
 import tarfile
 from pathlib import Path
 
+from tests.kube.cluster.cache import only_one
 from tests.kube.cluster.call import call
 from tests.kube.cluster.errors import ClusterError
 from tests.kube.cluster.images.build import blob, blobs_of, layout_folder
@@ -17,11 +18,17 @@ from tests.kube.cluster.worker import ctr
 def load(node: Node, name: str, reference: str) -> None:
     """The image of that name in the layout becomes the one of that reference in the node. Raises ClusterError."""
     layout = layout_folder()
-    entry = _entry(layout, name)
+    with only_one(layout.with_suffix(".lock")):  # nothing is swept meanwhile
+        entry = _entry(layout, name)
+        archive = _missing(node, layout, entry, reference)
+    call(ctr(node, "images", "import", "-"), f"loading {reference}", given=archive)
+
+
+def _missing(node: Node, layout: Path, entry: dict[str, object], reference: str) -> bytes:
+    """An archive of the image without the layers that the node has."""
     there = set(call(ctr(node, "content", "ls", "--quiet"), "listing the node's layers").split())
     wanted = [digest for digest in blobs_of(layout, entry) if digest not in there]
-    archive = _archive(layout, entry, wanted, reference)
-    call(ctr(node, "images", "import", "-"), f"loading {reference}", given=archive)
+    return _archive(layout, entry, wanted, reference)
 
 
 def _entry(layout: Path, name: str) -> dict[str, object]:

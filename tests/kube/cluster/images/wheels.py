@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import runpy
 import shutil
 import sys
 from pathlib import Path
@@ -22,9 +21,8 @@ _ENVOY = re.compile(r"^ARG ENVOY_VERSION=(\S+)$", re.MULTILINE)
 
 
 def requirements(tree: Path = TREE) -> list[str]:
-    rooms = sorted({room for image in IMAGES for room in image.rooms})
-    script = runpy.run_path(str(tree / "images" / "libraries.py"))
-    listed = script["libraries"]([tree / room for room in rooms])
+    lists = sorted({image.libraries for image in IMAGES})
+    listed = sorted({line for name in lists for line in (tree / name).read_text().splitlines()})
     version = _ENVOY.search((tree / "agent" / "Dockerfile").read_text())
     if version is None:
         raise ClusterError(
