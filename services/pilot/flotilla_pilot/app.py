@@ -98,6 +98,9 @@ class Pilot:
         self.debounce = Debounce(settings.debounce_seconds, settings.debounce_max_seconds)
         self.store = ObjectStore(SERVICE, COLLECTIONS, self.trace, self._configuration_changed)
         self.registry = self._registry()
+        if self.registry is not None:
+            registry = self.registry
+            self._source_metrics.endpoints_without_pod.set_function(lambda: float(registry.waiting))
         self.injection = self._injection()
         self.galley = self._galley(source)
         self.status = self._status(receiver)

@@ -55,6 +55,7 @@ EXPORT = st.sampled_from([[], ["*"], ["."], ["two"]])
 ENDPOINT = maybe(labels=LABELS, serviceAccount=st.just("sa"), weight=st.just(3), locality=st.just("r/z/s")).map(
     lambda rest: {"address": "10.0.0.1", **rest}
 )
+ADDRESSES = ["10.9.0.1", "10.9.0.2", "10.8.0.0/16", "10.8.1.7/24", "fd00::1", "fd00:0::1", "0.0.0.0", "10.0.0.0/99"]
 SERVICE = st.one_of(
     st.fixed_dictionaries(
         {
@@ -67,7 +68,7 @@ SERVICE = st.one_of(
         optional={
             "endpoints": st.lists(ENDPOINT, max_size=2),
             "workloadSelector": st.just({"labels": {"app": "a"}}),
-            "addresses": st.just(["10.9.0.1"]),
+            "addresses": st.lists(st.sampled_from(ADDRESSES), min_size=1, max_size=2, unique=True),
         },
     ),
     st.fixed_dictionaries(
@@ -223,10 +224,11 @@ EGRESS = st.fixed_dictionaries(
     },
 )
 INGRESS = st.builds(
-    lambda port, bind, endpoint: {"port": port, "bind": bind, "defaultEndpoint": endpoint},
+    lambda port, bind, endpoint, mode: {"port": port, "bind": bind, "defaultEndpoint": endpoint, "captureMode": mode},
     PORT.filter(lambda port: port["protocol"] != "UDP"),
     st.just("127.0.2.1"),
     st.sampled_from(["0.0.0.0:9080", "127.0.0.1:8000", "unix:///run/app.sock"]),
+    st.sampled_from(["DEFAULT", "NONE"]),
 )
 SIDECAR = st.fixed_dictionaries(
     {"egress": st.lists(EGRESS, min_size=1, max_size=3)},
@@ -270,6 +272,9 @@ def proxies() -> list[Proxy]:
         make_proxy("a", namespace="one", LABELS={"app": "a", "version": "v1"}),
         make_proxy("c", namespace="two", LABELS={"app": "c"}),
         make_proxy("gate", kind="router", namespace="one", LABELS={"app": "gate"}),
+        make_proxy(
+            "a", 2, namespace="one", LABELS={"app": "a"}, INTERCEPTION_MODE="REDIRECT", INSTANCE_IPS="127.0.2.1"
+        ),
     ]
 
 
@@ -296,6 +301,11 @@ def check_listeners(compiled: Compiled) -> None:
         assert listener.filter_chains, listener.name
         matches = [str(chain.filter_chain_match) for chain in listener.filter_chains]
         assert len(matches) == len(set(matches)), matches
+        for chain in listener.filter_chains:
+            assert chain.filters[-1].name in TERMINAL
+
+
+TERMINAL = ("envoy.filters.network.http_connection_manager", "envoy.filters.network.tcp_proxy")
 
 
 def check_tables(compiled: Compiled) -> None:

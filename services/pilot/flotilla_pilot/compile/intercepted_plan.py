@@ -7,6 +7,7 @@ network, and one TCP service of the rest. What nobody takes goes on to where it 
 
 import ipaddress
 from collections.abc import Iterable
+from contextlib import suppress
 
 from flotilla_pilot.compile.listener_plan import (
     ANY_ADDRESS,
@@ -49,14 +50,23 @@ def _addresses(service: Service, port: ServicePort) -> Iterable[str]:
     if port.protocol.is_http:
         return [ANY_ADDRESS]
     if service.headless:
-        return sorted({each.address for each in service.endpoints if is_ip(each.address)})
-    own = [each for each in service.addresses if is_ip(each)]
+        return sorted({_normal(each.address) for each in service.endpoints if is_ip(each.address)})
+    own = list(dict.fromkeys(_normal(each) for each in service.addresses if is_ip(each)))
     return [*own, *([ANY_ADDRESS] if networks_of(service) or not own else [])]
 
 
 def networks_of(service: Service) -> Networks:
-    """The service's addresses that are networks, in normal form."""
-    return tuple(str(ipaddress.ip_network(each, strict=False)) for each in service.addresses if "/" in each)
+    """The service's addresses that are networks, in normal form; what is none is left out."""
+    found: dict[str, None] = {}
+    for each in service.addresses:
+        with suppress(ValueError):
+            found.update(dict.fromkeys([str(ipaddress.ip_network(each, strict=False))] if "/" in each else []))
+    return tuple(found)
+
+
+def _normal(address: str) -> str:
+    """Two ways to write an address are one place for Envoy."""
+    return str(ipaddress.ip_address(address))
 
 
 def _join(plan: ListenerPlan, service: Service, port: ServicePort, log: ProblemLog) -> None:

@@ -7,7 +7,7 @@ from flotilla_pilot.debug.mesh import configz, endpointz, registryz
 from flotilla_pilot.debug.proxies import config_dump, syncz
 from flotilla_pilot.delivery.delivery import Delivery
 from flotilla_pilot.model.snapshot import MeshSnapshot
-from flotilla_pilot.status.reporter import object_states
+from flotilla_pilot.status.reporter import object_states, problems_on_proxies
 from flotilla_shared.runtime.trace import HopRecorder
 
 NOT_CONNECTED = "Proxy not connected to this Pilot instance. It may be connected to another instance."
@@ -49,8 +49,23 @@ def debug_topics(delivery: Delivery, recorder: HopRecorder) -> dict[str, Topic]:
         "endpointz": of_snapshot(endpointz),
         "config_dump": dump,
         "status": lambda: statusz(delivery),
+        "problems": lambda: problemz(delivery),
         "trace": recorder.topic,
     }
+
+
+def problemz(delivery: Delivery) -> list[dict[str, Any]]:
+    """Every problem of every object, those of Kubernetes objects among them, which Galley hears nothing of."""
+    if delivery.publication is None:
+        return []
+    found = {key: list(each) for key, each in delivery.publication.snapshot.problems.items()}
+    for key, each in problems_on_proxies(delivery).items():
+        found.setdefault(key, []).extend(each)
+    return [
+        {"object": str(key), **each.as_dict()}
+        for key, problems in sorted(found.items())
+        for each in dict.fromkeys(problems)
+    ]
 
 
 def statusz(delivery: Delivery) -> list[dict[str, Any]]:

@@ -13,6 +13,9 @@ class SourceMetrics:
         self.galley_connected = metrics.gauge(
             "pilot_configuration_source_connected", "1 while the stream to Galley is open"
         )
+        self.endpoints_without_pod = metrics.gauge(
+            "endpoint_no_pod", "Endpoints left out, as their pods are not known yet"
+        )
         self._services = metrics.gauge("pilot_services", "Services known")
         self._virtual_services = metrics.gauge("pilot_virt_services", "VirtualServices known")
         self._problems = metrics.gauge(

@@ -22,7 +22,7 @@ def object_states(delivery: Delivery) -> dict[ObjectKey, ObjectState]:
         return {}
     delivery.record_outcomes()
     snapshot = delivery.publication.snapshot
-    found = _problems_on_proxies(delivery)
+    found = problems_on_proxies(delivery)
     states = {}
     for key, item in snapshot.objects.items():
         problems = dict.fromkeys((*snapshot.problems.get(key, ()), *found.get(key, ())))
@@ -38,7 +38,7 @@ def object_states(delivery: Delivery) -> dict[ObjectKey, ObjectState]:
     return states
 
 
-def _problems_on_proxies(delivery: Delivery) -> dict[ObjectKey, list[Problem]]:
+def problems_on_proxies(delivery: Delivery) -> dict[ObjectKey, list[Problem]]:
     """What only shows for some proxy, and is there with the newest publication."""
     found: dict[ObjectKey, list[Problem]] = {}
     for connection in delivery.connections:

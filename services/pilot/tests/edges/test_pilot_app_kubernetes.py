@@ -161,6 +161,29 @@ async def test_nothing_is_served_before_the_cluster_is_read(cluster: Cluster) ->
         await pilot.lifecycle.stop()
 
 
+async def test_what_is_wrong_with_a_service_is_told_here(pilot: Pilot, cluster: Cluster) -> None:
+    ports = [{"name": "http", "port": 15001}]
+    cluster.server.put(SERVICES, "odd", "default", spec={"clusterIP": "10.96.0.2", "ports": ports})
+    cluster.set_endpoints(1)
+    await cluster.galley.give_all({})
+    await pilot.readiness.wait()
+    async with cluster.sidecar() as client:
+        await start_proxy(client)
+        problems = (await cluster.page("debug_port", "/debug/problems")).json()
+    assert [(each["object"], each["code"]) for each in problems] == [
+        ("k8s/core/v1/services/default/odd", "port-reserved")
+    ]
+
+
+async def test_endpoints_that_wait_for_their_pods_are_counted(pilot: Pilot, cluster: Cluster) -> None:
+    cluster.set_endpoints(1)
+    cluster.server.remove(PODS, "web-1", "default")
+    await cluster.galley.give_all({})
+    await pilot.readiness.wait()
+    while "endpoint_no_pod 1.0" not in (await cluster.page("monitoring_port", "/metrics")).text.splitlines():
+        await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize(("account", "stated"), [("client", "other"), ("other", "client"), ("client", "")])
 async def test_a_proxy_is_whom_its_certificate_says(pilot: Pilot, cluster: Cluster, account: str, stated: str) -> None:
     await cluster.galley.give_all({})
