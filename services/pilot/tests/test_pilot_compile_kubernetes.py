@@ -198,6 +198,22 @@ spec:
         assert described["namespace"] == owner, namespace
 
 
+def test_a_route_to_a_udp_port_leads_nowhere(validate: Callable[[Compiled], None]) -> None:
+    rule = """
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: a, namespace: shop}
+spec: {hosts: [a], http: [{route: [{destination: {host: a, port: {number: 53}}}]}]}
+"""
+    text = service("a").replace("{name: tcp, port: 90}", "{name: dns, port: 53, protocol: UDP}") + rule
+    compiled = Mesh(text).compile(CLIENT)
+    (host, _) = as_dict(compiled.routes["80"])["virtual_hosts"]
+    assert host["routes"][0]["route"]["cluster"] == "BlackHoleCluster"
+    assert "outbound|53||a.shop.svc.cluster.local" not in compiled.clusters
+    validate(compiled)
+
+
 def test_mixer_is_found_by_its_services(validate: Callable[[Compiled], None]) -> None:
     text = """
 kind: MeshConfig

@@ -13,6 +13,7 @@ from flotilla_pilot.model.services import Service
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import LoadBalancerSettings
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
+from flotilla_shared.model.protocols import Protocol
 
 Hash = LoadBalancerSettings.ConsistentHashLB
 
@@ -62,7 +63,8 @@ class Destinations:
 
     def of(self, service: Service, port: int, subset: str = "") -> Target:
         policy = self.policy(service)
-        if service.port(port) is None or (subset and policy.subset(subset) is None):
+        found = service.port(port)
+        if found is None or found.protocol is Protocol.UDP or (subset and policy.subset(subset) is None):
             return NOWHERE
         self.used.add((service.host, port, subset))
         balancer = port_policy(policy.policy, policy.subset(subset), port).load_balancer
