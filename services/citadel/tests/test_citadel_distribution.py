@@ -179,7 +179,7 @@ async def test_a_namespace_that_goes_away_meanwhile_is_quiet(leader: Distributed
     await leader.until(lambda: len(leader.holders()) == 3)
     leader.server.fail(Fault(**vars(fault)))
     leader.server.put(NAMESPACES, "shop")
-    await leader.until(lambda: len(leader.server.of("create")) == 4)
+    await leader.until(lambda: len(leader.server.of("create")) == 4 and not len(leader.distribution._work))
     leader.server.remove(NAMESPACES, "shop")
     leader.server.put(NAMESPACES, "next")
     await leader.until(lambda: "next" in leader.holders())

@@ -160,6 +160,13 @@ async def test_an_answer_that_was_lost_is_no_second_root(server: ApiServer) -> N
     await client.stop()
 
 
+async def test_one_root_is_made_however_often_storing_it_fails(server: ApiServer) -> None:
+    server.fail(Fault("create", 503, "ServiceUnavailable", times=3))
+    await load(server)
+    tried = {asked.body["data"]["ca-cert.pem"] for asked in server.of("create")}
+    assert (len(tried), len(server.of("create"))) == (1, 4)
+
+
 async def test_why_there_is_no_root_yet_is_told(server: ApiServer) -> None:
     message = (
         'secrets "istio-ca-secret" is forbidden: User "x" cannot get resource "secrets" in the namespace "istio-system"'
@@ -168,6 +175,10 @@ async def test_why_there_is_no_root_yet_is_told(server: ApiServer) -> None:
     heard: list[str] = []
     await load(server, heard.append)
     assert heard == [f"Secret {NAMESPACE}/{NAME} cannot be read or made: {message}"]
+
+
+def _parts(content: dict[str, Any]) -> dict[str, Any]:
+    return {"type": content["type"], "data": content["data"]}
 
 
 class Watched:
@@ -186,7 +197,7 @@ class Watched:
         )
 
     def put(self, content: dict[str, Any]) -> None:
-        self.server.put(SECRETS, NAME, NAMESPACE, type=content["type"], data=content["data"])
+        self.server.put(SECRETS, NAME, NAMESPACE, **_parts(content))
 
     async def until(self, state: SecretState) -> str:
         async with asyncio.timeout(20):
@@ -209,6 +220,7 @@ async def test_a_change_of_the_secret_is_told_each_time(watched: Watched) -> Non
     assert await watched.until(SecretState.SAME) == ""
     watched.put(secret(OTHER))
     assert "holds another root" in await watched.until(SecretState.CHANGED)
+    watched.server.put(SECRETS, NAME, NAMESPACE, metadata={"labels": {"a": "b"}}, **_parts(secret(OTHER)))
     watched.put(secret())
     assert await watched.until(SecretState.SAME) == ""
     watched.put(secret(ca_key=None))

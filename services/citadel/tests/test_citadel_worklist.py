@@ -79,6 +79,16 @@ async def test_what_failed_is_tried_again(worklist: Worklist, work: Work) -> Non
     assert (work.ended.count("a"), work.ended.count("b"), work.ended.count("c")) == (3, 2, 1)
 
 
+async def test_what_failed_and_was_added_meanwhile_is_tried_once_more_only(worklist: Worklist, work: Work) -> None:
+    work.gates["a"], work.failures["a"] = asyncio.Event(), 1
+    worklist.add(["a"])
+    await until(lambda: work.began == ["a"])
+    worklist.add(["a"])
+    work.gates["a"].set()
+    await until(lambda: len(work.ended) == 2)
+    assert len(worklist) == 0
+
+
 async def test_a_name_that_waits_is_tried_now_when_it_is_added(work: Work) -> None:
     patient = Worklist(work, backoff=lambda: Backoff(3600, 3600))
     await patient.start()

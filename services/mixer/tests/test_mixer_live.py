@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flotilla_mixer.attributes.live import LiveServices, LiveWorkloads
-from flotilla_mixer.attributes.services import cluster_service
+from flotilla_mixer.attributes.services import Service, ServiceIndex, cluster_service
 from flotilla_mixer.attributes.view import ClusterView, MeshView, mesh_view
 from flotilla_mixer.attributes.workloads import Workload, WorkloadFacts
 
@@ -82,6 +82,20 @@ def test_a_pod_moves_ends_and_is_remembered_for_a_moment():
     assert (who("10.0.0.1"), who("10.0.0.2")) == (None, None)
 
 
+def test_what_did_not_leave_is_not_remembered_as_gone():
+    live = LiveWorkloads()
+    for labels in ({}, {"a": "b"}):
+        live.put(("default", "a"), workload("a", "10.0.0.1", labels=labels), 0.0)
+    assert live.lately_at("10.0.0.1") == ()
+
+
+def test_a_pod_in_the_nodes_network_is_forgotten_at_once():
+    """Its address goes on to be many others'."""
+    view = view_of(workload("a", "10.0.0.1", **SHARED))
+    view.cluster.workloads.remove(("default", "a"), 0.0)
+    assert view.believed("10.0.0.1", principal("reviews")) is None
+
+
 def test_the_memory_of_the_gone_is_bounded():
     live = LiveWorkloads(linger_most=3)
     for number in range(10):
@@ -154,3 +168,15 @@ def test_attributes_are_made_once_and_labels_only_where_there_are_some():
     assert bare.source is bare.source
     assert "source.labels" not in bare.source
     assert workload("b", "10.0.0.1").destination["destination.labels"] == {"app": "reviews"}
+
+
+def test_a_kubernetes_service_beats_an_entry_of_its_host():
+    host, services = f"reviews.default.svc.{DOMAIN}", LiveServices()
+    entry = Service(host, "default", {"app": "reviews"}, frozenset(), {"of": "the entry"})
+    view = MeshView(services=ServiceIndex([entry]), cluster=ClusterView(services=services))
+    one = workload("a", "10.0.0.1")
+    assert view.served(host, one) is entry
+    services.put(cluster_service("reviews", "default", DOMAIN, {"app": "other"}))
+    assert view.served(host, one) is entry  # the Service does not select it
+    services.put(cluster_service("reviews", "default", DOMAIN, {"app": "reviews"}))
+    assert view.served(host, one) is services.of(host)[0]
