@@ -208,3 +208,10 @@ def test_pods_of_one_workload_share_what_they_enter_by() -> None:
     )
     for type_url, resources in one.resources.items():
         assert all(each is two.resources[type_url][name] for name, each in resources.items())
+
+
+@pytest.mark.parametrize(("mode", "transparent"), [("REDIRECT", None), ("TPROXY", True)])
+def test_a_transparent_proxy_takes_what_is_for_others(mode: str, transparent: bool | None) -> None:
+    mesh = Mesh(service("a", 80, "HTTP"))
+    proxy = make_proxy("a-1", INTERCEPTION_MODE=mode, INSTANCE_IPS="10.1.0.1", LABELS={"app": "a"})
+    assert as_dict(mesh.compile(proxy).listeners["virtualInbound"]).get("transparent") is transparent

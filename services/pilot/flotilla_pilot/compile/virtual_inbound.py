@@ -36,6 +36,8 @@ from flotilla_shared.model.objects import ConfigObject
 from flotilla_shared.model.problems import ProblemLog
 from flotilla_shared.model.protocols import Protocol
 
+TRANSPARENT = "TPROXY"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guarded:
@@ -68,8 +70,9 @@ def add_virtual_inbound(
     held = [each for each in entrances if _may_have(each, sidecar, found.log)]
     guarded = [*_passthroughs(snapshot, proxy, held), *(_guard(each, snapshot, proxy) for each in held)]
     stated = (*((reference(sidecar),) if sidecar is not None else ()), *snapshot.mesh.references)
-    key = "virtual inbound", tuple(each.key() for each in guarded), stated
-    build = lambda: tuple(_resources(guarded, snapshot.mesh, stated, cache))  # noqa: E731
+    transparent = proxy.interception_mode == TRANSPARENT
+    key = "virtual inbound", tuple(each.key() for each in guarded), stated, transparent
+    build = lambda: tuple(_resources(guarded, snapshot.mesh, stated, cache, transparent=transparent))  # noqa: E731
     resources: tuple[CompiledResource, ...] = cache.get(key, build)
     for each in resources:
         found.add(each)
@@ -131,10 +134,18 @@ def _passthroughs(snapshot: MeshSnapshot, proxy: Proxy, held: Iterable[Entrance]
 
 
 def _resources(
-    guarded: Sequence[Guarded], mesh: MeshOptions, stated: tuple[Reference, ...], cache: ResourceCache
+    guarded: Sequence[Guarded],
+    mesh: MeshOptions,
+    stated: tuple[Reference, ...],
+    cache: ResourceCache,
+    *,
+    transparent: bool,
 ) -> Iterable[CompiledResource]:
     references = dict.fromkeys((*stated, *(found for each in guarded for found in each.references())))
     listener = _listener(guarded, mesh)
+    if transparent:
+        # The kernel hands over connections to other addresses than the listener's own.
+        listener.transparent.value = True
     yield cache.intern(LISTENER, listener.name, serialized(listener), keys(references))
     for cluster in (inbound_passthrough(mesh), black_hole(mesh)):
         yield cache.intern(CLUSTER, cluster.name, serialized(cluster), keys(mesh.references))
