@@ -1,6 +1,6 @@
 """Two pods on one machine: network namespaces, true interception, real Envoys with what Pilot compiles for them.
 
-    unshare --net --mount python -m flotilla_pilot.testing.pods <mesh YAML file>
+    unshare --net --mount --pid --fork --kill-child python -m flotilla_pilot.testing.pods <mesh YAML file>
 
 plays every call of `CALLS` from the one pod and prints what came back as JSON. Needs root, iptables and the ip command;
 all that it makes ends with the namespaces that it is started in.

@@ -102,7 +102,18 @@ def test_calls_between_pods(mode: str, policy: str, tmp_path: Path) -> None:
     file = tmp_path / "mesh.yaml"
     file.write_text(mesh(mode, policy))
     Path("/run/netns").mkdir(exist_ok=True)
-    command = ["unshare", "--net", "--mount", sys.executable, "-m", "flotilla_pilot.testing.pods", file]
+    command = [
+        "unshare",
+        "--net",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        sys.executable,
+        "-m",
+        "flotilla_pilot.testing.pods",
+        file,
+    ]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout) == expected(mode, policy)
