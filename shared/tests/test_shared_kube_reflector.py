@@ -241,12 +241,14 @@ class TestLostWatches:
         pods = follow()
         await pods.reflector.start()
         await pods.watching()
-        server.fail(Fault("watch", code, "Trouble", times=3))
+        server.fail(Fault("watch", code, "Trouble", times=10**9))
         server.end_watches()
-        await pods.watching(5)
+        await pods.until(lambda: pods.reflector.state == "the API server fails: told to")
+        await pods.until(lambda: len(server.of("watch")) > 4)
+        server._faults.clear()
         await pods.until(lambda: pods.reflector.state == "synced")
         assert len(server.of("list")) == 1
-        assert pods.count("flotilla_kube_failures_total") == 3
+        assert pods.count("flotilla_kube_failures_total") >= 3
 
     async def test_a_line_of_three_megabytes(self, server: ApiServer, follow: Callable[..., Follower]) -> None:
         pods = follow()

@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 
 from flotilla_shared.runtime.backoff import Backoff
 from flotilla_shared.runtime.kube.client import JSON, KubeClient, Params
-from flotilla_shared.runtime.kube.errors import Forbidden, Gone, KubeError, NotFound, Unauthorized
+from flotilla_shared.runtime.kube.errors import Forbidden, Gone, KubeError, NotFound, Unauthorized, Unreachable
 from flotilla_shared.runtime.kube.metrics import NO_METRICS, KubeMetrics
 from flotilla_shared.runtime.kube.resources import Resource
 from flotilla_shared.runtime.kube.wire import Decoder, Described, Event, WatchError, lines
@@ -133,8 +133,10 @@ class Reflector(Generic[T]):
                 await self._failed(error, "the watch must begin anew")
             except (Forbidden, Unauthorized) as error:
                 await self._failed(error, "forbidden")
-            except KubeError as error:
+            except Unreachable as error:
                 await self._failed(error, "no connection")
+            except KubeError as error:
+                await self._failed(error, "the API server fails")
 
     async def _list_and_watch(self) -> None:
         if not self._point:
