@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 from tests.kube.cluster import commands
 from tests.kube.cluster.call import call
 from tests.kube.cluster.control import running
+from tests.kube.cluster.errors import ClusterError
 from tests.kube.cluster.images.images import bring_images
 from tests.kube.cluster.node import Node
 from tests.kube.cluster.report import Report
@@ -69,6 +72,21 @@ class Cluster:
     def images(self, *names: str) -> list[str]:
         """Builds and loads what has changed of them (or of all); gives what was loaded."""
         return bring_images(self.node, names, Report())
+
+    def wait_reachable(self, address: str, port: int, patience: float = 30) -> None:
+        """Until somebody accepts connections there: a Service's rules follow its ready pods a moment later."""
+        until = time.monotonic() + patience
+        with self.network():
+            while True:
+                try:
+                    socket.create_connection((address, port), timeout=5).close()
+                    return
+                except OSError as error:
+                    if time.monotonic() > until:
+                        raise ClusterError(
+                            f"{address}:{port} is not reached after {patience:.0f} s: {error}"
+                        ) from error
+                    time.sleep(0.05)
 
     def network(self) -> AbstractContextManager[None]:
         """In the block this thread's connections, and the programs that it starts, are in the node's network."""

@@ -140,6 +140,8 @@ def _kube_proxy_settings(layout: Layout) -> dict[str, object]:
         "kind": "KubeProxyConfiguration",
         "clientConnection": {"kubeconfig": str(layout.kubeconfig("proxy"))},
         "mode": "iptables",
+        # A Service follows its pods at once, not up to a second later: tests wait for it.
+        "iptables": {"minSyncPeriod": "10ms"},
         "clusterCIDR": POD_RANGE,
         "hostnameOverride": NODE_NAME,
         # Only the machine's own network may set these.
