@@ -135,7 +135,13 @@ def test_aliases_in_a_ring_end() -> None:
 
 @pytest.mark.parametrize(
     "wire",
-    [b"", b"x" * 11, b"\0" * 12, b"\xff" * 40, dns.message.make_response(dns.message.make_query("a.", "A")).to_wire()],
+    [
+        b"",
+        b"x" * 11,
+        b"\0" * 12,
+        b"\xff" * 40,
+        dns.message.make_response(dns.message.make_query("a.", "A", id=1)).to_wire(),
+    ],
 )
 def test_what_is_no_question_harms_nobody(wire: bytes) -> None:
     reply = answer(wire, ZONE, datagram=True)

@@ -95,7 +95,7 @@ def _known(binding: ConfigObject, number: int, reference: Any, rules: Mapping[Ob
     key = _key(binding, reference)
     if key not in rules:
         text = f"there is no QuotaSpec {key.namespace}/{key.name}; it is left out."
-        log.error(binding.key, "no-object", f"spec.quotaSpecs[{number}]", text)
+        log.error(binding.key, "no-quota-spec", f"spec.quotaSpecs[{number}]", text)
     return key in rules
 
 
