@@ -30,6 +30,21 @@ from flotilla_shared.testing.ports import free_port
 GOOD = "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: x}\nspec: {address: 1.2.3.4}\n"
 
 
+def put(file: Path, text: str) -> None:
+    """Whole at once: whoever reads it meanwhile finds the old text or the new one, and never half of it."""
+    draft = file.with_name(f".{file.name}.draft")
+    draft.write_text(text)
+    draft.replace(file)
+
+
+def overwrite(file: Path, text: str) -> None:
+    """Where it lies, as some editors do it; as long as the text before, so that no moment shows less of it."""
+    raw = text.encode()
+    assert len(raw) == file.stat().st_size
+    with file.open("r+b", buffering=0) as opened:
+        opened.write(raw)
+
+
 class Running:
     """A publisher over a folder, and a way to wait for its next publication."""
 
@@ -81,13 +96,11 @@ async def running(folder: Path, tmp_path: Path) -> AsyncIterator[Running]:
 async def test_a_change_of_a_file_is_published(running: Running, folder: Path) -> None:
     assert await running.next() == {"x": "1.2.3.4"}
     assert running.readiness.ready
-    (folder / "a.yaml").write_text(GOOD.replace("1.2.3.4", "1.2.3.5"))
+    overwrite(folder / "a.yaml", GOOD.replace("1.2.3.4", "1.2.3.5"))
     assert await running.next() == {"x": "1.2.3.5"}
-    draft = folder / ".draft"
-    draft.write_text(GOOD.replace("1.2.3.4", "1.2.3.6"))
-    draft.replace(folder / "a.yaml")
+    put(folder / "a.yaml", GOOD.replace("1.2.3.4", "1.2.3.6"))
     assert await running.next() == {"x": "1.2.3.6"}
-    (folder / "b.yaml").write_text(GOOD.replace("name: x", "name: y"))
+    put(folder / "b.yaml", GOOD.replace("name: x", "name: y"))
     assert await running.next() == {"x": "1.2.3.6", "y": "1.2.3.4"}
     (folder / "a.yaml").unlink()
     assert await running.next() == {"y": "1.2.3.4"}
@@ -95,7 +108,7 @@ async def test_a_change_of_a_file_is_published(running: Running, folder: Path) -
 
 async def test_the_mesh_configuration_is_followed(running: Running, folder: Path) -> None:
     await running.next()
-    (folder.parent / "mesh.yaml").write_text("trustDomain: td.example\n")
+    put(folder.parent / "mesh.yaml", "trustDomain: td.example\n")
     await running.next()
     assert running.distributor.snapshot is not None
     (item,) = running.distributor.snapshot.collections[MESH_CONFIG].items.values()
@@ -114,7 +127,7 @@ async def test_a_replaced_directory_is_found_again(running: Running, folder: Pat
 
 async def test_the_hops_of_a_change(running: Running, folder: Path) -> None:
     await running.next()
-    (folder / "a.yaml").write_text(GOOD.replace("1.2.3.4", "1.2.3.5"))
+    put(folder / "a.yaml", GOOD.replace("1.2.3.4", "1.2.3.5"))
     await running.next()
     versions = list(dict.fromkeys(hop["version"] for hop in running.trace.hops(name="x")))
     assert len(versions) == 2
@@ -126,8 +139,8 @@ async def test_the_hops_of_a_change(running: Running, folder: Path) -> None:
 
 async def test_a_bad_change_publishes_nothing_and_is_shown(running: Running, folder: Path) -> None:
     await running.next()
-    (folder / "a.yaml").write_text(GOOD.replace("1.2.3.4", "'a b'"))
-    (folder / "b.yaml").write_text(GOOD.replace("name: x", "name: y"))  # makes a publication to wait for
+    put(folder / "a.yaml", GOOD.replace("1.2.3.4", "'a b'"))
+    put(folder / "b.yaml", GOOD.replace("name: x", "name: y"))  # makes a publication to wait for
     assert await running.next() == {"x": "1.2.3.4", "y": "1.2.3.4"}
     ledgers = running.publisher.ledgers
     status = status_view(ledgers, running.distributor.snapshot, StatusBoard(), {"name": "x"})
