@@ -247,6 +247,17 @@ async def test_calls_with_one_token_share_one_question(reviews: TokenReviewAuthe
     assert len(judge.asked) == 1
 
 
+async def test_an_answer_that_came_since_is_not_asked_for_again(
+    reviews: TokenReviewAuthenticator, judge: Judge
+) -> None:
+    text = token()
+    assert reviews.known(text, time.time()) is None
+    late = reviews.ask(text)  # its turn on the loop comes when another call's question is answered already
+    await reviews.ask(text)
+    assert (await late).identity == IDENTITY
+    assert len(judge.asked) == 1
+
+
 async def test_a_refusal_reaches_all_and_is_not_remembered(reviews: TokenReviewAuthenticator, judge: Judge) -> None:
     judge.answer = status(authenticated=False)
     text = token()

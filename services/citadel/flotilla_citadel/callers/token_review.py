@@ -74,6 +74,8 @@ class TokenReviewAuthenticator:
         """Who holds `token`, which `known` did not know. Raises CallerRefused or ReviewUnavailable."""
         key = _key(token)
         answer = self._asked.get(key)
+        if answer is None and (caller := self._memo.get(key, time.time())) is not None:
+            return caller  # another call's question has been answered since `known` was asked
         if answer is None:
             if len(self._asked) >= self._most_waiting:
                 raise ReviewUnavailable("too many tokens wait to be verified: try again a little later")
