@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -101,7 +102,9 @@ def test_traffic_counts_good_pages_and_notes_the_others(pages):
 
 def test_traffic_notes_a_refused_connection(nobody):
     with Traffic(f"http://{nobody}", pause_seconds=0.001) as traffic:
-        assert not traffic.wait_for_more(1, seconds=0.05)
+        while not traffic.failures:
+            time.sleep(0.001)
+        assert not traffic.wait_for_more(1, seconds=0.01)
     assert "ConnectError" in traffic.failures[0]
 
 

@@ -181,11 +181,13 @@ async def test_annotations_are_not_kept(followed: Followed) -> None:
 
 async def test_a_right_that_is_missing_is_told_and_waited_for(followed: Followed) -> None:
     forbidden = "pods is forbidden: cannot list resource pods at the cluster scope"
-    followed.server.fail(Fault("list", 403, "Forbidden", forbidden, plural="pods", times=2))
+    missing = Fault("list", 403, "Forbidden", forbidden, plural="pods", times=1_000_000)
+    followed.server.fail(missing)
     followed.put("one", "10.0.0.1")
     await followed.watch.start()
     await followed.until(lambda: forbidden in followed.watch.pods.state)
     assert (followed.watch.synced, followed.told) == (False, 0)
+    missing.times = 1
     await followed.until(lambda: followed.told)
     assert followed.who("10.0.0.1") == ["one"]
 
@@ -194,10 +196,13 @@ async def test_what_is_known_outlives_the_api_server(followed: Followed) -> None
     followed.put("one", "10.0.0.1")
     await followed.watch.start()
     await followed.until(lambda: followed.told and followed.server.of("watch", "pods"))
-    followed.server.fail(Fault("watch", 503, "ServiceUnavailable", plural="pods", times=3))
-    followed.server.fail(Fault("list", 503, "ServiceUnavailable", plural="pods", times=3))
+    away = [Fault(verb, 503, "ServiceUnavailable", plural="pods", times=1_000_000) for verb in ("watch", "list")]
+    for fault in away:
+        followed.server.fail(fault)
     followed.server.cut_watches()
-    await followed.until(lambda: "no connection" in followed.watch.pods.state)
+    await followed.until(lambda: "the API server fails" in followed.watch.pods.state)
     assert (followed.who("10.0.0.1"), followed.watch.synced) == (["one"], True)
     followed.put("two", "10.0.0.2")
+    for fault in away:
+        fault.times = 1
     await followed.until(lambda: followed.who("10.0.0.2") == ["two"])
