@@ -73,6 +73,9 @@ class Pods(Values):
     resources: KubernetesObject = Field({}, description="requests and limits of the container")
     podDisruptionBudget: DisruptionBudget = Field(default_factory=DisruptionBudget, description="PodDisruptionBudget")
     terminationGracePeriodSeconds: int = Field(30, ge=0, description="time to drain before a pod is killed")
+    lingerSeconds: int = Field(
+        5, ge=0, description="time that a pod which is to end goes on serving, until nobody is led to it any more"
+    )
     priorityClassName: str = Field("", description="PriorityClass of the pods")
     antiAffinity: Literal["preferred", "required", "none"] = Field(
         "preferred", description="whether replicas keep to different nodes, where affinity is empty"

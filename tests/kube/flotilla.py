@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +23,7 @@ DEPLOYMENTS = tuple(f"istio-{name}" for name in (*SERVICES, GATEWAY))
 CHARTS = {"flotilla-crds": ROOT / "helm" / "flotilla-crds", "flotilla": ROOT / "helm" / "flotilla"}
 VALUES = ROOT / "tests" / "helm" / "values-test.yaml"
 PATIENCE = "180s"
+COMMAND = Path(sys.executable).with_name("flotilla")
 
 T = TypeVar("T")
 
@@ -113,3 +116,10 @@ def until(look: Callable[[], T | None], what: str, seconds: float = 60, pause: f
             why = f": {error}"
         time.sleep(pause)
     raise ClusterError(f"{what}: not within {seconds:.0f} s{why}")
+
+
+def check(flotilla: Flotilla, *arguments: str) -> dict[str, str]:
+    """What `flotilla check` finds: sentence -> level. Raises ClusterError, with all of it, where something is a problem."""
+    kubeconfig = str(flotilla.cluster.kubeconfig)
+    said = flotilla.cluster.run(str(COMMAND), "check", "--kubeconfig", kubeconfig, "-o", "json", *arguments)
+    return {each["text"]: each["level"] for section in json.loads(said)["sections"] for each in section["findings"]}

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.kube.cluster.errors import ClusterError
-from tests.kube.flotilla import NAMESPACE, Flotilla, until
+from tests.kube.flotilla import NAMESPACE, Flotilla, check, until
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(300)]
 
-FLOTILLA = Path(sys.executable).with_name("flotilla")
 CONFIGURATIONS = ("mutatingwebhookconfiguration/istio-sidecar-injector", "validatingwebhookconfiguration/istio-galley")
-
-
-def check(flotilla: Flotilla, *arguments: str) -> dict[str, str]:
-    """Sentence -> level, of every finding."""
-    kubeconfig = str(flotilla.cluster.kubeconfig)
-    said = flotilla.cluster.run(str(FLOTILLA), "check", "--kubeconfig", kubeconfig, "-o", "json", *arguments)
-    return {each["text"]: each["level"] for section in json.loads(said)["sections"] for each in section["findings"]}
 
 
 def test_an_installation_has_no_problem(flotilla: Flotilla) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.kube.cluster.errors import ClusterError
-from tests.kube.flotilla import NAMESPACE, Flotilla, until
+from tests.kube.flotilla import NAMESPACE, Flotilla, check, until
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(180)]
 
@@ -96,14 +96,21 @@ def test_what_is_another_meshs_is_left_alone_and_told(flotilla: Flotilla, namesp
         "metadata": {"name": "istio-ca-root-cert"},
         "data": {"root-cert.pem": "theirs"},
     }
-    flotilla.cluster.kubectl("replace", "--force", "-n", namespace, "-f", "-", given=json.dumps(foreign))
-    if published(flotilla, namespace) != "theirs":  # ours was made again in between
-        flotilla.cluster.kubectl("replace", "-n", namespace, "-f", "-", given=json.dumps(foreign))
+    flotilla.cluster.kubectl("replace", "-n", namespace, "-f", "-", given=json.dumps(foreign))
     event = until(lambda: event_of(flotilla, namespace), "an Event that tells of the foreign root")
     assert "istio-ca-root-cert" in event["message"]
     assert published(flotilla, namespace) == "theirs"
-    gauge = until(lambda: flotilla.metrics("citadel", "citadel_foreign_root_configmaps"), "the gauge of foreign roots")
-    assert sum(gauge.values()) >= 1
+    state = frozenset({("state", "foreign")})
+    until(lambda: flotilla.metrics("citadel", "citadel_root_namespaces").get(state) == 1, "the gauge of foreign roots")
+    with pytest.raises(ClusterError, match=f"{namespace}[^\n]*another mesh"):
+        check(flotilla)
+    flotilla.cluster.kubectl("rollout", "restart", "-n", NAMESPACE, "deployment/istio-citadel")
+    flotilla.cluster.rollout("deployment/istio-citadel", NAMESPACE, "120s")
+    until(lambda: again(event_of(flotilla, namespace), event), "the new leader to tell it again, in the same Event")
+
+
+def again(event: dict[str, Any] | None, before: dict[str, Any]) -> bool:
+    return event is not None and event["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]
 
 
 def event_of(flotilla: Flotilla, namespace: str) -> dict[str, Any] | None:

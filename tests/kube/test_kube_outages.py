@@ -20,6 +20,7 @@ PAGE = ROOT / "docs" / "reference" / "outages.md"
 COMMAND = "FLOTILLA_REWRITE=1 make kube-test ARGS=tests/kube/test_kube_outages.py"
 ENOUGH = 15.0  # seconds in which what works has happened
 NEVER = 6.0  # and in which what does not happen has not; in a whole mesh each of these takes below two
+FAIL_OPEN = ("--set", "meshConfig.policyCheckFailOpen=true")
 BEGIN, END = "<!-- observed: begin -->", "<!-- observed: end -->"
 
 
@@ -155,7 +156,7 @@ def test_without_a_service(
     """Mixer is asked to let calls pass where it does not answer; that it may also stop them is a test of its own."""
     flotilla = bookinfo.flotilla
     if service == "mixer":
-        flotilla.install("--set", "meshConfig.policyCheckFailOpen=true")
+        fail_open(bookinfo)
     observer = Observer(bookinfo, namespace, traffic)
     flotilla.cluster.kubectl("delete", "deployment", f"istio-{service}", "-n", MESH)
     until(lambda: not flotilla.pods(service), f"{service} to be gone")
@@ -163,6 +164,8 @@ def test_without_a_service(
         observed[service] = {row: look(observer) for row, look in ROWS.items()}
     finally:
         observer.clean()
+        if service == "mixer":  # it has to be back before anybody is to ask it again
+            flotilla.install(*FAIL_OPEN)
         flotilla.install()
         bookinfo.forget("reviews-v3")
     assert traffic.wait_for_more(5)
@@ -170,6 +173,25 @@ def test_without_a_service(
         assert observed[service] == told(service), (
             f"docs/reference/outages.md tells otherwise; to rewrite it: {COMMAND}"
         )
+
+
+def fail_open(bookinfo: Bookinfo) -> None:
+    """Calls pass where Mixer does not answer: every proxy has heard of it when this returns."""
+    bookinfo.flotilla.install(*FAIL_OPEN)
+    for name, namespace in (
+        *((bookinfo.pod(app), NAMESPACE) for app in ("productpage", "details", "ratings", "store")),
+        (bookinfo.flotilla.pods("ingressgateway")[0], MESH),
+    ):
+        until(
+            lambda pod=name, place=namespace: '"failure_mode_allow": true' in dump(bookinfo, pod, place),
+            f"{name} to let calls pass",
+        )
+
+
+def dump(bookinfo: Bookinfo, pod: str, namespace: str) -> str:
+    """A proxy's configuration."""
+    code = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:15000/config_dump').read().decode())"
+    return bookinfo.cluster.exec(pod, "python", "-c", code, namespace=namespace, container="istio-proxy")
 
 
 def test_without_pilot_new_endpoints_are_unknown_until_it_is_back(bookinfo: Bookinfo) -> None:

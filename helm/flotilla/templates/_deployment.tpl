@@ -75,6 +75,11 @@ spec:
           containerPort: 15014
           protocol: TCP
         {{- include "flotilla.probes" $root | nindent 8 }}
+        {{- if $values.lingerSeconds }}
+        lifecycle:
+          preStop:
+            sleep: {seconds: {{ $values.lingerSeconds }}}
+        {{- end }}
         resources:
           {{- toYaml $values.resources | nindent 10 }}
         securityContext:
