@@ -81,6 +81,11 @@ class Flotilla:
         )  # fmt: skip
         return [line.split()[0] for line in listed.splitlines() if len(line.split()) == 1]
 
+    def remove(self, service: str) -> None:
+        """Take a service away, whole: its Deployment, and its pods, which go on serving for a moment. `install` brings it back."""
+        self.cluster.kubectl("delete", "deployment", f"istio-{service}", "-n", NAMESPACE)
+        self.cluster.kubectl("wait", "pods", "-l", f"istio={service}", "--for=delete", "-n", NAMESPACE, "--timeout=60s")
+
     def log(self, service: str, *arguments: str) -> str:
         return self.cluster.kubectl("logs", "-n", NAMESPACE, f"deployment/istio-{service}", *arguments)
 

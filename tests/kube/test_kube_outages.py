@@ -13,6 +13,7 @@ from tests.kube.bookinfo import NAMESPACE, Bookinfo
 from tests.kube.cluster.errors import ClusterError
 from tests.kube.flotilla import NAMESPACE as MESH
 from tests.kube.flotilla import ROOT, SERVICES, until
+from tests.kube.test_kube_scaling import known, serving
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(400)]
 
@@ -66,18 +67,6 @@ class Observer:
             return "refused by the API server" if "failed calling webhook" in str(error) else str(error)
         done = happens(lambda: set(self.bookinfo.versions(4)) == {"v3"}, ENOUGH if self._pilot_is_there else NEVER)
         return "takes effect" if done else "accepted, waits"
-
-    def new_endpoints(self) -> str:
-        from tests.kube.test_kube_scaling import known, serving
-
-        self.cluster.kubectl("delete", "pod", "-n", NAMESPACE, "-l", "app=details", "--wait=false")
-        if not happens(lambda: len(serving(self.bookinfo, "details")) == 1, NEVER):
-            return "none come up"
-        return (
-            "known to the proxies"
-            if happens(lambda: known(self.bookinfo, "details") == serving(self.bookinfo, "details"), NEVER)
-            else "unknown to the proxies"
-        )
 
     @property
     def _pilot_is_there(self) -> bool:
@@ -158,8 +147,7 @@ def test_without_a_service(
     if service == "mixer":
         fail_open(bookinfo)
     observer = Observer(bookinfo, namespace, traffic)
-    flotilla.cluster.kubectl("delete", "deployment", f"istio-{service}", "-n", MESH)
-    until(lambda: not flotilla.pods(service), f"{service} to be gone")
+    flotilla.remove(service)
     try:
         observed[service] = {row: look(observer) for row, look in ROWS.items()}
     finally:
@@ -196,10 +184,7 @@ def dump(bookinfo: Bookinfo, pod: str, namespace: str) -> str:
 
 def test_without_pilot_new_endpoints_are_unknown_until_it_is_back(bookinfo: Bookinfo) -> None:
     flotilla = bookinfo.flotilla
-    from tests.kube.test_kube_scaling import known, serving
-
-    flotilla.cluster.kubectl("delete", "deployment", "istio-pilot", "-n", MESH)
-    until(lambda: not flotilla.pods("pilot"), "Pilot to be gone")
+    flotilla.remove("pilot")
     try:
         flotilla.cluster.kubectl("scale", "-n", NAMESPACE, "deployment/details-v1", "--replicas=0")
         until(lambda: not serving(bookinfo, "details"), "no endpoint in the cluster")
@@ -213,8 +198,7 @@ def test_without_pilot_new_endpoints_are_unknown_until_it_is_back(bookinfo: Book
 
 def test_without_mixer_policy_fails_closed_where_the_mesh_says_so(bookinfo: Bookinfo) -> None:
     flotilla = bookinfo.flotilla
-    flotilla.cluster.kubectl("delete", "deployment", "istio-mixer", "-n", MESH)
-    until(lambda: not flotilla.pods("mixer"), "Mixer to be gone")
+    flotilla.remove("mixer")
     try:
         until(lambda: bookinfo.page().status_code != 200, "calls to be refused")
     finally:
@@ -226,8 +210,7 @@ def test_a_pod_without_citadel_says_why_it_waits(bookinfo: Bookinfo, namespace: 
     """In the place where an operator looks first: the container's log, and the probe's message in `kubectl describe`."""
     cluster, flotilla = bookinfo.cluster, bookinfo.flotilla
     cluster.kubectl("label", "namespace", namespace, "istio-injection=enabled")
-    cluster.kubectl("delete", "deployment", "istio-citadel", "-n", MESH)
-    until(lambda: not flotilla.pods("citadel"), "Citadel to be gone")
+    flotilla.remove("citadel")
     try:
         cluster.kubectl(
             "run",

@@ -97,9 +97,7 @@ def code(entry: dict[str, Any]) -> int:
 
 
 def test_no_service_was_refused_anything(audit: list[dict[str, Any]]) -> None:
-    refused = {
-        (right_of(entry), entry["requestURI"]) for entry in audit if code(entry) == 403 and not natural(entry)
-    }
+    refused = {(right_of(entry), entry["requestURI"]) for entry in audit if code(entry) == 403 and not natural(entry)}
     assert not refused
 
 
