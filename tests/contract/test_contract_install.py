@@ -62,7 +62,18 @@ def install(service: str, wheels: Path, environment: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     python = environment / "bin" / "python"
     names = [next(wheels.glob(f"flotilla_mesh_{room}-*.whl")) for room in ("protos", "shared", service)]
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "-c", "constraints.txt"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "install",
+        "-q",
+        "--no-compile",
+        "-c",
+        "constraints.txt",
+    ]
     subprocess.run([*pip, *map(str, names)], check=True, cwd=ROOT, timeout=240)
     return python
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -28,7 +29,8 @@ from flotilla_cli.options import UpOptions
 
 # Renewed at half life, so that every test runs over renewals.
 CERTIFICATE_SECONDS = 30
-SHAPES = ("services", "monolith")
+# `python -m tests.e2e` runs pytest once for each.
+SHAPES = tuple(os.environ.get("FLOTILLA_SHAPES", "services monolith").split())
 PILOT_REJECTS = re.compile(r"^pilot_total_xds_rejects{.*} (\S+)$", re.M)
 # How a PEM key begins, and every JSON Web Token (its header is JSON in base64).
 SECRETS = ("PRIVATE KEY", "eyJ")
@@ -120,13 +122,17 @@ def heal(mesh: Mesh) -> None:
             mesh.start(name)
         if not workload.start and status.workloads[name].state != "stopped":
             mesh.stop(name)
-    mesh.wait_ready(*status.services, *(name for name, workload in mesh.plan.workloads.items() if workload.start))
-    mesh.wait(lambda: settled(mesh), "the example's configuration everywhere")
+    mesh.wait(lambda: whole(mesh), "all of it to be ready, with the example's configuration everywhere")
 
 
-def settled(mesh: Mesh) -> bool:
-    """Galley publishes everything as written, and every proxy concerned has acknowledged it."""
-    objects = mesh.status().objects
+def whole(mesh: Mesh) -> bool:
+    """Everything is ready, Galley publishes all as written, and every proxy concerned has acknowledged it."""
+    status = mesh.status()
+    started = (name for name, workload in mesh.plan.workloads.items() if workload.start)
+    return all(status.part(name).ready for name in (*status.services, *started)) and settled(status.objects)
+
+
+def settled(objects: Sequence[Mapping[str, Any]]) -> bool:
     return bool(objects) and all(
         item["state"] == "published"
         and (report := item["reports"].get("pilot") or item["reports"].get("mixer"))
