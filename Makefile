@@ -50,7 +50,7 @@ demo: install
 # (pytest's exit code 5 means that ARGS chose no test of that half.)
 test: install $(VENV)/tested
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not mesh and not kube" $(ARGS) || [ $$? -eq 5 ]
-	$(BIN)/python -m pytest -q -m mesh $(ARGS) tests/e2e || [ $$? -eq 5 ]
+	$(BIN)/python -m tests.e2e -q -m mesh $(ARGS) || [ $$? -eq 5 ]
 
 # Starts a cluster unless one runs, and ends it only then.
 kube-test: install $(VENV)/tested
