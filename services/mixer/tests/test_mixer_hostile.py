@@ -161,7 +161,14 @@ def test_rubbish_is_answered(inside: Inside, method: str, message: bytes) -> Non
     assert inside.swap.table.open_calls == 0
 
 
+NOTHING: dict[str, Any] = {kind: {} for kind in ("strings", "int64s", "bools", "bytes", "string_maps", "durations")} | {
+    "words": []
+}
+DESTINATION_NAMESPACE = 155  # a word of Mixer's dictionary
+
+
 @given(content=messages, words=st.integers(0, 300), delta=st.booleans())
+@example(content=NOTHING | {"durations": {DESTINATION_NAMESPACE: 0}}, words=0, delta=False)
 @settings(max_examples=60)
 def test_hostile_attributes_are_answered(inside: Inside, content: dict[str, Any], words: int, delta: bool) -> None:
     attributes = message_of(content)

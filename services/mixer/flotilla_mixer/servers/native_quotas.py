@@ -19,15 +19,23 @@ Bag = Mapping[str, object]
 
 
 def identity_namespace(bag: Bag) -> str:
-    """Whose rules hold (mixer.md 4.3): the namespace of the end that speaks, or none but the default ones."""
+    """Whose rules hold (mixer.md 4.3): the namespace of the end that speaks, or none but the default ones.
+
+    Never raises, for it is asked amid a batch: what is of another type than declared names no namespace.
+    """
+    try:
+        found = _namespace_of_speaker(bag)
+    except TypeError:
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+def _namespace_of_speaker(bag: Bag) -> object:
+    """Raises TypeError where what it reads is of another type than declared."""
     kind = bag.get("context.reporter.kind")
     if kind is None or kind == "inbound":
-        found = bag.get("destination.namespace")
-    elif kind == "outbound":
-        found = bag.get("source.namespace")
-    else:
-        found = None
-    return found if isinstance(found, str) else ""
+        return bag.get("destination.namespace")
+    return bag.get("source.namespace") if kind == "outbound" else None
 
 
 class QuotasOfCheck:
