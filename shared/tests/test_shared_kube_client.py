@@ -290,7 +290,7 @@ class TestConnections:
         ("cluster", "user", "text"),
         [
             ({"server": "h:1"}, {}, "server must be a URL, not 'h:1'"),
-            ({"server": "http://h", "proxy-url": "http://p"}, {}, "proxy-url is not supported"),
+            ({"server": "http://h", "proxy-url": "http://localhost:1"}, {}, "proxy-url is not supported"),
             ({"server": "https://h", "certificate-authority": "none.pem"}, {}, "none.pem cannot be read"),
             ({"server": "https://h", "certificate-authority-data": "%"}, {}, "certificate-authority-data is no base64"),
             ({"server": "https://h", "certificate-authority-data": "YQ=="}, {}, "holds no certificates"),
