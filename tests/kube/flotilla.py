@@ -35,22 +35,14 @@ class Flotilla:
         self.cluster = cluster
 
     def install(self, *given: str) -> None:
-        """Both charts, or what is missing of them; `given` are further arguments of `helm upgrade --install`."""
+        """Both charts, or what is missing of them; `given` are further arguments of `helm upgrade --install`.
+
+        What other tests have left of the definitions of kinds is taken over.
+        """
+        common = ("-n", NAMESPACE, "--create-namespace", "--take-ownership", "--wait", "--timeout", PATIENCE)
         for name, chart in CHARTS.items():
             values = ("-f", str(VALUES), *given) if name == "flotilla" else ()
-            self.cluster.helm(
-                "upgrade",
-                "--install",
-                name,
-                str(chart),
-                "-n",
-                NAMESPACE,
-                "--create-namespace",
-                "--wait",
-                "--timeout",
-                PATIENCE,
-                *values,
-            )
+            self.cluster.helm("upgrade", "--install", name, str(chart), *common, *values)
 
     def uninstall(self) -> None:
         """The chart of the services, and what it made. The kinds stay: with them all configuration would go."""
