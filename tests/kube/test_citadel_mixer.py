@@ -40,17 +40,7 @@ def mesh(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     made.grant()
     yield made
     made.revoke()
-    _remove_roots(cluster, name)
     cluster.kubectl("delete", "namespace", name, "--wait=false")
-
-
-def _remove_roots(cluster: Cluster, mesh: str) -> None:
-    """Citadel publishes in every namespace, and those of other tests must find theirs clean."""
-    text = cluster.kubectl("get", "configmaps", "-A", f"--field-selector=metadata.name={NAME}", "-o", "json")
-    for item in json.loads(text)["items"]:
-        meta = item["metadata"]
-        if meta.get("annotations", {}).get(MARK, "").startswith(f"{mesh}/"):
-            cluster.kubectl("delete", "configmap", NAME, "-n", meta["namespace"], "--ignore-not-found")
 
 
 @pytest.fixture(scope="module")
