@@ -205,9 +205,9 @@ async def test_a_killed_process_loses_nothing(folder: Path, tmp_path: Path) -> N
 
     async def state_of(pid: subprocess.Popen[bytes]) -> list[tuple[str, str]]:
         while True:
-            found = (await process.get("/debug/status")).json()["objects"]
-            states = [(each["name"], each["state"]) for each in found if each["kind"] == "WorkloadEntry"]
-            if states:
+            status = (await process.get("/debug/status")).json()
+            states = [(each["name"], each["state"]) for each in status["objects"] if each["kind"] == "WorkloadEntry"]
+            if states and status["collections"]:  # given out, and so kept before
                 return states
             assert pid.poll() is None
             await asyncio.sleep(0.05)

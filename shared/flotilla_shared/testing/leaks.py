@@ -39,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: setattr(runners, "_cancel_all_tasks", cancel_all))
 
 
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays to the end: the collector need not look at it again after every one."""
+    gc.collect()
+    gc.freeze()
+
+
 def _describe(task: asyncio.Task[Any]) -> str:
     return f"task {task.get_name()} ({task.get_coro()!r})"
 
