@@ -47,9 +47,9 @@ demo: install
 
 # Tests of the whole mesh share its addresses and so run one after another, behind all others; its two shapes run
 # at once where each can have a network of its own.
-# Four workers, for tests wait half of their time. (pytest's exit code 5 means that ARGS chose no test of that half.)
+# Three workers, for tests wait half of their time. (pytest's exit code 5 means that ARGS chose no test of that half.)
 test: install $(VENV)/tested
-	$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not mesh and not kube" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not mesh and not kube" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m tests.e2e -q -m mesh $(ARGS) || [ $$? -eq 5 ]
 
 # Starts a cluster unless one runs, and ends it only then.
