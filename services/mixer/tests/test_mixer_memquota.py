@@ -100,13 +100,14 @@ def test_more_keys_than_can_be_counted_are_refused_until_others_are_idle(monkeyp
 
 @given(st.lists(st.tuples(st.integers(0, 15), st.integers(-3, 6), st.booleans()), max_size=60))
 def test_no_window_ever_has_more_than_the_limit(steps: list[tuple[int, int, bool]]) -> None:
-    limited, grants = Limited(), []
+    limited, grants, tick = Limited(), [], 1000
     for tenths, amount, best in steps:
-        limited.now += tenths / 10
+        tick += tenths
+        limited.now = (tick + 0.5) / 10  # in its middle, so that no rounding leads to another
         result = limited.ask(amount, best=best).amount
         if amount > 0:
             assert 0 <= result <= amount
-            grants.append((round(limited.now * 10), result))
+            grants.append((tick, result))
         elif result:  # given back: the newest first
             left = result
             for place in range(len(grants) - 1, -1, -1):
