@@ -26,22 +26,33 @@ from flotilla_cli.errors import FlotillaError
 from flotilla_cli.example import copy_mesh, example_directory
 from flotilla_cli.mesh import Mesh
 from flotilla_cli.options import UpOptions
+from tests.e2e.parts import of_part
 
 # Renewed at half life, so that every test runs over renewals.
 CERTIFICATE_SECONDS = 30
-# `python -m tests.e2e` runs pytest once for each.
+# `python -m tests.e2e` runs pytest for one shape and a part of the files at a time.
 SHAPES = tuple(os.environ.get("FLOTILLA_SHAPES", "services monolith").split())
+PART = os.environ.get("FLOTILLA_PART", "1/1")
 PILOT_REJECTS = re.compile(r"^pilot_total_xds_rejects{.*} (\S+)$", re.M)
 # How a PEM key begins, and every JSON Web Token (its header is JSON in base64).
 SECRETS = ("PRIVATE KEY", "eyJ")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A monolith has no single services to stop."""
-    dropped = [item for item in items if item.get_closest_marker("single_service") and _shape(item) == "monolith"]
+    """A monolith has no single services to stop; and other files than this part's are another run's."""
+    others = set(_files()) - set(of_part(_files(), PART))
+    dropped = [
+        item
+        for item in items
+        if item.path in others or (item.get_closest_marker("single_service") and _shape(item) == "monolith")
+    ]
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if item not in dropped]
+
+
+def _files() -> list[Path]:
+    return sorted(Path(__file__).parent.glob("test_*.py"))
 
 
 def _shape(item: pytest.Item) -> str:

@@ -21,6 +21,7 @@ from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.peers import Peer, peer_of
 from flotilla_shared.runtime.streams.carrier import SubscriptionRefused
 from flotilla_shared.runtime.streams.codec import to_response
+from flotilla_shared.runtime.whole_writes import WholeWrites
 
 METHOD = "/istio.mcp.v1alpha1.ResourceSource/EstablishResourceStream"
 
@@ -138,9 +139,11 @@ class McpService(grpc.GenericRpcHandler):
 
     async def _run(self, stream: McpStream, context: Any) -> None:
         """Read and write until the client is done or one of the two is refused."""
-        work = [asyncio.create_task(_read(stream, context)), asyncio.create_task(_write(stream, context))]
+        writes = WholeWrites(context.write)
+        work = [asyncio.create_task(_read(stream, context)), asyncio.create_task(_write(stream, writes))]
         try:
             done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            await writes.finish()
             for task in done:
                 task.result()
         finally:
@@ -154,6 +157,6 @@ async def _read(stream: McpStream, context: Any) -> None:
         stream.request(request)
 
 
-async def _write(stream: McpStream, context: Any) -> None:
+async def _write(stream: McpStream, writes: WholeWrites) -> None:
     while True:
-        await context.write(await stream.response())
+        await writes.write(await stream.response())

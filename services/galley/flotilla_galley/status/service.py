@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -13,6 +13,7 @@ from flotilla_protos.flotilla.status.v1.status_pb2 import StatusAck, StatusRepor
 from flotilla_shared.model.spiffe import spiffe_id
 from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.peers import Peer, peer_of
+from flotilla_shared.runtime.whole_writes import WholeWrites
 
 METHOD = "/flotilla.status.v1.ConfigurationStatus/Report"
 REPORTERS = ("pilot", "mixer")
@@ -75,29 +76,30 @@ class StatusService(grpc.GenericRpcHandler):
             text = f"{caller or 'a caller without identity'} may not report; only Pilot's and Mixer's accounts may"
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, text)
             return
-        reporters: set[str] = set()
-        try:
-            await self._while_taking(context, self._take(context, service, caller, reporters))
-        finally:
-            for reporter in reporters:
-                self._board.forget(reporter)
+        if not await self._while_taking(context, service, caller):
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "another replica of Galley takes reports")
 
-    async def _while_taking(self, context: Any, taking: Coroutine[Any, Any, None]) -> None:
-        work = asyncio.ensure_future(taking)
+    async def _while_taking(self, context: Any, service: str, caller: str) -> bool:
+        """Take reports until the stream ends, or until they are not taken here: then False. Nothing of them stays."""
+        reporters: set[str] = set()
+        writes = WholeWrites(context.write)
+        work = asyncio.ensure_future(self._take(context, writes, service, caller, reporters))
         over = asyncio.ensure_future(self._taking.over())
         try:
             await asyncio.wait({work, over}, return_when=asyncio.FIRST_COMPLETED)
+            await writes.finish()
         finally:
+            ended = work.done()
             for each in (work, over):
-                if not each.done():
-                    each.cancel()
-            await asyncio.gather(over, return_exceptions=True)
-        if over.done() and not over.cancelled():
-            await asyncio.gather(work, return_exceptions=True)
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "another replica of Galley takes reports")
-        await work
+                each.cancel()
+            await asyncio.gather(work, over, return_exceptions=True)
+            for reporter in reporters:
+                self._board.forget(reporter)
+        if ended:
+            await work
+        return ended
 
-    async def _take(self, context: Any, service: str, caller: str, reporters: set[str]) -> None:
+    async def _take(self, context: Any, writes: WholeWrites, service: str, caller: str, reporters: set[str]) -> None:
         while (report := await context.read()) is not grpc.aio.EOF:
             try:
                 if report.reporter.partition("/")[0] != service:
@@ -107,4 +109,4 @@ class StatusService(grpc.GenericRpcHandler):
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
                 return
             reporters.add(report.reporter)
-            await context.write(StatusAck(sequence=report.sequence))
+            await writes.write(StatusAck(sequence=report.sequence))

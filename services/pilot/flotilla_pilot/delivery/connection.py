@@ -1,7 +1,6 @@
 """One connected proxy: its stream's session, what waits for it, and how its stream ends."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -21,8 +20,7 @@ from flotilla_pilot.model.proxy import Proxy
 from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.serving import Peer
 from flotilla_shared.runtime.trace import HopRecorder
-
-LAST_WRITE_SECONDS = 1.0
+from flotilla_shared.runtime.whole_writes import WholeWrites
 
 Write = Callable[[bytes], Awaitable[None]]
 Read = Callable[[], Awaitable[object]]
@@ -99,15 +97,15 @@ class Connection:
 
     async def serve(self, first: bytes, read: Read, write: Write) -> StreamEnded:
         """Serve until the stream ends, and say how. `read` gives EOF (grpc.aio's) at the proxy's end."""
+        writes = WholeWrites(write)
         tasks = {
-            asyncio.create_task(self._listen(first, read, write), name=f"ads:{self.name}:requests"),
-            asyncio.create_task(self._push(write), name=f"ads:{self.name}:pushes"),
+            asyncio.create_task(self._listen(first, read, writes.write), name=f"ads:{self.name}:requests"),
+            asyncio.create_task(self._push(writes.write), name=f"ads:{self.name}:pushes"),
         }
         try:
             waited: set[asyncio.Future[Any]] = {*tasks, self._ending}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-            # A status cannot be sent behind a message that was broken off: the call would never end.
-            await self._let_write_end()
+            await writes.finish()
             if self._ending.done():
                 return self._ending.result()
             return _how_it_ended(next(task for task in tasks if task.done()))
@@ -125,11 +123,6 @@ class Connection:
             self._timer.cancel()
         self.ended.set()
         self._news.set()
-
-    async def _let_write_end(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WRITE_SECONDS), self._writing:
-                return
 
     async def _listen(self, first: bytes, read: Read, write: Write) -> None:
         message: object = first
