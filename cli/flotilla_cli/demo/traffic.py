@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Self
 import httpx
 
 PAUSE_SECONDS = 0.05
+MISSING = re.compile(r"Error fetching product (\w+)")
 
 
 class Traffic:
@@ -75,8 +77,9 @@ class Traffic:
         try:
             response = client.get(self._url)
             # The page is 200 whatever its neighbours do, and says in its text what it misses.
-            missing = " with parts missing" if "Error fetching" in response.text else ""
-            good, what = response.status_code == 200 and not missing, f"{response.status_code}{missing}"
+            missing = "".join(f" without {part}" for part in MISSING.findall(response.text))
+            good = response.status_code == 200 and not missing
+            what = f"{response.status_code}{missing} after {response.elapsed.total_seconds():.1f} s"
         except httpx.HTTPError as error:
             good, what = False, f"{type(error).__name__}: {error}"
         if good:
