@@ -215,3 +215,21 @@ def test_a_transparent_proxy_takes_what_is_for_others(mode: str, transparent: bo
     mesh = Mesh(service("a", 80, "HTTP"))
     proxy = make_proxy("a-1", INTERCEPTION_MODE=mode, INSTANCE_IPS="10.1.0.1", LABELS={"app": "a"})
     assert as_dict(mesh.compile(proxy).listeners["virtualInbound"]).get("transparent") is transparent
+
+
+def test_a_call_that_meets_a_closing_connection_is_tried_again() -> None:
+    compiled = Mesh(service("web", 80, "HTTP", target=8080)).compile(PROXY)
+    listener = as_dict(compiled.listeners["virtualInbound"])
+    tables = [each["filters"][-1]["typed_config"].get("route_config") for each in listener["filter_chains"]]
+    hosts = {
+        (host["name"], route["route"]["cluster"], str(route["route"]["retry_policy"]))
+        for table in tables
+        if table
+        for host in table["virtual_hosts"]
+        for route in host["routes"]
+    }
+    retried = str({"retry_on": "reset-before-request", "num_retries": 2})
+    assert hosts == {
+        ("inbound|http|80", "inbound|8080||", retried),  # named after the service's port, as Istio names it
+        ("inbound|http|0", "InboundPassthroughCluster", retried),
+    }

@@ -161,7 +161,7 @@ def chain_outline(chain: dict[str, Any]) -> tuple[Any, ...]:
         tuple(sorted(set(match.get("application_protocols", ())) - {"http/1.0"})),
         tuple(match.get("server_names", ())),
         str(match.get("prefix_ranges", "")),
-        str(target or last["route_config"]["name"]),
+        str(target or table_outline(last["route_config"])),
         "transport_socket" in chain,
     )
 
@@ -183,7 +183,13 @@ def table_outline(table: dict[str, Any]) -> Any:
 def route_outline(route: dict[str, Any]) -> Any:
     action = route.get("route", {})
     match = {name: route["match"][name] for name in ("prefix", "path") if name in route["match"]}
-    return str(match), str(action.get("cluster") or action.get("weighted_clusters", {}).get("clusters"))[:200]
+    target = str(action.get("cluster") or action.get("weighted_clusters", {}).get("clusters"))[:200]
+    return str(match), target, retries_outline(action.get("retry_policy", {}))
+
+
+def retries_outline(policy: dict[str, Any]) -> Any:
+    names = "retry_on", "num_retries", "per_try_timeout", "retriable_status_codes", "host_selection_retry_max_attempts"
+    return [str(policy.get(name)) for name in names], len(policy.get("retry_host_predicate", ()))
 
 
 def cluster_outline(cluster: dict[str, Any]) -> Any:

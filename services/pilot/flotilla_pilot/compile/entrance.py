@@ -14,6 +14,7 @@ from flotilla_pilot.compile import mixer, names, tls
 from flotilla_pilot.compile.destinations import Target
 from flotilla_pilot.compile.http_manager import INBOUND, INBOUND_PLAIN, http_manager
 from flotilla_pilot.compile.inbound_chains import Chain, Kind
+from flotilla_pilot.compile.retries import inbound_policy
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.snapshot import Served
@@ -36,6 +37,8 @@ class Entrance:
     served: Served | None = None
     """Whose calls come in here, as far as some service says so."""
     unserved: bool = False
+    service_port: int = 0
+    """The port of that service, which leads to this one; 0 for none. What the routes are named after."""
 
     @property
     def cluster(self) -> str:
@@ -81,10 +84,11 @@ def _filters(chain: Chain, entrance: Entrance, mesh: MeshOptions) -> Iterable[Fi
 
 
 def _routes(cluster: str, entrance: Entrance, attributes: mixer.Attributes) -> RouteConfiguration:
-    route = Route(name="default", route=RouteAction(cluster=cluster, timeout=Duration()))
+    action = RouteAction(cluster=cluster, timeout=Duration(), retry_policy=inbound_policy())
+    route = Route(name="default", route=action)
     mixer.add_static(route.metadata, attributes)
     route.match.prefix = "/"
     route.decorator.operation = f"{cluster}/*"
-    number = 0 if entrance.unserved else entrance.port
+    number = 0 if entrance.unserved else entrance.service_port or entrance.port
     host = VirtualHost(name=f"inbound|http|{number}", domains=["*"], routes=[route])
     return RouteConfiguration(name=cluster, virtual_hosts=[host], validate_clusters=BoolValue(value=False))

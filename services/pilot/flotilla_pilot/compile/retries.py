@@ -4,11 +4,13 @@ from typing import Any
 
 from envoy.config.route.v3.route_components_pb2 import RetryPolicy
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
+from google.protobuf.wrappers_pb2 import UInt32Value
 
 from flotilla_pilot.compile.packing import typed
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRetry
 
 RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
+INBOUND_RETRY_ON = "reset-before-request"
 _ATTEMPTS = 2
 _HOST_ATTEMPTS = 5
 
@@ -28,6 +30,11 @@ def retry_policy(own: HTTPRetry | None, mesh: HTTPRetry | None) -> Any | None:
     if stated.HasField("backoff"):
         policy.retry_back_off.base_interval.CopyFrom(stated.backoff)
     return policy
+
+
+def inbound_policy() -> Any:
+    """Istio's for calls from a sidecar to its own application, which may close a connection just as it is used again."""
+    return RetryPolicy(retry_on=INBOUND_RETRY_ON, num_retries=UInt32Value(value=_ATTEMPTS))
 
 
 def _policy(attempts: int, conditions: str, codes: list[int], *, ignores_previous: bool) -> Any:

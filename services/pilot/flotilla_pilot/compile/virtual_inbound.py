@@ -50,7 +50,7 @@ class Guarded:
         each = self.entrance
         served = (each.served[0].host, each.served[0].namespace) if each.served is not None else ()
         place = each.address, each.port, each.protocol, each.target, each.target_port, each.unserved
-        return *place, served, self.asked.mode, self.asked.references, self.references()
+        return *place, each.service_port, served, self.asked.mode, self.asked.references, self.references()
 
     def references(self) -> tuple[Reference, ...]:
         served = self.entrance.served
@@ -93,7 +93,7 @@ def _served_entrances(snapshot: MeshSnapshot, proxy: Proxy, log: ProblemLog) -> 
                 number = endpoint.port_for(port)
                 if port.protocol is Protocol.UDP or not is_port(number):
                     continue
-                new = Entrance(ANY_ADDRESS, number, port.protocol, served=(service, endpoint))
+                new = Entrance(ANY_ADDRESS, number, port.protocol, served=(service, endpoint), service_port=port.number)
                 first = found.setdefault(number, new)
                 if first is not new:
                     _report_other(first, service, port, number, log)
