@@ -57,7 +57,6 @@ MATCH = "match: [{uri: {exact: /x}}]"
         (f'{MATCH}, {ROUTE}, rewrite: {{authority: "a\\nb"}}', "spec.http[0]", TO_503),
         (f'{MATCH}, redirect: {{uri: "a\\nb"}}', "spec.http[0]", TO_503),
         (f"{MATCH}, directResponse: {{status: 99}}", "spec.http[0].directResponse.status", "503 is sent"),
-        (f"{MATCH}, delegate: {{name: d}}", "spec.http[0].delegate", TO_503),
         (f'match: [{{uri: {{regex: "("}}}}], {ROUTE}', "spec.http[0].match[0].uri.regex", TO_NEXT),
         (
             f'match: [{{headers: {{x: {{regex: "(?=a)"}}}}}}], {ROUTE}',

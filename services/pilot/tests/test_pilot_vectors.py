@@ -139,7 +139,6 @@ GOLDEN_DIFFERENT = {
     "se-dynamic-dns": NOT_YET + "TLS to names that are resolved when they are asked for",
     "sidecar-egress-bind": EVERY_PORT,
     "sidecar-egress-port": EVERY_PORT,
-    "vs-delegate": NOT_YET + "delegation",
 }
 
 

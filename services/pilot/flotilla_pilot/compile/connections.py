@@ -122,7 +122,7 @@ def rule_shares(
     """The targets of a TCP or TLS route with their weights, and all that they were found by."""
     targets = [(destinations.target(each.destination, rules, port), each.weight) for each in route]
     used = [found for target, _ in targets for found in target.references]
-    return targets, tuple(dict.fromkeys((*references, rules.reference, *used)))
+    return targets, tuple(dict.fromkeys((*references, *rules.references, *used)))
 
 
 def _untaken(sni: tuple[str, ...], taken: set[str]) -> tuple[str, ...]:

@@ -65,10 +65,10 @@ def _part(host: GatewayHost, port: int, destinations: Destinations, cache: Resou
     found.sort(key=lambda each: (each[0].item.create_time_ns, each[0].item.key.name, each[0].item.key.namespace))
     references = dict.fromkeys((*host.references, *destinations.snapshot.mesh.references))
     for rules, _, targets in found:
-        references[rules.reference] = None
+        references.update(dict.fromkeys(rules.references))
         references.update(dict.fromkeys(each for target in targets.all() for each in target.references))
     used = tuple(references)
-    asked = tuple((rules.reference, names, targets.key()) for rules, names, targets in found)
+    asked = tuple((rules.references, names, targets.key()) for rules, names, targets in found)
     key = ("gateway host", host.host, host.redirects, port, namespace, destinations.labels, used, asked)
     part: HostPart = cache.get(key, lambda: _build(host, port, destinations, namespace, found, used))
     return part

@@ -52,8 +52,10 @@ class Translation:
     label: str
     """`host:port` for the decorator of routes that lead to several places."""
 
-    def refuse(self, field: str, code: str, text: str) -> None:
-        self.log.error(self.rules.item.key, code, field, text)
+    def refuse(self, index: int, code: str, part: str, text: str) -> None:
+        """Tell what of HTTP rule `index` is left out, where it was written; `part` is a field of the rule, or none."""
+        place = self.rules.places[index]
+        self.log.error(place.key, code, f"{place.field}.{part}" if part else place.field, text)
 
 
 def translate(given: Translation) -> list[Any]:
@@ -77,7 +79,7 @@ def _kept(given: Translation, index: int, route: Any) -> bool:
     path, text = broken
     in_match = path.startswith("match")
     outcome = "requests go on to the next rule" if in_match else "calls are answered 503"
-    given.refuse(f"spec.http[{index}]", "refused-by-envoy", f"Envoy's {path} {text}; {outcome}")
+    given.refuse(index, "refused-by-envoy", "", f"Envoy's {path} {text}; {outcome}")
     if not in_match:
         bare = Route(name=route.name, match=route.match, metadata=route.metadata, decorator=route.decorator)
         bare.direct_response.status = UNAVAILABLE
@@ -107,33 +109,31 @@ def _matches(given: Translation, index: int, http: HTTPRoute) -> Iterator[tuple[
         try:
             matcher = route_match(match)
         except MatchRefused as refused:
-            field = f"spec.http[{index}].match[{number}].{refused.field}"
-            given.refuse(field, "match-refused", f"{refused}; requests go on to the next rule")
+            merged = given.rules.places[index].delegated
+            part = f"match.{refused.field}" if merged else f"match[{number}].{refused.field}"
+            given.refuse(index, "match-refused", part, f"{refused}; requests go on to the next rule")
             continue
         yield matcher, ".".join(each for each in (http.name, match.name) if each), is_catch_all(match)
 
 
 def _route(given: Translation, index: int, http: HTTPRoute, match: RouteMatch, name: str) -> Any | None:
     route = Route(name=name, match=match, metadata=_metadata(given.rules))
-    field = f"spec.http[{index}]"
     if http.HasField("redirect"):
         if http.redirect.redirect_code not in _CODES:
             text = f"{http.redirect.redirect_code} is no redirect Envoy knows (301, 302, 303, 307, 308)"
-            given.refuse(f"{field}.redirect.redirectCode", "redirect-refused", text)
+            given.refuse(index, "redirect-refused", "redirect.redirectCode", text)
             return None
         route.redirect.CopyFrom(_redirect(http.redirect))
     elif http.HasField("direct_response"):
-        route.direct_response.CopyFrom(_direct_response(given, field, http))
+        route.direct_response.CopyFrom(_direct_response(given, index, http))
     elif http.route:
         for part, text in route_action(route, http, index, given.targets, given.mesh):
-            given.refuse(f"{field}.{part}", "refused-by-envoy", text)
+            given.refuse(index, "refused-by-envoy", part, text)
     else:
-        if http.HasField("delegate"):
-            given.refuse(f"{field}.delegate", "not-offered", "delegation is not offered yet; calls are answered 503")
         route.direct_response.status = UNAVAILABLE
     route.decorator.operation = _operation(given, index, http, match)
     mixer.add_static(route.metadata, _static(given, index, http))
-    _extras(given, field, http, route)
+    _extras(given, index, http, route)
     return route
 
 
@@ -146,10 +146,10 @@ def _static(given: Translation, index: int, http: HTTPRoute) -> mixer.Attributes
     return mixer.attributes_of(target.host, target.namespace, given.mesh) or mixer.nowhere(target.cluster, given.mesh)
 
 
-def _extras(given: Translation, field: str, http: HTTPRoute, route: Any) -> None:
+def _extras(given: Translation, index: int, http: HTTPRoute, route: Any) -> None:
     """Headers and filters of the rule itself."""
     for refused in apply_headers(route, http.headers):
-        given.refuse(f"{field}.headers.{refused}", "refused-by-envoy", RESERVED_HEADER)
+        given.refuse(index, "refused-by-envoy", f"headers.{refused}", RESERVED_HEADER)
     injected = filters.fault(http.fault) if http.HasField("fault") else None
     if injected is not None:
         route.typed_per_filter_config[filters.FAULT].CopyFrom(pack(injected))
@@ -172,12 +172,13 @@ def _redirect(settings: HTTPRedirect) -> RedirectAction:
     return action
 
 
-def _direct_response(given: Translation, field: str, http: HTTPRoute) -> DirectResponseAction:
+def _direct_response(given: Translation, index: int, http: HTTPRoute) -> DirectResponseAction:
     status = http.direct_response.status
     if not 200 <= status < 600:
         given.refuse(
-            f"{field}.directResponse.status",
+            index,
             "status-refused",
+            "directResponse.status",
             f"{status} is no status from 200 to 599; 503 is sent",
         )
         return DirectResponseAction(status=UNAVAILABLE)
@@ -185,7 +186,7 @@ def _direct_response(given: Translation, field: str, http: HTTPRoute) -> DirectR
     body = http.direct_response.body
     if max(len(body.string.encode()), len(body.bytes)) > MAX_BODY:
         given.refuse(
-            f"{field}.directResponse.body", "refused-by-envoy", f"a body has at most {MAX_BODY} bytes; 503 is sent"
+            index, "refused-by-envoy", "directResponse.body", f"a body has at most {MAX_BODY} bytes; 503 is sent"
         )
         return DirectResponseAction(status=UNAVAILABLE)
     if body.WhichOneof("specifier") == "string":

@@ -139,7 +139,7 @@ def _references(plan: HostPlan, targets: RouteTargets) -> tuple[Reference, ...]:
     if plan.service is not None:
         found.update(dict.fromkeys(plan.service.references))
     if plan.rules is not None:
-        found[plan.rules.reference] = None
+        found.update(dict.fromkeys(plan.rules.references))
     for target in targets.all():
         found.update(dict.fromkeys(target.references))
     return tuple(found)

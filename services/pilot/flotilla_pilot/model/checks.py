@@ -4,11 +4,12 @@ Nothing here changes what is compiled; the compiler leads what goes nowhere to a
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from flotilla_pilot.model.destination_rules import rule_host
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import oldest_first
-from flotilla_pilot.model.route_rules import MESH_GATEWAY, RouteRules
+from flotilla_pilot.model.route_rules import MESH_GATEWAY, Place, RouteRules
 from flotilla_pilot.model.services import Service
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
 from flotilla_shared.model import kinds
@@ -35,8 +36,8 @@ def check(
     gateways = {item.key.full_name for item in held[kinds.GATEWAYS]}
     for each in rules:
         _check_gateways(each, gateways, log)
-        for field, destination in _destinations(each):
-            _check_destination(each, field, destination, hosts, subsets, log)
+        for place, destination in _destinations(each):
+            _check_destination(each, place, destination, hosts, subsets, log)
     _check_claims(rules, log)
     _check_single(held[kinds.SIDECARS], lambda item: not item.spec.workload_selector.labels, log)
     _check_single(held[kinds.PEER_AUTHENTICATIONS], lambda item: not item.spec.selector.match_labels, log)
@@ -108,21 +109,23 @@ def _check_gateways(rules: RouteRules, gateways: set[str], log: ProblemLog) -> N
             )
 
 
-def _destinations(rules: RouteRules) -> Iterator[tuple[str, Destination]]:
-    for kind in ("http", "tls", "tcp"):
+def _destinations(rules: RouteRules) -> Iterator[tuple[Place, Destination]]:
+    for kind in ("tls", "tcp"):
         for index, route in enumerate(getattr(rules.spec, kind)):
             for number, target in enumerate(route.route):
-                yield f"spec.{kind}[{index}].route[{number}].destination", target.destination
-    for index, http in enumerate(rules.spec.http):
+                yield Place(rules.item.key, f"spec.{kind}[{index}].route[{number}].destination"), target.destination
+    for place, http in zip(rules.places, rules.spec.http, strict=True):
+        for number, target in enumerate(http.route):
+            yield replace(place, field=f"{place.field}.route[{number}].destination"), target.destination
         if http.HasField("mirror"):
-            yield f"spec.http[{index}].mirror", http.mirror
+            yield replace(place, field=f"{place.field}.mirror"), http.mirror
         for number, mirror in enumerate(http.mirrors):
-            yield f"spec.http[{index}].mirrors[{number}].destination", mirror.destination
+            yield replace(place, field=f"{place.field}.mirrors[{number}].destination"), mirror.destination
 
 
 def _check_destination(
     rules: RouteRules,
-    field: str,
+    place: Place,
     destination: Destination,
     hosts: Hosts,
     subsets: Mapping[str, set[str]],
@@ -130,7 +133,7 @@ def _check_destination(
 ) -> None:
     host = rules.full_host(destination.host)
     services = hosts.get(host)
-    key = rules.item.key
+    key, field = place.key, place.field
     if services is None:
         log.error(key, "unknown-host", f"{field}.host", f"no service has the host {host}; calls are answered 503")
         return

@@ -76,7 +76,7 @@ def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Se
         oldest_first(held[kinds.SERVICE_ENTRIES]), WorkloadIndex(held[kinds.WORKLOAD_ENTRIES]), log
     )
     services = tuple(sorted((*declared, *native), key=lambda each: each.age)) if native else declared
-    rules = build_route_rules(held[kinds.VIRTUAL_SERVICES], mesh.domain)
+    rules = build_route_rules(held[kinds.VIRTUAL_SERVICES], mesh.domain, mesh.virtual_service_export, log)
     check(held, services, rules, mesh, log)
     stated = _version(held, settings)
     return MeshSnapshot(
