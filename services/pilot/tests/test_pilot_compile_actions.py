@@ -86,8 +86,8 @@ def test_direct_answers(response: str, expected: dict[str, Any]) -> None:
 
 
 def mirrored(cluster: str, millionths: int) -> dict[str, Any]:
-    share = {"numerator": millionths, "denominator": "MILLION"} if millionths else {"denominator": "MILLION"}
-    return {"cluster": cluster, "runtime_fraction": {"default_value": share}}
+    share = {"numerator": millionths, "denominator": "MILLION"}
+    return {"cluster": cluster, "runtime_fraction": {"default_value": share}, "trace_sampled": False}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,6 @@ def mirrored(cluster: str, millionths: int) -> dict[str, Any]:
         ("mirror: {host: b}", [mirrored(B, 1_000_000)]),
         ("mirror: {host: b}, mirrorPercentage: {value: 2.5}", [mirrored(B, 25_000)]),
         ("mirror: {host: b}, mirrorPercent: 10", [mirrored(B, 100_000)]),
-        ("mirror: {host: b}, mirrorPercent: 0", [mirrored(B, 0)]),
         ("mirrors: [{destination: {host: b}}]", [mirrored(B, 1_000_000)]),
         (
             "mirrors: [{destination: {host: b}, percentage: {value: 1}}, {destination: {host: a}}]",

@@ -94,8 +94,9 @@ def test_headers_are_in_one_order_whatever_the_order_they_came_in() -> None:
         ({"headers": {"x": {"regex": "("}}}, "headers[x].regex"),
         ({"withoutHeaders": {"x": {"regex": "("}}}, "withoutHeaders[x].regex"),
         ({"queryParams": {"x": {"regex": "("}}}, "queryParams[x].regex"),
-        ({"headers": {"@request.auth.claims[a]": {"exact": "x"}}}, "headers[@request.auth.claims[a]]"),
-        ({"withoutHeaders": {"@request.auth.claims[a]": {"exact": "x"}}}, "withoutHeaders[@request.auth.claims[a]]"),
+        ({"headers": {"@request.auth.claims": {"exact": "x"}}}, "headers[@request.auth.claims]"),
+        ({"withoutHeaders": {"@request.auth.claims[a": {"exact": "x"}}}, "withoutHeaders[@request.auth.claims[a]"),
+        ({"headers": {"@request.auth.claims.a": {"regex": "("}}}, "headers[@request.auth.claims.a].regex"),
     ],
 )
 def test_what_cannot_be_matched_names_its_field(match: dict[str, Any], field: str) -> None:

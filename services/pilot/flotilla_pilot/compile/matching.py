@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from envoy.config.route.v3.route_components_pb2 import HeaderMatcher, QueryParameterMatcher, RouteMatch
+from envoy.type.matcher.v3.metadata_pb2 import MetadataMatcher
 from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 
+from flotilla_pilot.compile.claims import claim_matcher, claim_path
 from flotilla_pilot.compile.regex import regex_fault
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.route_rules import MESH_GATEWAY, RouteRules
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPMatchRequest, StringMatch
 from flotilla_shared.model.labels import selects
 
-_CLAIMS = "@request.auth.claims"
-_ANYTHING = (".*", "*")
+ANYTHING = (".*", "*")
 
 
 class MatchRefused(ValueError):
@@ -49,7 +50,11 @@ def applies(match: Any, rules: RouteRules, client: Client) -> bool:
 
 def route_match(match: HTTPMatchRequest) -> RouteMatch:
     """All fields of `match` together. Raises MatchRefused."""
-    answer = RouteMatch(headers=list(_headers(match)), query_parameters=list(_parameters(match)))
+    answer = RouteMatch(
+        headers=list(_headers(match)),
+        query_parameters=list(_parameters(match)),
+        dynamic_metadata=list(_claims(match)),
+    )
     _set_path(answer, match)
     return answer
 
@@ -64,7 +69,7 @@ def is_catch_all(match: HTTPMatchRequest) -> bool:
     if any(asked) or any(match.HasField(name) for name in ("scheme", "method", "authority")):
         return False
     kind = match.uri.WhichOneof("match_type")
-    return kind is None or (kind == "prefix" and match.uri.prefix in ("", "/")) or match.uri.regex in _ANYTHING
+    return kind is None or (kind == "prefix" and match.uri.prefix in ("", "/")) or match.uri.regex in ANYTHING
 
 
 def _set_path(answer: Any, match: HTTPMatchRequest) -> None:
@@ -84,14 +89,31 @@ def _headers(match: HTTPMatchRequest) -> Iterable[HeaderMatcher]:
         if match.HasField(name):
             yield _header(f":{name}", getattr(match, name), name)
     for name, wanted in sorted(match.headers.items()):
-        yield _header(name, wanted, f"headers[{name}]")
+        if not claim_path(name):
+            yield _header(name, wanted, f"headers[{name}]")
     for name, unwanted in sorted(match.without_headers.items()):
-        yield _without(name, unwanted)
+        if not claim_path(name):
+            yield _without(name, unwanted)
+
+
+def _claims(match: HTTPMatchRequest) -> Iterable[MetadataMatcher]:
+    """What is asked of a verified token, under names of headers that begin like no header's."""
+    for field, invert in (("headers", False), ("without_headers", True)):
+        for name, wanted in sorted(getattr(match, field).items()):
+            path = claim_path(name)
+            if path:
+                shown = "withoutHeaders" if invert else field
+                yield claim_matcher(path, _claim_text(wanted, f"{shown}[{name}]"), invert=invert)
+
+
+def _claim_text(wanted: StringMatch, field: str) -> StringMatcher:
+    """Anything at all where nothing is asked: the claim must be there then."""
+    return StringMatcher(safe_regex=RegexMatcher(regex=".*")) if _is_presence(wanted) else _string(wanted, field)
 
 
 def _header(name: str, wanted: StringMatch, field: str) -> HeaderMatcher:
-    if name.startswith(_CLAIMS):
-        raise MatchRefused(field, "matching on claims of a token is not offered yet; the route never matches")
+    if name.startswith("@"):
+        raise MatchRefused(field, f"{name!r} is neither a header nor @request.auth.claims.NAME")
     if _is_presence(wanted):
         return HeaderMatcher(name=name, present_match=True)
     return HeaderMatcher(name=name, string_match=_string(wanted, field))
@@ -115,7 +137,7 @@ def _parameters(match: HTTPMatchRequest) -> Iterable[QueryParameterMatcher]:
 
 def _is_presence(wanted: StringMatch) -> bool:
     kind = wanted.WhichOneof("match_type")
-    return kind is None or (kind == "regex" and wanted.regex in _ANYTHING) or not getattr(wanted, kind)
+    return kind is None or (kind == "regex" and wanted.regex in ANYTHING) or not getattr(wanted, kind)
 
 
 def _string(wanted: StringMatch, field: str) -> StringMatcher:

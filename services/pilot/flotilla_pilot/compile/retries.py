@@ -4,6 +4,9 @@ from typing import Any
 
 from envoy.config.route.v3.route_components_pb2 import RetryPolicy
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
+from envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2 import (
+    PreviousPrioritiesConfig,
+)
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from flotilla_pilot.compile.packing import typed
@@ -13,6 +16,7 @@ RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-statu
 INBOUND_RETRY_ON = "reset-before-request"
 _ATTEMPTS = 2
 _HOST_ATTEMPTS = 5
+_PRIORITY_ATTEMPTS = 2
 
 
 def retry_policy(own: HTTPRetry | None, mesh: HTTPRetry | None) -> Any | None:
@@ -27,6 +31,8 @@ def retry_policy(own: HTTPRetry | None, mesh: HTTPRetry | None) -> Any | None:
     policy = _policy(stated.attempts, conditions, codes, ignores_previous=ignores)
     if stated.HasField("per_try_timeout"):
         policy.per_try_timeout.CopyFrom(stated.per_try_timeout)
+    if stated.retry_remote_localities.value:
+        policy.retry_priority.CopyFrom(_other_priorities())
     if stated.HasField("backoff"):
         policy.retry_back_off.base_interval.CopyFrom(stated.backoff)
     return policy
@@ -35,6 +41,12 @@ def retry_policy(own: HTTPRetry | None, mesh: HTTPRetry | None) -> Any | None:
 def inbound_policy() -> Any:
     """Istio's for calls from a sidecar to its own application, which may close a connection just as it is used again."""
     return RetryPolicy(retry_on=INBOUND_RETRY_ON, num_retries=UInt32Value(value=_ATTEMPTS))
+
+
+def _other_priorities() -> Any:
+    """A priority, which is a distance, that was tried is not tried again before all others were."""
+    name = "envoy.retry_priorities.previous_priorities"
+    return typed(RetryPolicy.RetryPriority, name, PreviousPrioritiesConfig(update_frequency=_PRIORITY_ATTEMPTS))
 
 
 def _policy(attempts: int, conditions: str, codes: list[int], *, ignores_previous: bool) -> Any:

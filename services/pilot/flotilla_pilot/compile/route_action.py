@@ -79,6 +79,7 @@ def route_action(
     refused = [*_refused_headers(http), *_rewrite(action, http)]
     for (_, percentage), target in zip(_mirrors(http), targets.mirrors[index], strict=True):
         policy = RouteAction.RequestMirrorPolicy(cluster=target.cluster, runtime_fraction=percentage)
+        policy.trace_sampled.value = False
         action.request_mirror_policies.append(policy)
     own = http.retries if http.HasField("retries") else None
     _retry_and_hash(action, own, mesh, [target for target, _ in chosen])
@@ -134,7 +135,7 @@ def _rewrite_host(action: Any, host: str) -> None:
 
 
 def _mirrors(http: HTTPRoute) -> list[tuple[Destination, Any]]:
-    """Where copies go, with the share of requests that is copied (all, unless it is said)."""
+    """Where copies go, with the share of requests that is copied (all, unless it is said); none where that is 0."""
     found = []
     if http.HasField("mirror"):
         whole = http.mirror_percent.value if http.HasField("mirror_percent") else 100
@@ -143,7 +144,7 @@ def _mirrors(http: HTTPRoute) -> list[tuple[Destination, Any]]:
     for mirror in http.mirrors:
         stated = mirror.percentage if mirror.HasField("percentage") else None
         found.append((mirror.destination, filters.fraction(stated, 100)))
-    return found
+    return [each for each in found if each[1].default_value.numerator]
 
 
 def _retry_and_hash(action: Any, own: Any, mesh: MeshOptions, targets: Iterable[Target]) -> None:

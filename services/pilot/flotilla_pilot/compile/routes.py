@@ -12,6 +12,7 @@ from flotilla_pilot.compile import filters, mixer, names
 from flotilla_pilot.compile.guard import fault
 from flotilla_pilot.compile.header_operations import RESERVED_HEADER, apply_headers
 from flotilla_pilot.compile.matching import (
+    ANYTHING,
     Client,
     MatchRefused,
     any_request,
@@ -62,8 +63,10 @@ def translate(given: Translation) -> list[Any]:
     """The routes for the client, in order; nothing follows a rule that takes everything."""
     routes: list[Any] = []
     for index, http in enumerate(given.rules.spec.http):
-        for match, name, takes_all in _matches(given, index, http):
+        for match, name, takes_all, stat_prefix in _matches(given, index, http):
             route = _route(given, index, http, match, name)
+            if route is not None:
+                route.stat_prefix = stat_prefix
             if route is not None and _kept(given, index, route):
                 routes.append(route)
                 if takes_all:
@@ -99,10 +102,10 @@ def default_route(targets: Any, label: str, mesh: MeshOptions) -> Any:
     return route
 
 
-def _matches(given: Translation, index: int, http: HTTPRoute) -> Iterator[tuple[RouteMatch, str, bool]]:
-    """One for each match that is for this client: its matcher, its name, whether it takes everything."""
+def _matches(given: Translation, index: int, http: HTTPRoute) -> Iterator[tuple[RouteMatch, str, bool, str]]:
+    """One for each match that is for this client: matcher, name, whether it takes everything, and its stat prefix."""
     if not http.match:
-        yield any_request(), http.name, True
+        yield any_request(), http.name, True, ""
     for number, match in enumerate(http.match):
         if not applies(match, given.rules, given.client):
             continue
@@ -113,7 +116,8 @@ def _matches(given: Translation, index: int, http: HTTPRoute) -> Iterator[tuple[
             part = f"match.{refused.field}" if merged else f"match[{number}].{refused.field}"
             given.refuse(index, "match-refused", part, f"{refused}; requests go on to the next rule")
             continue
-        yield matcher, ".".join(each for each in (http.name, match.name) if each), is_catch_all(match)
+        name = ".".join(each for each in (http.name, match.name) if each)
+        yield matcher, name, is_catch_all(match), match.stat_prefix
 
 
 def _route(given: Translation, index: int, http: HTTPRoute, match: RouteMatch, name: str) -> Any | None:
@@ -123,7 +127,7 @@ def _route(given: Translation, index: int, http: HTTPRoute, match: RouteMatch, n
             text = f"{http.redirect.redirect_code} is no redirect Envoy knows (301, 302, 303, 307, 308)"
             given.refuse(index, "redirect-refused", "redirect.redirectCode", text)
             return None
-        route.redirect.CopyFrom(_redirect(http.redirect))
+        route.redirect.CopyFrom(_redirect(http.redirect, given.client.port))
     elif http.HasField("direct_response"):
         route.direct_response.CopyFrom(_direct_response(given, index, http))
     elif http.route:
@@ -157,12 +161,15 @@ def _extras(given: Translation, index: int, http: HTTPRoute, route: Any) -> None
         route.typed_per_filter_config[filters.CORS].CopyFrom(pack(filters.cors(http.cors_policy)))
 
 
-def _redirect(settings: HTTPRedirect) -> RedirectAction:
+def _redirect(settings: HTTPRedirect, port: int) -> RedirectAction:
+    """Envoy keeps no request's port by itself; a table is for one port, which is that of the request."""
     action = RedirectAction(
         host_redirect=settings.authority,
         response_code=_CODES[settings.redirect_code],
         port_redirect=settings.port,
     )
+    if settings.WhichOneof("redirect_port") == "derive_port" and settings.derive_port == HTTPRedirect.FROM_REQUEST_PORT:
+        action.port_redirect = port
     if settings.prefix_rewrite:
         action.prefix_rewrite = settings.prefix_rewrite
     elif settings.uri:
@@ -219,5 +226,7 @@ def catch_alls_last(routes: Iterable[Any]) -> list[Any]:
 
 def _takes_everything(route: Any) -> bool:
     match = route.match
-    asks = match.headers or match.query_parameters
-    return not asks and match.WhichOneof("path_specifier") == "prefix" and match.prefix == "/"
+    if match.headers or match.query_parameters or match.dynamic_metadata:
+        return False
+    kind = match.WhichOneof("path_specifier")
+    return (kind == "prefix" and match.prefix == "/") or (kind == "safe_regex" and match.safe_regex.regex in ANYTHING)
