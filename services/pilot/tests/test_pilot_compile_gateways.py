@@ -66,7 +66,7 @@ def test_the_names_of_a_gateway(case: str, bind: str, listener: str, table: str)
 
 def test_a_gateway_without_virtual_services_answers_404(validate: Callable[[Compiled], None]) -> None:
     compiled = Mesh(gateway(server())).compile(PROXY)
-    assert hosts_of(compiled, "http.80") == {}
+    assert hosts_of(compiled, "http.80") == {"blackhole:80": []}
     validate(compiled)
 
 
@@ -142,12 +142,6 @@ SIMPLE = "mode: SIMPLE, credentialName: c"
             [server("HTTPS", "a.io", SIMPLE), server("HTTP")],
             [["a.io"]],
             [("default/g", "listener-taken", "spec.servers[1].port")],
-        ),
-        (
-            "not offered",
-            [server("HTTPS", "a.io", SIMPLE), server("TLS", "b.io", "mode: AUTO_PASSTHROUGH")],
-            [["a.io"]],
-            [("default/g", "not-offered", "spec.servers[1].tls.mode")],
         ),
     ],
 )

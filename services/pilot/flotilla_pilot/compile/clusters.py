@@ -55,9 +55,13 @@ class OutboundCluster:
     """Every endpoint of a headless service takes the mesh's TLS, whichever of them a caller dials."""
     stated: tuple[Reference, ...] = ()
     """What says so."""
+    passed_through: bool = False
+    """Connections come with the caller's own TLS, which a gateway leaves as it is."""
 
     @property
     def name(self) -> str:
+        if self.passed_through:
+            return names.outbound_sni(self.port.number, self.subset, self.service.host)
         return names.outbound_cluster(self.port.number, self.subset, self.service.host)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -160,6 +164,8 @@ def _resolve_by_name(cluster: Any, given: OutboundCluster) -> None:
 
 def _secure(cluster: Any, given: OutboundCluster, policy: PortPolicy, http2: bool) -> None:
     """Mutual TLS of the mesh where an endpoint takes it, or what the rule orders (pilot.md 2.7)."""
+    if given.passed_through:
+        return
     if policy.tls is not None:
         socket = _ordered(given, policy.tls, http2)
         if socket is not None:

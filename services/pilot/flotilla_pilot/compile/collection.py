@@ -84,6 +84,8 @@ class Collected:
 
     def _assignment(self, given: OutboundCluster, snapshot: MeshSnapshot) -> CompiledResource:
         stated, references = with_tls_modes(given.endpoints(), given.service, given.port, snapshot)
+        if given.passed_through:  # the caller's TLS is the mesh's: nobody else can answer it
+            stated = [each for each in stated if each[1]]
         modes = tuple(mutual for _, mutual in stated)
         used = (*references, *(given.policy.references if given.subset else ()))
 

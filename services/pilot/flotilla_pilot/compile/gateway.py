@@ -17,7 +17,8 @@ from flotilla_pilot.compile.connections import is_server_name
 from flotilla_pilot.compile.destinations import Destinations
 from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.gateway_hosts import gateway_parts
-from flotilla_pilot.compile.gateway_tcp import passthrough_chains, plain_chain
+from flotilla_pilot.compile.gateway_passthrough import exposed_clusters, exposing_chain, untaken
+from flotilla_pilot.compile.gateway_tcp import plain_chain, sni_chains
 from flotilla_pilot.compile.http_manager import GATEWAY, http_manager
 from flotilla_pilot.compile.intercepted import tls_inspector
 from flotilla_pilot.compile.listener_plan import is_place, is_port
@@ -46,13 +47,14 @@ class GatewayCompilation:
         self._scope = scope
         self._cache = cache
         self._destinations = Destinations(snapshot, proxy.namespace, proxy.labels, scope.services)
+        self._exposed: list[OutboundCluster] = []
 
     def compile(self) -> Collected:
         """Listeners and tables first: they tell which clusters are used."""
         for place, servers in self._scope.servers.items():
             self._add_listener(place, servers)
         add_mixer_clusters(self.found, self._snapshot, self._cache)
-        for cluster in self._clusters():
+        for cluster in (*self._clusters(), *self._exposed):
             self.found.add_cluster(cluster, self._snapshot)
         hole = black_hole(self._mesh)
         self.found.intern(CLUSTER, hole.name, serialized(hole), keys(self._mesh.references))
@@ -128,34 +130,50 @@ class GatewayCompilation:
         return chains
 
     def _passthrough(self, bound: BoundServer, taken: set[str]) -> list[FilterChain]:
-        if bound.server.tls.mode == ServerTLSSettings.AUTO_PASSTHROUGH:
-            text = "AUTO_PASSTHROUGH is not offered yet; this server is left out"
-            self.found.log.error(bound.gateway.key, "not-offered", f"{bound.field}.tls.mode", text)
-            return []
-        return list(passthrough_chains(bound, bound.port, self._destinations, self._mesh, taken))
+        if bound.server.tls.mode != ServerTLSSettings.AUTO_PASSTHROUGH:
+            return list(sni_chains(bound, bound.port, self._destinations, self._mesh, taken))
+        exposed = untaken(exposed_clusters(bound, self._destinations, self._mesh), taken)
+        self._exposed += exposed
+        return [exposing_chain(each, self._mesh) for each in exposed]
 
     def _terminating(self, bound: BoundServer, place: Place, taken: set[str]) -> list[FilterChain]:
-        """A server that ends TLS itself: a chain for those of its hosts that no older server has."""
+        """A server that ends TLS itself: a chain for those of its hosts that no older server has.
+
+        Where HTTP is not looked into, TLS routes come first, each with a chain for the names that it asks for.
+        """
+        socket = tls.gateway_server(bound.server.tls, self._mesh.trust_domains)
+        chains: list[FilterChain] = []
+        if not _is_https(bound):
+            chains += sni_chains(bound, bound.port, self._destinations, self._mesh, set(taken))
+            for chain in chains:
+                chain.transport_socket.CopyFrom(socket)
+        routed = {name for chain in chains for name in chain.filter_chain_match.server_names or ("*",)}
+        return [*chains, *self._by_host(bound, place, taken, routed, socket)]
+
+    def _by_host(
+        self, bound: BoundServer, place: Place, taken: set[str], routed: set[str], socket: Any
+    ) -> list[FilterChain]:
+        """A chain for the server's hosts; `routed` are names that chains of this server have already."""
         hosts = list(dict.fromkeys(text.lower().rpartition("/")[2] for text in bound.server.hosts))
         free = [host for host in hosts if host not in taken and is_server_name(host)]
         if len(free) < len(hosts):
             lost = ", ".join(host for host in hosts if host not in free)
             text = f"{lost} is served by an older server of this port, or is no name that TLS can ask for"
             self.found.log.error(bound.gateway.key, "host-taken", f"{bound.field}.hosts", text)
-        taken.update(free)
+        taken.update(free, routed)
+        free = [host for host in free if host not in routed]
         inner = self._inside_tls(bound, place) if free else None
         if inner is None:
             return []
         match = FilterChainMatch(transport_protocol="tls", server_names=[] if "*" in free else free)
         chain = FilterChain(filter_chain_match=match, filters=[inner])
-        chain.transport_socket.CopyFrom(tls.gateway_server(bound.server.tls, self._mesh.trust_domains))
+        chain.transport_socket.CopyFrom(socket)
         return [chain]
 
     def _inside_tls(self, bound: BoundServer, place: Place) -> Any | None:
         """What a server speaks behind its certificate: HTTP with a table of its own, or TCP by TCP routes."""
         server, key, port = bound.server, bound.gateway.key, bound.port
-        protocol = parse_protocol(server.port.protocol)
-        if not (protocol is Protocol.HTTPS or protocol.is_http):
+        if not _is_https(bound):
             chain = plain_chain(bound, port, self._destinations, self._mesh)
             return chain.filters[0] if chain is not None else None
         name = names.https_gateway_routes(port, server.port.name, key.name, key.namespace, server.bind)
@@ -179,6 +197,12 @@ def _kind(bound: BoundServer) -> str:
     if _is_plain_http(bound):
         return "HTTP"
     return "TLS" if bound.server.HasField("tls") else "TCP"
+
+
+def _is_https(bound: BoundServer) -> bool:
+    """Whether what comes out of a server's TLS is HTTP."""
+    protocol = parse_protocol(bound.server.port.protocol)
+    return protocol is Protocol.HTTPS or protocol.is_http
 
 
 def _is_plain_http(bound: BoundServer) -> bool:

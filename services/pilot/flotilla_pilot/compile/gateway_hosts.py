@@ -34,9 +34,16 @@ def gateway_parts(
     cache: ResourceCache,
     namespace: str,
 ) -> list[HostPart]:
-    """The virtual hosts of one route table, sorted by host. A table may be without any: it answers 404."""
+    """The virtual hosts of one route table, sorted by host; one without routes, which answers 404, if there is none."""
     hosts = _gather(servers)
+    if not hosts:
+        return [_nothing(servers, port)]
     return [_part(hosts[name], port, destinations, cache, namespace) for name in sorted(hosts)]
+
+
+def _nothing(servers: Sequence[BoundServer], port: int) -> HostPart:
+    host = VirtualHost(name=f"blackhole:{port}", domains=["*"])
+    return HostPart(wire_host(host), keys(each.reference for each in servers), {})
 
 
 def _gather(servers: Iterable[BoundServer]) -> dict[str, GatewayHost]:

@@ -10,14 +10,14 @@ from flotilla_pilot.compile.destinations import Destinations
 from flotilla_pilot.compile.matching import Client
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
 from flotilla_pilot.model.mesh import MeshOptions
-from flotilla_pilot.scope.gateway import BoundServer
+from flotilla_pilot.scope.gateway import BoundServer, served_rules
 from flotilla_shared.model.static_attributes import OUTBOUND
 
 
 def plain_chain(bound: BoundServer, port: int, destinations: Destinations, mesh: MeshOptions) -> FilterChain | None:
     """The first TCP route of the VirtualServices bound here; None if there is none."""
     client = _client(bound, port, destinations)
-    for rules in bound.rules:
+    for rules in served_rules(bound):
         for route in rules.spec.tcp:
             if tcp_route_applies(route.match, rules, client):
                 targets, _ = rule_shares(route.route, rules, port, destinations)
@@ -26,12 +26,12 @@ def plain_chain(bound: BoundServer, port: int, destinations: Destinations, mesh:
     return None
 
 
-def passthrough_chains(
+def sni_chains(
     bound: BoundServer, port: int, destinations: Destinations, mesh: MeshOptions, taken: set[str]
 ) -> Iterator[FilterChain]:
-    """A chain for each TLS match of the VirtualServices bound here."""
+    """A chain for each TLS match of the VirtualServices bound here; the server may end the TLS or leave it as it is."""
     client = _client(bound, port, destinations)
-    for rules in bound.rules:
+    for rules in served_rules(bound):
         for chain in rule_chains(rules, client, destinations, (), taken):
             message = chain.message(mesh)
             filters = [*_asked(chain.targets, mesh), *message.filters]

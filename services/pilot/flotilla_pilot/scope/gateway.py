@@ -133,12 +133,23 @@ def _bound(snapshot: MeshSnapshot, gateway: ConfigObject) -> Iterable[RouteRules
             yield rules
 
 
+def server_host(bound: BoundServer, text: str) -> tuple[str, str]:
+    """A host of the server, and whose VirtualServices it takes: a namespace, or `*` for everybody's."""
+    namespace, slash, host = text.lower().partition("/")
+    if not slash:
+        return "*", namespace
+    return (bound.gateway.key.namespace if namespace == "." else namespace), host
+
+
+def served_rules(bound: BoundServer) -> list[RouteRules]:
+    """The VirtualServices that get any host at the server."""
+    return [rules for rules in bound.rules if any(True for _ in served_hosts(bound, rules))]
+
+
 def served_hosts(bound: BoundServer, rules: RouteRules) -> Iterable[str]:
     """The hosts that `rules` get at the server: of two that overlap, the narrower one."""
     for text in bound.server.hosts:
-        namespace, slash, wanted = text.lower().partition("/")
-        namespace, wanted = (namespace, wanted) if slash else ("*", namespace)
-        owner = bound.gateway.key.namespace if namespace == "." else namespace
+        owner, wanted = server_host(bound, text)
         if owner not in ("*", rules.namespace):
             continue
         for host in rules.hosts:

@@ -1,0 +1,36 @@
+"""AUTO_PASSTHROUGH: the mesh's own TLS, sent on by the name of a cluster that a caller of another network asks for."""
+
+from collections.abc import Iterable, Iterator
+
+from envoy.config.listener.v3.listener_components_pb2 import FilterChain, FilterChainMatch
+
+from flotilla_pilot.compile.clusters import OutboundCluster, every_cluster
+from flotilla_pilot.compile.destinations import Destinations, Target
+from flotilla_pilot.compile.tcp_proxy import tcp_proxy
+from flotilla_pilot.compile.tls import ISTIO_ALPN
+from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.scope.gateway import BoundServer, server_host
+from flotilla_shared.model.hosts import covers
+
+
+def exposed_clusters(bound: BoundServer, destinations: Destinations, mesh: MeshOptions) -> Iterator[OutboundCluster]:
+    """The clusters of every service of the mesh that one of the server's hosts covers, subsets too."""
+    hosts = [server_host(bound, text)[1] for text in bound.server.hosts]
+    services = (each for each in destinations.services.values() if not each.external)
+    inside = [each for each in services if any(covers(host, each.host) for host in hosts)]
+    for each in every_cluster(inside, destinations.policy, mesh, True):
+        yield OutboundCluster(each.service, each.port, each.subset, each.policy, mesh, binds=True, passed_through=True)
+
+
+def exposing_chain(cluster: OutboundCluster, mesh: MeshOptions) -> FilterChain:
+    """Only callers of the mesh get here: they ask for the cluster by name, and offer what only they speak."""
+    match = FilterChainMatch(server_names=[cluster.name], application_protocols=ISTIO_ALPN)
+    target = Target(cluster.name, cluster.service.host, cluster.port.number, cluster.service.namespace)
+    return FilterChain(filter_chain_match=match, filters=[tcp_proxy(cluster.name, [(target, 1)], mesh)])
+
+
+def untaken(clusters: Iterable[OutboundCluster], taken: set[str]) -> list[OutboundCluster]:
+    """Those whose name no older server of the port has; they are taken then. Names are asked for in lower case."""
+    free = [each for each in clusters if each.name.lower() not in taken]
+    taken.update(each.name.lower() for each in free)
+    return free

@@ -1,0 +1,164 @@
+"""Gateways that send TLS on by name, their own or the mesh's, and that route by name what they end."""
+
+from collections.abc import Callable
+
+import pytest
+
+from flotilla_pilot.compile.tls import ISTIO_ALPN
+from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
+
+PROXY = make_proxy("gate", 100, "router", LABELS={"app": "gate"})
+SIMPLE = "mode: SIMPLE, credentialName: c"
+
+
+def item(kind: str, name: str, spec: str, namespace: str = "default") -> str:
+    return (
+        f"\n---\napiVersion: networking.istio.io/v1\nkind: {kind}\n"
+        f"metadata: {{name: {name}, namespace: {namespace}}}\nspec: {{{spec}}}\n"
+    )
+
+
+def gateway(*servers: str, name: str = "g") -> str:
+    return item("Gateway", name, f"selector: {{app: gate}}, servers: [{', '.join(servers)}]")
+
+
+def server(protocol: str, hosts: str, tls: str = "", port: int = 80) -> str:
+    secured = f", tls: {{{tls}}}" if tls else ""
+    return f"{{port: {{number: {port}, name: p, protocol: {protocol}}}, hosts: [{hosts}]{secured}}}"
+
+
+def routes(spec: str, name: str = "r") -> str:
+    return item("VirtualService", name, f"{spec}, gateways: [g]")
+
+
+def names_of(compiled: Compiled, listener: str) -> list[list[str]]:
+    return [list(chain.filter_chain_match.server_names) for chain in compiled.listeners[listener].filter_chains]
+
+
+WORKLOAD = "\n---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: %s}\nspec: {%s}\n"
+A = (
+    item(
+        "ServiceEntry",
+        "a",
+        "hosts: [a.default.svc.cluster.local], location: MESH_INTERNAL, resolution: STATIC, "
+        "ports: [{number: 80, name: p, protocol: HTTP}], workloadSelector: {labels: {app: a}}",
+    )
+    + WORKLOAD % ("plain", "address: 10.0.0.1, labels: {app: a}")
+    + WORKLOAD % ("mutual", "address: 10.0.0.2, labels: {app: a, security.istio.io/tlsMode: istio}")
+)
+OUTSIDE = item(
+    "ServiceEntry",
+    "x",
+    "hosts: [x.default.svc.cluster.local], location: MESH_EXTERNAL, resolution: STATIC, "
+    "ports: [{number: 80, name: p, protocol: HTTP}], endpoints: [{address: 10.0.0.3}]",
+)
+SUBSETS = item("DestinationRule", "a", "host: a, subsets: [{name: v1, labels: {version: v1}}]")
+NAME = "outbound_.80_._.a.default.svc.cluster.local"
+SUBSET = "outbound_.80_.v1_.a.default.svc.cluster.local"
+
+
+def tls_routes(*hosts: str, to: str = "a", name: str = "t", namespace: str = "default") -> str:
+    rules = ", ".join(
+        f"{{match: [{{sniHosts: ['{host}']}}], route: [{{destination: {{host: {to}, port: {{number: 80}}}}}}]}}"
+        for host in hosts
+    )
+    named = ", ".join(f"'{host}'" for host in hosts)
+    return item("VirtualService", name, f"hosts: [{named}], gateways: [default/g], tls: [{rules}]", namespace)
+
+
+def clusters_of(compiled: Compiled) -> list[str]:
+    return sorted(each for each in compiled.clusters if each != "BlackHoleCluster")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "exposed"),
+    [
+        ("'*.local'", [[NAME], [SUBSET]]),
+        ("'*'", [[NAME], [SUBSET]]),
+        ("./a.default.svc.cluster.local", [[NAME], [SUBSET]]),
+        ("'*.other.svc.cluster.local'", []),
+    ],
+)
+def test_auto_passthrough_exposes_what_its_hosts_cover(
+    hosts: str, exposed: list[list[str]], validate: Callable[[Compiled], None]
+) -> None:
+    text = A + OUTSIDE + SUBSETS + gateway(server("TLS", hosts, "mode: AUTO_PASSTHROUGH", 15443))
+    compiled = Mesh(text).compile(PROXY)
+    assert (names_of(compiled, "0.0.0.0_15443") if exposed else []) == exposed
+    assert [[each] for each in clusters_of(compiled)] == exposed
+    assert bool(compiled.listeners) is bool(exposed)
+    validate(compiled)
+
+
+def test_only_callers_of_the_mesh_reach_only_who_speaks_its_tls() -> None:
+    text = A + gateway(server("TLS", "'*.local'", "mode: AUTO_PASSTHROUGH", 15443))
+    compiled = Mesh(text).compile(PROXY)
+    (chain,) = compiled.listeners["0.0.0.0_15443"].filter_chains
+    assert tuple(chain.filter_chain_match.application_protocols) == ISTIO_ALPN
+    assert not chain.HasField("transport_socket")
+    cluster = compiled.clusters[NAME]
+    assert not cluster.HasField("transport_socket")
+    assert not cluster.transport_socket_matches
+    ends = [end for place in compiled.endpoints[NAME].endpoints for end in place.lb_endpoints]
+    assert [end.endpoint.address.socket_address.address for end in ends] == ["10.0.0.2"]
+
+
+def test_two_servers_expose_a_cluster_once(validate: Callable[[Compiled], None]) -> None:
+    one = server("TLS", "'*.local'", "mode: AUTO_PASSTHROUGH", 15443)
+    compiled = Mesh(A + gateway(one) + gateway(one, name="h")).compile(PROXY)
+    assert names_of(compiled, "0.0.0.0_15443") == [[NAME]]
+    validate(compiled)
+
+
+@pytest.mark.parametrize(
+    ("case", "servers", "rules", "expected"),
+    [
+        ("one name", [server("TLS", "a.io", SIMPLE)], tls_routes("a.io"), [(["a.io"], True)]),
+        (
+            "ended here and passed on",
+            [server("TLS", "a.io", SIMPLE), server("TLS", "b.io", "mode: PASSTHROUGH")],
+            tls_routes("a.io", name="s") + tls_routes("b.io"),
+            [(["a.io"], True), (["b.io"], False)],
+        ),
+        (
+            "TCP for the names that no TLS route has",
+            [server("TLS", "a.io, b.io", SIMPLE)],
+            tls_routes("a.io")
+            + routes("hosts: [b.io], tcp: [{route: [{destination: {host: a, port: {number: 80}}}]}]", "tcp"),
+            [(["a.io"], True), (["b.io"], True)],
+        ),
+        ("everything", [server("TLS", "'*'", SIMPLE)], tls_routes("*"), [([], True)]),
+        ("HTTP is not routed by name", [server("HTTPS", "a.io", SIMPLE)], tls_routes("a.io"), [(["a.io"], True)]),
+        ("of no host of the server", [server("TLS", "b.io", SIMPLE)], tls_routes("a.io"), []),
+        (
+            "of no namespace of the server",
+            [server("TLS", "./a.io", "mode: PASSTHROUGH")],
+            tls_routes("a.io", namespace="other"),
+            [],
+        ),
+    ],
+)
+def test_tls_routes_of_a_server(
+    case: str,
+    servers: list[str],
+    rules: str,
+    expected: list[tuple[list[str], bool]],
+    validate: Callable[[Compiled], None],
+) -> None:
+    compiled = Mesh(A + gateway(*servers) + rules).compile(PROXY)
+    chains = [chain for each in compiled.listeners.values() for chain in each.filter_chains]
+    found = [(list(chain.filter_chain_match.server_names), chain.HasField("transport_socket")) for chain in chains]
+    assert found == expected, case
+    assert compiled.problems() == []
+    validate(compiled)
+
+
+def test_tcp_routes_keep_to_the_hosts_of_the_server() -> None:
+    tcp = "tcp: [{route: [{destination: {host: a, port: {number: 80}}}]}]"
+    text = A + gateway(server("TCP", "other.io", port=90)) + routes(f"hosts: [a.io], {tcp}")
+    assert Mesh(text).compile(PROXY).listeners == {}
+
+
+def test_a_gateway_that_ends_tls_without_a_route_has_no_chain() -> None:
+    compiled = Mesh(A + gateway(server("TLS", "a.io", SIMPLE))).compile(PROXY)
+    assert compiled.listeners == {}
