@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         _demo,
         _check,
         _inject,
+        _validate,
         _mixer,
         _version,
     ):
@@ -155,6 +156,18 @@ def _inject(commands: Commands) -> None:
     parser.add_argument("--meshConfigFile", dest="mesh_config", type=Path, metavar="FILE", help="mesh configuration")
     parser.add_argument("--revision", default="", help="of the control plane; default: the default one")
     parser.add_argument("--native", action="store_true", help="the proxy as an init container that goes on")
+
+
+def _validate(commands: Commands) -> None:
+    text = "say what is wrong with objects, and where; asks nobody"
+    parser = _command(commands, "validate", "validate", text, run_dir=False)
+    parser.add_argument(
+        "-f", "--filename", action="append", required=True, metavar="FILE", help="YAML; - for standard input"
+    )
+    parser.add_argument(
+        "--ruleset", choices=("today", "1.4"), help="default: today's, and 1.4's for kinds that only 1.4 has"
+    )
+    parser.add_argument("-o", "--output", choices=("text", "json", "jsonl"), default="text", help="default text")
 
 
 def _mixer(commands: Commands) -> None:

@@ -151,7 +151,7 @@ class TestRefused:
         [("DENY", "true", True), ("ALLOW", "F", True), ("CUSTOM", "true", False), ("DENY", "yes", False)],
     )
     def test_dry_runs_of_policies(self, action: str, value: str, allowed: bool) -> None:
-        spec = {"action": action, **({"provider": {"name": "p"}} if action == "CUSTOM" else {})}
+        spec = {"action": action, "rules": [{}], **({"provider": {"name": "p"}} if action == "CUSTOM" else {})}
         request_ = asked(
             spec, "security.istio.io", "AuthorizationPolicy", metadata={"annotations": {"istio.io/dry-run": value}}
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from flotilla_shared.model.objects import ObjectKey, Problem
 DEFAULT_NAMESPACE = "default"
 _WRITTEN = tuple(kind for kind in KINDS if kind.collection != MESH_CONFIG)
 _KIND_NAMES = tuple({kind.kind for kind in _WRITTEN})
+FindKind = Callable[[Mapping[str, Any]], Kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,24 @@ def read_objects(file: str, text: str) -> tuple[list[SourceObject], list[Problem
             sentence = f"this document is not YAML: {document.text}; what it held before stays as it was"
             problems.append(Problem("broken-yaml", "", sentence, file=file, line=document.line))
             continue
-        for prefix, value in _items(document):
-            try:
-                found.append(_object(file, document, prefix, value))
-            except Unusable as error:
-                line = document.line_of(prefix + error.field)
-                problems.append(Problem(error.code, error.field, str(error), file=file, line=line))
+        objects, wrong = objects_of(file, document)
+        found += objects
+        problems += wrong
+    return found, problems
+
+
+def objects_of(
+    file: str, document: YamlDocument, find_kind: FindKind | None = None
+) -> tuple[list[SourceObject], list[Problem]]:
+    """The object of a document, or the items of a list; and what is none. `find_kind` says of what kind a mapping is."""
+    found: list[SourceObject] = []
+    problems: list[Problem] = []
+    for prefix, value in _items(document):
+        try:
+            found.append(_object(file, document, prefix, value, find_kind or kind_by_version))
+        except Unusable as error:
+            line = document.line_of(prefix + error.field)
+            problems.append(Problem(error.code, error.field, str(error), file=file, line=line))
     return found, problems
 
 
@@ -77,10 +90,10 @@ def _items(document: YamlDocument) -> Iterator[tuple[str, Any]]:
         yield "", value
 
 
-def _object(file: str, document: YamlDocument, prefix: str, value: Any) -> SourceObject:
+def _object(file: str, document: YamlDocument, prefix: str, value: Any, find_kind: FindKind) -> SourceObject:
     if not isinstance(value, dict):
         raise Unusable("no-object", "", f"a {type(value).__name__} stands where an object with kind must stand")
-    kind = _kind(value)
+    kind = find_kind(value)
     metadata = value.get("metadata")
     if not isinstance(metadata, dict):
         raise Unusable("no-metadata", "metadata", f"{kind.kind} has no metadata; it needs at least metadata.name")
@@ -103,10 +116,9 @@ def _object(file: str, document: YamlDocument, prefix: str, value: Any) -> Sourc
     )
 
 
-def _kind(value: Mapping[str, Any]) -> Kind:
-    api_version, kind = value.get("apiVersion"), value.get("kind")
-    if not isinstance(kind, str) or not kind:
-        raise Unusable("no-kind", "kind", "the document has no kind; every object needs apiVersion and kind")
+def kind_by_version(value: Mapping[str, Any]) -> Kind:
+    """The kind that apiVersion and kind name. Raises Unusable."""
+    api_version, kind = value.get("apiVersion"), _kind_name(value)
     if not isinstance(api_version, str) or "/" not in api_version:
         raise Unusable("no-api-version", "apiVersion", f"{kind} has no apiVersion of the form group/version")
     found = kind_of(api_version, kind)
@@ -116,9 +128,29 @@ def _kind(value: Mapping[str, Any]) -> Kind:
     if same:
         known = ", ".join(version for each in same for version in each.api_versions)
         raise Unusable("unknown-version", "apiVersion", f"{kind} has no apiVersion {api_version!r}; it has {known}")
+    raise _unknown_kind(f"there is no kind {kind!r} in {api_version}", kind)
+
+
+def kind_by_name(value: Mapping[str, Any]) -> Kind:
+    """The kind that `kind` names, whatever apiVersion says: 1.4's rules do not judge it. Raises Unusable."""
+    kind = _kind_name(value)
+    found = next((each for each in _WRITTEN if each.kind == kind), None)
+    if found is None:
+        raise _unknown_kind(f"there is no kind {kind!r}", kind)
+    return found
+
+
+def _kind_name(value: Mapping[str, Any]) -> str:
+    kind = value.get("kind")
+    if not isinstance(kind, str) or not kind:
+        raise Unusable("no-kind", "kind", "the document has no kind; every object needs apiVersion and kind")
+    return kind
+
+
+def _unknown_kind(sentence: str, kind: str) -> Unusable:
     near = difflib.get_close_matches(kind, _KIND_NAMES, 1)
     hint = f"; did you mean {near[0]}?" if near else "; remove it, or put it where its own tool reads it"
-    raise Unusable("unknown-kind", "kind", f"there is no kind {kind!r} in {api_version}{hint}")
+    return Unusable("unknown-kind", "kind", sentence + hint)
 
 
 def _namespace(kind: Kind, metadata: Mapping[str, Any]) -> str:

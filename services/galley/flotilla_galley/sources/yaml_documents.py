@@ -23,19 +23,31 @@ MAX_DEPTH = 100
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """`value` is plain data; `lines` maps a path such as `spec.http[0].route` to its line (1-based) in the file."""
+    """`value` is plain data; `lines` maps a path such as `spec.http[0].route` to its line (1-based) in the file.
+
+    `columns` does the same for columns (1-based), and is empty unless they were asked for: a mesh's worth of them is
+    memory that only who shows an excerpt has a use for.
+    """
 
     value: Any
     line: int
     lines: Mapping[str, int] = field(default_factory=dict)
+    columns: Mapping[str, int] = field(default_factory=dict)
 
     def line_of(self, path: str) -> int:
         """The line of a field, or of the nearest one around it that is written."""
-        while path:
-            if path in self.lines:
-                return self.lines[path]
+        path = self._written(path)
+        return self.lines[path] if path else self.line
+
+    def column_of(self, path: str) -> int:
+        """The column that goes with `line_of`; 1 where columns were not asked for."""
+        return self.columns.get(self._written(path), 1)
+
+    def _written(self, path: str) -> str:
+        """The path, or that of the nearest field around it that is written; "" is the document."""
+        while path and path not in self.lines:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.line
+        return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +61,17 @@ class YamlError:
 class _Loader(yaml.CSafeLoader):
     """The safe loader of C, with JSON's idea of scalars and with lines."""
 
-    def __init__(self, stream: str, first_line: int) -> None:
+    def __init__(self, stream: str, first_line: int, *, columns: bool) -> None:
         super().__init__(stream)
         self.first_line = first_line
         self.lines: dict[str, int] = {}
+        self.columns: dict[str, int] | None = {} if columns else None
         self.depth = 0
 
     def build(self, node: yaml.Node, path: str) -> Any:
         """A node's value; writes down the lines of all that is in it."""
-        line = node.start_mark.line + self.first_line
-        self.lines.setdefault(path, line)
+        if path not in self.lines:
+            self._place(path, node.start_mark)
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH}", problem_mark=node.start_mark)
@@ -84,9 +97,14 @@ class _Loader(yaml.CSafeLoader):
             if name in found:
                 raise yaml.MarkedYAMLError(problem=f"key {name!r} occurs twice", problem_mark=key_node.start_mark)
             where = f"{path}.{name}" if path else name
-            self.lines[where] = key_node.start_mark.line + self.first_line
+            self._place(where, key_node.start_mark)
             found[name] = self.build(value_node, where)
         return found
+
+    def _place(self, path: str, mark: yaml.Mark) -> None:
+        self.lines[path] = mark.line + self.first_line
+        if self.columns is not None:
+            self.columns[path] = mark.column + 1
 
 
 def _json_key(key: object) -> str:
@@ -107,12 +125,12 @@ def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
 _Loader.yaml_implicit_resolvers = _resolvers()
 
 
-def read_documents(text: str) -> Iterator[YamlDocument | YamlError]:
+def read_documents(text: str, *, columns: bool = False) -> Iterator[YamlDocument | YamlError]:
     """Every document of a file in order; empty ones are left out. Never raises."""
     for first_line, part in _split(text):
         loader = None
         try:
-            loader = _Loader(part, first_line)
+            loader = _Loader(part, first_line, columns=columns)
             node = loader.get_single_node()
             if node is None:
                 continue
@@ -124,7 +142,8 @@ def read_documents(text: str) -> Iterator[YamlDocument | YamlError]:
             if loader is not None:
                 loader.dispose()
         if value is not None:
-            yield YamlDocument(value, _first_written(loader.lines, first_line), loader.lines)
+            first = _first_written(loader.lines, first_line)
+            yield YamlDocument(value, first, loader.lines, loader.columns or {})
 
 
 def _first_written(lines: Mapping[str, int], first_line: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from google.protobuf.message import Message
 
@@ -12,6 +12,7 @@ from flotilla_galley.sources.documents import SourceObject
 from flotilla_galley.validation import (
     annotation_rules,
     attribute_manifest,
+    authorization_policy,
     checks,
     destination_rule,
     gateway,
@@ -21,10 +22,16 @@ from flotilla_galley.validation import (
     mixer_instance,
     mixer_rule,
     peer_authentication,
+    proxy_config,
+    request_authentication,
     service_entry,
     sidecar,
+    telemetry,
+    traffic_extension,
     virtual_service,
+    wasm_plugin,
     workload_entry,
+    workload_group,
 )
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.decode import Decoder
@@ -32,6 +39,7 @@ from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ConfigObject, Problem, Severity, content_version
 
 Rules = Callable[[Any, Report, str], None]
+RuleSet = Literal["today", "1.4"]
 
 RULES: Mapping[str, Rules] = {
     kinds.VIRTUAL_SERVICES: virtual_service.validate,
@@ -40,7 +48,14 @@ RULES: Mapping[str, Rules] = {
     kinds.SERVICE_ENTRIES: service_entry.validate,
     kinds.WORKLOAD_ENTRIES: workload_entry.validate,
     kinds.SIDECARS: sidecar.validate,
+    kinds.WORKLOAD_GROUPS: workload_group.validate,
+    kinds.PROXY_CONFIGS: proxy_config.validate,
     kinds.PEER_AUTHENTICATIONS: peer_authentication.validate,
+    kinds.REQUEST_AUTHENTICATIONS: request_authentication.validate,
+    kinds.AUTHORIZATION_POLICIES: authorization_policy.validate,
+    kinds.TELEMETRIES: telemetry.validate,
+    kinds.WASM_PLUGINS: wasm_plugin.validate,
+    kinds.TRAFFIC_EXTENSIONS: traffic_extension.validate,
     kinds.RULES: mixer_rule.validate,
     kinds.HANDLERS: mixer_handler.validate,
     kinds.INSTANCES: mixer_instance.validate,
@@ -51,6 +66,8 @@ RULES: Mapping[str, Rules] = {
     kinds.HTTP_API_SPEC_BINDINGS: mixer_clients.http_api_spec_binding,
     kinds.MESH_CONFIG: mesh_config.validate,
 }
+# Kinds of both eras that 1.4 judged otherwise.
+RULES_OF_1_4: Mapping[str, Rules] = {}
 # 1.4 took any field in Pilot's kinds and none that it did not know in Mixer's.
 _STRICT = frozenset({kinds.RULES, kinds.HANDLERS, kinds.INSTANCES, kinds.ATTRIBUTE_MANIFESTS})
 
@@ -63,13 +80,16 @@ class Verdict:
     problems: tuple[Problem, ...]
 
 
-def validate_object(source: SourceObject) -> Verdict:
-    """Decode and check an object; every problem carries its file and line. Never raises."""
+def validate_object(source: SourceObject, ruleset: RuleSet | None = None) -> Verdict:
+    """Decode and check an object; every problem carries its file and line. Never raises.
+
+    Without a rule set that of the kind's era decides: 1.4's for kinds that only 1.4 has, else today's.
+    """
     spec = source.kind.message_class()()
     problems = decode(spec, source.spec, "warning" if source.key.collection not in _STRICT else "error")
     problems += check_metadata(source)
     if not any(problem.severity == "error" for problem in problems):
-        problems += check_spec(source.key.collection, spec, source.key.namespace)
+        problems += check_spec(source.key.collection, spec, source.key.namespace, ruleset)
         problems += check_annotations(source, spec)
     placed = tuple(replace(problem, file=source.file, line=source.line_of(problem.field)) for problem in problems)
     if any(problem.severity == "error" for problem in placed):
@@ -86,10 +106,10 @@ def decode(spec: Message, written: Mapping[str, Any], unknown: Severity = "warni
     return decoder.problems
 
 
-def check_spec(collection: str, spec: Message, namespace: str) -> list[Problem]:
-    """The rules of a collection's kind; kinds whose rules are not written yet pass."""
+def check_spec(collection: str, spec: Message, namespace: str, ruleset: RuleSet | None = None) -> list[Problem]:
+    """The rules of a collection's kind in a rule set; kinds whose rules are not written yet pass."""
     report = Report()
-    rules = RULES.get(collection)
+    rules = (RULES_OF_1_4.get(collection) if ruleset == "1.4" else None) or RULES.get(collection)
     if rules is not None:
         rules(spec, report, namespace)
     return report.problems
