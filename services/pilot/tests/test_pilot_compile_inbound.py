@@ -12,7 +12,7 @@ from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
 from flotilla_shared.model.protocols import Protocol
 
 HTTP, TCP = Kind.HTTP, Kind.TCP
-PLAIN_HTTP = ("http/1.0", "http/1.1", "h2c")
+PLAIN_HTTP = ("http/1.1", "h2c")
 ISTIO_TCP = ("istio", "istio-peer-exchange")
 
 # What each chain matches (transport, ALPN), what it speaks, and whether it ends mutual TLS: pilot.md 2.6.

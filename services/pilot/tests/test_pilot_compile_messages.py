@@ -49,25 +49,36 @@ def test_who_is_believed(side: Side, remote: bool, certificates: str | None, sho
 def test_what_all_have(side: Side) -> None:
     found = manager(side)
     assert found["stat_prefix"] == "prefix;"
-    assert found["server_name"] == "istio-envoy"
+    assert found.get("server_name") == (None if side is OUTBOUND else "istio-envoy")
+    assert found["proxy_100_continue"] is True
     assert found["normalize_path"] is True
     assert found["stream_idle_timeout"] == "0s"
     assert found["rds"] == {"route_config_name": "table", "config_source": as_dict(ads())}
     assert found["upgrade_configs"] == [{"upgrade_type": "websocket"}]
-    assert [each["name"].rpartition(".")[2] for each in found["http_filters"]] == ["fault", "cors", "router"]
+    assert [each["name"].rpartition(".")[2] for each in found["http_filters"]] == [
+        "grpc_stats",
+        "fault",
+        "cors",
+        "router",
+    ]
 
 
 @pytest.mark.parametrize(
     ("manner", "http10", "upgrades", "filters"),
     [
-        (Manner(), False, ["websocket"], ["fault", "cors", "router"]),
-        (Manner(tunnels=True), True, ["websocket"], ["fault", "cors", "router"]),
-        (Manner(forwards=True), False, ["websocket"], ["fault", "cors", "dynamic_forward_proxy", "router"]),
+        (Manner(), False, ["websocket"], ["grpc_stats", "fault", "cors", "router"]),
+        (Manner(tunnels=True), True, ["websocket"], ["grpc_stats", "fault", "cors", "router"]),
+        (
+            Manner(forwards=True),
+            False,
+            ["websocket"],
+            ["grpc_stats", "fault", "cors", "dynamic_forward_proxy", "router"],
+        ),
         (
             Manner(tunnels=True, forwards=True),
             True,
             ["websocket", "CONNECT"],
-            ["fault", "cors", "dynamic_forward_proxy", "router"],
+            ["grpc_stats", "fault", "cors", "dynamic_forward_proxy", "router"],
         ),
     ],
 )
@@ -96,10 +107,10 @@ def test_the_forwarding_filter_and_cluster_share_a_cache() -> None:
             "accessLogFile: /x, accessLogFormat: '%PROTOCOL%'",
             {"text_format_source": {"inline_string": "%PROTOCOL%"}},
         ),
-        ("accessLogFile: /x, accessLogEncoding: JSON", {"json_format": JSON_FORMAT}),
+        ("accessLogFile: /x, accessLogEncoding: JSON", {"json_format": JSON_FORMAT, "json_format_options": {}}),
         (
             """accessLogFile: /x, accessLogEncoding: JSON, accessLogFormat: '{"p": "%PROTOCOL%"}'""",
-            {"json_format": {"p": "%PROTOCOL%"}},
+            {"json_format": {"p": "%PROTOCOL%"}, "json_format_options": {}},
         ),
         ("accessLogFile: /x, accessLogFormat: '%NOBODY%'", {"text_format_source": {"inline_string": TEXT_FORMAT}}),
     ],

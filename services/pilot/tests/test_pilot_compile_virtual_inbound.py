@@ -9,7 +9,7 @@ from flotilla_pilot.compile.tls import ISTIO_ALPN, ISTIO_HTTP_ALPN
 from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
 
 PROXY = make_proxy("a-1", INTERCEPTION_MODE="REDIRECT", INSTANCE_IPS="10.1.0.1", LABELS={"app": "a"})
-PLAIN_HTTP = ("http/1.0", "http/1.1", "h2c")
+PLAIN_HTTP = ("http/1.1", "h2c")
 ISTIO_TCP = ("istio", "istio-peer-exchange")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog, AccessLogFilter, ResponseFlagFilter
 from envoy.config.core.v3.base_pb2 import DataSource
-from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
+from envoy.config.core.v3.substitution_format_string_pb2 import JsonFormatOptions, SubstitutionFormatString
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 from google.protobuf.struct_pb2 import Struct
 
@@ -88,7 +88,7 @@ def _format(mesh: MeshOptions) -> SubstitutionFormatString:
         return SubstitutionFormatString(text_format_source=DataSource(inline_string=own or TEXT_FORMAT))
     fields = Struct()
     fields.update(_parsed(own) or JSON_FORMAT)
-    return SubstitutionFormatString(json_format=fields)
+    return SubstitutionFormatString(json_format=fields, json_format_options=JsonFormatOptions())
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

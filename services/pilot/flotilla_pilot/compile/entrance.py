@@ -65,8 +65,7 @@ def entrance_chain(chain: Chain, entrance: Entrance, mesh: MeshOptions, name: st
     filters = list(_filters(chain, entrance, mesh))
     answer = FilterChain(name=name or chain.name, filter_chain_match=match, filters=filters)
     if chain.mutual:
-        alpn = tls.SERVER_ALPN_HTTP if chain.kind is Kind.HTTP else tls.SERVER_ALPN_TCP
-        answer.transport_socket.CopyFrom(tls.mesh_server(mesh.trust_domains, alpn))
+        answer.transport_socket.CopyFrom(tls.mesh_server(mesh.trust_domains, tls.SERVER_ALPN_HTTP))
     return answer
 
 
@@ -85,10 +84,14 @@ def _filters(chain: Chain, entrance: Entrance, mesh: MeshOptions) -> Iterable[Fi
 
 def _routes(cluster: str, entrance: Entrance, attributes: mixer.Attributes) -> RouteConfiguration:
     action = RouteAction(cluster=cluster, timeout=Duration(), retry_policy=inbound_policy())
+    # A caller's own limit counts, as gRPC states it in a header.
+    action.max_stream_duration.max_stream_duration.CopyFrom(Duration())
+    action.max_stream_duration.grpc_timeout_header_max.CopyFrom(Duration())
     route = Route(name="default", route=action)
     mixer.add_static(route.metadata, attributes)
     route.match.prefix = "/"
-    route.decorator.operation = f"{cluster}/*"
+    host = entrance.served[0].host if entrance.served is not None else ""
     number = 0 if entrance.unserved else entrance.service_port or entrance.port
-    host = VirtualHost(name=f"inbound|http|{number}", domains=["*"], routes=[route])
-    return RouteConfiguration(name=cluster, virtual_hosts=[host], validate_clusters=BoolValue(value=False))
+    route.decorator.operation = f"{host}:{number}/*"
+    every = VirtualHost(name=f"inbound|http|{number}", domains=["*"], routes=[route])
+    return RouteConfiguration(name=cluster, virtual_hosts=[every], validate_clusters=BoolValue(value=False))

@@ -9,6 +9,7 @@ from envoy.config.listener.v3.listener_components_pb2 import Filter
 from envoy.extensions.filters.http.cors.v3.cors_pb2 import Cors
 from envoy.extensions.filters.http.dynamic_forward_proxy.v3.dynamic_forward_proxy_pb2 import FilterConfig
 from envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
+from envoy.extensions.filters.http.grpc_stats.v3.config_pb2 import FilterConfig as GrpcStats
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
@@ -43,12 +44,19 @@ class Side:
     direction: str
     """As Mixer is told: a gateway is on the side of who calls."""
     shows_certificate: bool = False
+    names_server: bool = True
+    """Says itself who answered; otherwise callers hear it of Envoy."""
     foreign: bool = False
     """Its callers show no certificate of the mesh: headers that carry trust are taken from them."""
 
 
 _MANAGER = HttpConnectionManager
-OUTBOUND = Side(remote_address=False, certificates=_MANAGER.SANITIZE, direction=static_attributes.OUTBOUND)
+OUTBOUND = Side(
+    remote_address=False,
+    certificates=_MANAGER.SANITIZE,
+    direction=static_attributes.OUTBOUND,
+    names_server=False,
+)
 INBOUND = Side(remote_address=False, certificates=_MANAGER.APPEND_FORWARD, direction=static_attributes.INBOUND)
 INBOUND_PLAIN = replace(INBOUND, foreign=True)
 GATEWAY = Side(
@@ -76,11 +84,12 @@ def http_manager(
     """The filter; `routes` is the name of a route table on ADS, or the table itself."""
     manager = HttpConnectionManager(
         stat_prefix=stat_prefix,
-        server_name=_SERVER_NAME,
+        server_name=_SERVER_NAME if side.names_server else "",
         access_log=[*access_logs(mesh), *mixer.http_reports(mesh, side.direction)],
         use_remote_address=BoolValue(value=side.remote_address),
         normalize_path=BoolValue(value=True),
         stream_idle_timeout=Duration(),
+        proxy_100_continue=True,
         forward_client_cert_details=side.certificates,
         http_filters=_filters(side, mesh, manner),
         upgrade_configs=[_MANAGER.UpgradeConfig(upgrade_type=each) for each in _upgrades(manner)],
@@ -119,8 +128,13 @@ def _distrust() -> TypedExtensionConfig:
 
 def _filters(side: Side, mesh: MeshOptions, manner: Manner) -> list[HttpFilter]:
     asked = mixer.http_check(mesh, side.direction) if _asks(side, mesh) else None
-    answer = [*([asked] if asked is not None else []), typed(HttpFilter, filters.FAULT, HTTPFault())]
-    answer.append(typed(HttpFilter, filters.CORS, Cors()))
+    counted = GrpcStats(emit_filter_state=True, stats_for_all_methods=BoolValue(value=False))
+    answer = [
+        *([asked] if asked is not None else []),
+        typed(HttpFilter, "envoy.filters.http.grpc_stats", counted),
+        typed(HttpFilter, filters.FAULT, HTTPFault()),
+        typed(HttpFilter, filters.CORS, Cors()),
+    ]
     if manner.forwards:
         config = FilterConfig(dns_cache_config=dns_cache())
         answer.append(typed(HttpFilter, "envoy.filters.http.dynamic_forward_proxy", config))

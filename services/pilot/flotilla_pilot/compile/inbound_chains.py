@@ -15,7 +15,8 @@ TLS = "tls"
 PLAIN = "raw_buffer"
 ANYTHING = ""
 """Where mutual TLS is switched off, TLS is the application's own business."""
-_PLAIN_HTTP = ("http/1.0", "http/1.1", "h2c")
+_PLAIN_HTTP = ("http/1.1", "h2c")
+"""HTTP/1.0 is left alone: Envoy would refuse it."""
 _ISTIO_TCP = ("istio", "istio-peer-exchange")
 
 

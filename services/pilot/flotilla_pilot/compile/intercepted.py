@@ -21,7 +21,8 @@ from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 impo
 from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
 from envoy.extensions.filters.network.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
-from google.protobuf.wrappers_pb2 import BoolValue
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from flotilla_pilot.compile import mixer, names, tls
 from flotilla_pilot.compile.cache import ResourceCache
@@ -44,6 +45,16 @@ APPLICATION_PROTOCOLS = "envoy.network.application_protocols"
 
 PLAIN_HTTP = ("http/1.1", "h2c")
 """What an inspector calls HTTP that is not encrypted. HTTP/1.0 is left alone: Envoy would refuse it."""
+
+
+HANDSHAKE = Duration(seconds=15)
+"""How long a connection may take to be set up: one that never is would be held for ever."""
+
+ACCEPTED_AT_ONCE = UInt32Value(value=1)
+"""Connections that one thread takes at a time: the others get theirs."""
+
+_FIRST_READ = 512
+"""Bytes in which a handshake's first message mostly is; more are read where it is not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +135,8 @@ def _listener(given: InterceptedListener, mesh: MeshOptions) -> Any:
     )
     if plan.http:
         listener.filter_chains.append(_http_chain(given, mesh))
+    for each in listener.filter_chains:
+        each.transport_socket_connect_timeout.CopyFrom(HANDSHAKE)
     last = given.rest.message(mesh) if given.rest is not None else _onward_chain(given.onward, mesh)
     if _is_sniffed(plan):
         last.filters.insert(0, _carries_tcp())
@@ -131,6 +144,7 @@ def _listener(given: InterceptedListener, mesh: MeshOptions) -> Any:
         last.ClearField("filter_chain_match")
         listener.default_filter_chain.CopyFrom(last)
     else:
+        last.transport_socket_connect_timeout.CopyFrom(HANDSHAKE)
         listener.filter_chains.append(last)
     mixer.add_static(listener.metadata, _static(plan, given.onward, mesh))
     return listener
@@ -183,6 +197,7 @@ def virtual_outbound(allow_any: bool, mesh: MeshOptions) -> Any:
         address=socket_address(ANY_ADDRESS, VIRTUAL_OUTBOUND_PORT),
         traffic_direction=TrafficDirection.OUTBOUND,
         use_original_dst=BoolValue(value=True),
+        max_connections_to_accept_per_socket_event=ACCEPTED_AT_ONCE,
         filter_chains=[loop_chain(names.VIRTUAL_OUTBOUND, VIRTUAL_OUTBOUND_PORT), rest],
     )
     mixer.add_static(listener.metadata, mixer.nowhere(cluster, mesh))
@@ -201,7 +216,11 @@ def _dropping() -> Filter:
 
 
 def tls_inspector() -> Any:
-    return typed(ListenerFilter, "envoy.filters.listener.tls_inspector", TlsInspector())
+    return typed(
+        ListenerFilter,
+        "envoy.filters.listener.tls_inspector",
+        TlsInspector(initial_read_buffer_size=UInt32Value(value=_FIRST_READ)),
+    )
 
 
 def http_inspector() -> Any:

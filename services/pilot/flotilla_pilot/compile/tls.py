@@ -37,7 +37,6 @@ CLIENT_ALPN_TCP = ("istio",)
 CLIENT_ALPN_SNIFFED = ("istio-http/1.1", "istio")
 """HTTP of either version: none of these is one that a server picks, so it looks at the first bytes."""
 SERVER_ALPN_HTTP = ("h2", "http/1.1")
-SERVER_ALPN_TCP = ("istio-peer-exchange", "h2", "http/1.1")
 
 CIPHER_SUITES = frozenset(
     f"{exchange}{cipher}"

@@ -22,7 +22,7 @@ from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.entrance import Entrance, entrance_chain
 from flotilla_pilot.compile.inbound_chains import Kind, chains
-from flotilla_pilot.compile.intercepted import http_inspector, loop_chain, tls_inspector
+from flotilla_pilot.compile.intercepted import ACCEPTED_AT_ONCE, http_inspector, loop_chain, tls_inspector
 from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, OWN_PORTS, VIRTUAL_INBOUND_PORT, is_port
 from flotilla_pilot.compile.packing import serialized, typed
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER, CompiledResource
@@ -171,6 +171,7 @@ def _listener(guarded: Sequence[Guarded], mesh: MeshOptions) -> Any:
         listener_filters_timeout=mesh.detection_timeout,
         continue_on_listener_filters_timeout=True,
         access_log=unmatched_logs(mesh),
+        max_connections_to_accept_per_socket_event=ACCEPTED_AT_ONCE,
         filter_chains=[loop_chain(names.VIRTUAL_INBOUND, VIRTUAL_INBOUND_PORT)],
     )
     for each in guarded:

@@ -1,0 +1,32 @@
+"""What is not compared between Istio's resources and Pilot's: the whole list, each path with its reason.
+
+A pattern with `=` is a value that means the same as if nothing stood there; any other value is compared.
+"""
+
+from collections.abc import Mapping
+
+_TRACING = "telemetry: traces are sent where the mesh names a provider"
+_OWN_FILTER = "a filter of Istio's own Envoy, which stock Envoy has not"
+_METADATA = "says for readers which objects it was made from; Envoy does nothing by it"
+_DEFAULT = "Envoy's default, written out"
+
+DROPPED: Mapping[str, str] = {
+    "listeners.**.filters[http_connection_manager].typedConfig.tracing": _TRACING,
+    "listeners.**.filters[metadata_exchange]": _OWN_FILTER,
+    "listeners.**.httpFilters[metadata_exchange]": _OWN_FILTER,
+    "clusters.filters[metadata_exchange]": _OWN_FILTER,
+    "listeners.**.filters[stats]": _OWN_FILTER,
+    "listeners.**.httpFilters[stats]": _OWN_FILTER,
+    "listeners.**.httpFilters[alpn]": _OWN_FILTER,
+    '**.alpnProtocols="istio-peer-exchange"': "offered for the filter metadata_exchange alone",
+    "**.metadata.filterMetadata.istio.config": _METADATA,
+    "clusters.metadata.filterMetadata.istio.services": _METADATA,
+    "listeners.**.earlyHeaderMutationExtensions": "Mixer's: headers by which a client claims to be of the mesh go away",
+    "listeners.filterChains.filterChainMatch={}": "a match of nothing is no match",
+    "listeners.defaultFilterChain.filterChainMatch={}": "a match of nothing is no match",
+    '**.requestIdExtension.typedConfig.@type="type.googleapis.com/envoy.extensions.request_id.uuid.v3.'
+    'UuidRequestIdConfig"': _DEFAULT,
+    "**.requestIdExtension.typedConfig.useRequestIdForTraceSampling=true": _DEFAULT,
+    '**.pathWithEscapedSlashesAction="KEEP_UNCHANGED"': _DEFAULT,
+    'endpoints.endpoints.lbEndpoints.healthStatus="HEALTHY"': _DEFAULT,
+}

@@ -1,0 +1,152 @@
+"""Cases that were recorded elsewhere: configuration, services and a proxy as they were written down, compiled."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from google.protobuf import json_format
+
+from flotilla_pilot.compile.compiler import Compiler
+from flotilla_pilot.model.proxy import Proxy
+from flotilla_pilot.model.snapshot import COLLECTIONS, MeshSettings, build_snapshot
+from flotilla_pilot.testing.kubernetes import is_kubernetes, native_services
+from flotilla_pilot.testing.meshes import MESSAGES, SHORT, Compiled, Objects, make_node, read_object
+
+CREATED = "2026-01-01T00:00:00Z"
+_RESOLUTIONS = {0: "STATIC", 1: "DNS", 2: "NONE", 3: "DNS_ROUND_ROBIN", 5: "DYNAMIC_DNS"}
+
+
+def compile_recorded(
+    documents: Iterable[Mapping[str, Any]], mesh: Mapping[str, Any] | None, proxy: Mapping[str, Any]
+) -> Compiled:
+    """What `proxy` gets of `documents`, which may be Kubernetes' own too.
+
+    An object without a time of creation is a second younger than the one before it.
+    """
+    stated = [_stamped(each) for each in documents]
+    native = native_services(each for each in stated if is_kubernetes(each))
+    objects: Objects = {name: {} for name in COLLECTIONS}
+    own = sorted((e for e in stated if not is_kubernetes(e)), key=lambda e: str(e["metadata"]["creationTimestamp"]))
+    for number, document in enumerate([{"kind": "MeshConfig", "spec": mesh or {}}, *own], 1):
+        item = read_object(document, number * 10**9)
+        if item.key.collection in objects:
+            objects[item.key.collection][item.key] = item
+    snapshot = build_snapshot(objects, MeshSettings(), native)
+    return Compiled(Compiler().compile(snapshot, recorded_proxy(proxy)))
+
+
+def _stamped(document: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = {"namespace": "default", **document["metadata"]}
+    metadata["creationTimestamp"] = metadata.get("creationTimestamp") or CREATED
+    return {**document, "metadata": metadata}
+
+
+def recorded_proxy(proxy: Mapping[str, Any]) -> Proxy:
+    """The proxy that a case tells of. Raises NodeRefused."""
+    addresses, metadata = proxy["ipAddresses"], dict(proxy.get("metadata") or {})
+    name = proxy["id"].partition(".")[0]  # the namespace in it is not always the proxy's
+    namespace = metadata.get("NAMESPACE", proxy["namespace"])
+    metadata |= {
+        "LABELS": proxy.get("labels") or {},
+        "INSTANCE_IPS": ",".join(addresses),
+        "SERVICE_ACCOUNT": proxy.get("serviceAccount", ""),
+    }
+    node = make_node(f"{proxy['type']}~{addresses[0]}~{name}.{namespace}~{proxy['dnsDomain']}", **metadata)
+    place = proxy.get("locality") or {}
+    node.locality.region, node.locality.zone = place.get("region", ""), place.get("zone", "")
+    node.locality.sub_zone = place.get("subZone", "")
+    return Proxy.from_node(node)
+
+
+def registry_entries(given: Mapping[str, Any], proxy: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """ServiceEntries that say what was put straight into a registry; every service once, with its instances.
+
+    A registry tells of a proxy's instances wherever they are declared; ServiceEntries must be of its namespace for that.
+    """
+    services, instances = given.get("services") or [], given.get("instances") or []
+    own = {each["Service"]["Hostname"] for each in instances if set(each["Endpoint"]["Addresses"]) & _addresses(proxy)}
+    home = proxy.get("metadata", {}).get("NAMESPACE", proxy["namespace"])
+    held: dict[str, dict[str, Any]] = {}
+    ends: dict[str, dict[str, dict[str, Any]]] = {}
+    for each in instances:
+        service = each["Service"]
+        held.setdefault(service["Hostname"], service)
+        _add_endpoint(ends.setdefault(service["Hostname"], {}), each)
+    held |= {each["Hostname"]: dict(each) for each in services}
+    return [
+        _entry(f"registry-{number:03}", each, ends.get(host, {}), home if host in own else "")
+        for number, (host, each) in enumerate(held.items())
+    ]
+
+
+def _addresses(proxy: Mapping[str, Any]) -> set[str]:
+    return set(proxy["ipAddresses"])
+
+
+def _add_endpoint(found: dict[str, dict[str, Any]], instance: Mapping[str, Any]) -> None:
+    """Instances of one address are one endpoint with several ports."""
+    end, port = instance["Endpoint"], instance.get("ServicePort", {})
+    address = end["Addresses"][0]
+    entry = found.setdefault(address, {"address": address, "ports": {}, "labels": {}})
+    entry["ports"][port.get("Name") or end.get("ServicePortName")] = end.get("EndpointPort", port.get("Port"))
+    entry["weight"] = end.get("LbWeight", 0)
+    entry["locality"] = end.get("Locality", {}).get("Label", "")
+    entry["labels"] = {**end.get("Labels", {}), "security.istio.io/tlsMode": end.get("TLSMode", "disabled")}
+
+
+def _entry(name: str, service: Mapping[str, Any], ends: Mapping[str, Any], home: str) -> dict[str, Any]:
+    address = service.get("DefaultAddress", "")
+    attributes = service.get("Attributes", {})
+    spec = {
+        "hosts": [service["Hostname"]],
+        "addresses": [address] if address not in ("", "0.0.0.0", "::") else [],  # noqa: S104
+        "location": "MESH_EXTERNAL" if service.get("MeshExternal") else "MESH_INTERNAL",
+        "resolution": _RESOLUTIONS[service.get("Resolution", 0)],
+        "ports": [
+            {"number": each["Port"], "name": each.get("Name", ""), "protocol": each.get("Protocol", "")}
+            for each in service.get("Ports", [])
+        ],
+        "endpoints": list(ends.values()),
+    }
+    created = service.get("CreationTime") or CREATED
+    metadata = {"name": name, "namespace": home or attributes.get("Namespace", "default"), "creationTimestamp": created}
+    return {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": metadata, "spec": spec}
+
+
+def json_resources(compiled: Compiled) -> dict[str, dict[str, dict[str, Any]]]:
+    """All resources by short type and name as proto3 JSON."""
+    return {
+        kind: {name: _form(type_url, each.body) for name, each in compiled.compiled.resources[type_url].items()}
+        for kind, type_url in SHORT.items()
+    }
+
+
+@cache
+def _form(type_url: str, body: bytes) -> dict[str, Any]:
+    """Many proxies have equal resources, which are read once."""
+    form: dict[str, Any] = json_format.MessageToDict(MESSAGES[type_url].FromString(body))
+    return form
+
+
+PORT_OF_FIXTURES = 8080
+
+
+def unrecorded_instances(case: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Instances that a case was recorded with but does not tell of.
+
+    Each service's first port leads to the proxy's port 8080 in them: where the answer has chains for that port, they
+    were there.
+    """
+    given = case["input"]
+    listeners = case["xds"].get("listeners", ())
+    chains = [chain.get("filterChainMatch", {}) for each in listeners for chain in each.get("filterChains", ())]
+    if given.get("instances") or not any(each.get("destinationPort") == PORT_OF_FIXTURES for each in chains):
+        return []
+    return [
+        {
+            "Service": each,
+            "ServicePort": each["Ports"][0],
+            "Endpoint": {"Addresses": case["proxy"]["ipAddresses"][:1], "EndpointPort": PORT_OF_FIXTURES},
+        }
+        for each in given.get("services") or ()
+    ]
