@@ -163,6 +163,7 @@ def access_list(domain: str) -> list[Mapping[str, Any]]:
         kinds.VIRTUAL_SERVICES,
         kinds.DESTINATION_RULES,
         kinds.PEER_AUTHENTICATIONS,
+        kinds.ENVOY_FILTERS,
     ]
     dispatched = [
         kinds.MESH_CONFIG,

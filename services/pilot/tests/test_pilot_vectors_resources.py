@@ -33,7 +33,6 @@ OTHER_KINDS = {
     "RequestAuthentication": "request authentication",
     "Telemetry": "telemetry",
     "TrafficExtension": "telemetry and WebAssembly",
-    "EnvoyFilter": "EnvoyFilter has tests of its own",
     "HTTPRoute": "the Gateway API is not read",
 }
 OTHER_CASES = {

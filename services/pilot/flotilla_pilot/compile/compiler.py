@@ -11,6 +11,7 @@ from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.gateway import compile_gateway
 from flotilla_pilot.compile.inbound import compile_inbound
 from flotilla_pilot.compile.outbound import compile_outbound
+from flotilla_pilot.compile.patches.proxies import patched_sides
 from flotilla_pilot.compile.resource import TYPES, CompiledProxy, CompiledResource
 from flotilla_pilot.model.proxy import ROUTER, Proxy
 from flotilla_pilot.model.services import Service, ServiceName
@@ -58,12 +59,12 @@ class Compiler:
         """Everything `proxy` is to hold under `snapshot`. Never raises for a valid configuration."""
         self._turn_to(snapshot)
         if proxy.kind == ROUTER:
-            return _finish(snapshot, self._gateway(snapshot, proxy))
+            return self._finish(snapshot, proxy, self._gateway(snapshot, proxy))
         sidecar = find_sidecar(snapshot, proxy)
         key = ("sidecar", *outbound_key(snapshot, proxy, sidecar))
         build = lambda: compile_outbound(snapshot, sidecar_scope(snapshot, proxy, sidecar), self._cache)  # noqa: E731
         outbound = self._scope(snapshot, key, build)
-        return _finish(snapshot, compile_inbound(snapshot, proxy, sidecar, self._cache), outbound)
+        return self._finish(snapshot, proxy, compile_inbound(snapshot, proxy, sidecar, self._cache), outbound)
 
     def _turn_to(self, snapshot: MeshSnapshot) -> None:
         """Of a snapshot in which only endpoints are elsewhere, what was compiled before stays but for these."""
@@ -91,20 +92,22 @@ class Compiler:
         build = lambda: compile_gateway(snapshot, gateway_scope(snapshot, proxy), proxy, self._cache)  # noqa: E731
         return self._scope(snapshot, key, build)
 
+    def _finish(self, snapshot: MeshSnapshot, proxy: Proxy, *sides: Collected) -> CompiledProxy:
+        """Both sides of a proxy together, patched; of two listeners on one address the first side's stays."""
+        patched, log = patched_sides(snapshot, proxy, sides, self._cache)
+        resources: dict[str, Mapping[str, CompiledResource]] = {}
+        for type_url in TYPES:
+            together: dict[str, CompiledResource] = {}
+            for side in reversed(patched):
+                together.update(side[type_url])
+            resources[type_url] = MappingProxyType(together)
+        return CompiledProxy(MappingProxyType(resources), _problems(snapshot, sides, log))
 
-def _finish(snapshot: MeshSnapshot, *sides: Collected) -> CompiledProxy:
-    """Both sides of a proxy together; of two listeners on one address the first side's stays."""
-    resources: dict[str, Mapping[str, CompiledResource]] = {}
-    for type_url in TYPES:
-        together: dict[str, CompiledResource] = {}
-        for side in reversed(sides):
-            together.update(side.resources[type_url])
-        resources[type_url] = MappingProxyType(together)
-    return CompiledProxy(MappingProxyType(resources), _problems(snapshot, sides))
 
-
-def _problems(snapshot: MeshSnapshot, sides: tuple[Collected, ...]) -> Mapping[ObjectKey, tuple[Problem, ...]]:
-    log = ProblemLog()
+def _problems(
+    snapshot: MeshSnapshot, sides: tuple[Collected, ...], log: ProblemLog
+) -> Mapping[ObjectKey, tuple[Problem, ...]]:
+    """What is wrong with objects for this proxy, besides what `log` has of their patches."""
     for key, _ in snapshot.mesh.references:
         text = format_problem(snapshot.mesh)
         if text:

@@ -27,6 +27,7 @@ COLLECTIONS = (
     kinds.WORKLOAD_ENTRIES,
     kinds.SIDECARS,
     kinds.PEER_AUTHENTICATIONS,
+    kinds.ENVOY_FILTERS,
     kinds.MESH_CONFIG,
 )
 """The collections that a snapshot is built from: what Pilot asks Galley for."""
@@ -59,6 +60,7 @@ class MeshSnapshot:
     authentication: PeerAuthentications
     gateways: tuple[ConfigObject, ...]
     sidecars: Mapping[str, tuple[ConfigObject, ...]]
+    envoy_filters: Mapping[str, tuple[ConfigObject, ...]]
     label_keys: frozenset[str]
     serving: Mapping[str, tuple[Served, ...]]
 
@@ -92,6 +94,7 @@ def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Se
         authentication=PeerAuthentications(held[kinds.PEER_AUTHENTICATIONS], mesh.root_namespace),
         gateways=tuple(oldest_first(held[kinds.GATEWAYS])),
         sidecars=_by_namespace(held[kinds.SIDECARS]),
+        envoy_filters=_by_namespace(held[kinds.ENVOY_FILTERS]),
         label_keys=_label_keys(rules, held[kinds.DESTINATION_RULES]),
         serving=_by_address(services),
     )
