@@ -78,6 +78,7 @@ STRICTER = {
     "is empty; fill or remove it": TODAY + "null list elements (VS12)",
     "is no wildcard in a selector": TODAY + "stars in selectors (P21)",
     "is outside of 1 to 65535": TODAY + "ports (P1)",
+    "is none of": "a number that stands for no word is told, where 1.4 took it",
     "None stands where a mapping": "an attribute without a value is told, where 1.4 dropped it",
 }
 # What today takes and 1.4 refused: words of 1.4's complaint -> why.
@@ -89,6 +90,8 @@ MILDER = {
     "endpoints must be provided": TODAY + "STATIC without endpoints (SE5)",
     "default endpoint must be set": TODAY + "a Sidecar ingress without defaultEndpoint (SC3)",
     "sidecar: missing egress": TODAY + "a Sidecar without egress (SC1)",
+    "Envoy filter: missing filter": TODAY + "filters of before 1.3 are not read, which is a warning (EF3)",
+    "Envoy filter: bad StructValue": TODAY + "`config` is a field that Envoy has no longer, which is a warning (EF8)",
     "workloadSelector cannot have empty labels": TODAY + "a selector without labels selects all (P21)",
 }
 

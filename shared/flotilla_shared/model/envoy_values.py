@@ -24,6 +24,9 @@ ApplyTo = EnvoyFilter.ApplyTo
 
 _FAMILIES = ("envoy", "udpa", "xds")
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_.]+\Z")
+_OLD = re.compile(r"envoy\..*\bv[12](alpha\d*)?\.")
+"""Types of the second version of Envoy's API: the library has them, Envoy refuses them since 1.18."""
+
 _MESSAGES: dict[int, str] = {
     EnvoyFilter.LISTENER: "envoy.config.listener.v3.Listener",
     EnvoyFilter.FILTER_CHAIN: "envoy.config.listener.v3.FilterChain",
@@ -68,6 +71,8 @@ def build_value(apply_to: int, value: Struct, *, strict: bool = False) -> Messag
 @cache
 def find_message(name: str) -> Any:
     """The class of a message by its full name, its package being loaded first. Raises ValueRefused."""
+    if _OLD.match(name):
+        raise ValueRefused(f"{name!r} is of Envoy's API v2, which Envoy has no longer; write the type of v3")
     package, _, _ = name.rpartition(".")
     if _TYPE_NAME.match(name) and package.partition(".")[0] in _FAMILIES:
         _load(package)
