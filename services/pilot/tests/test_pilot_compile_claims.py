@@ -132,3 +132,21 @@ def test_copies_of_no_request_are_no_copies(mirrors: str, shares: list[int]) -> 
     found = route(compile_rule(f"{mirrors}, {TO_A}"))["route"].get("request_mirror_policies", [])
     assert [each["runtime_fraction"]["default_value"]["numerator"] for each in found] == shares
     assert all(each["trace_sampled"] is False for each in found)
+
+
+@pytest.mark.parametrize(
+    ("retries", "ignores"),
+    [
+        ("", False),
+        ("retries: {attempts: 1}, ", False),
+        ("retries: {attempts: 1, retryIgnorePreviousHosts: true}, ", True),
+    ],
+)
+def test_a_request_that_names_its_host_is_tried_there_again(retries: str, ignores: bool) -> None:
+    hashed = (
+        "\n---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\nspec: {host: a, %s}\n"
+    )
+    rule = hashed % "trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x}}}"
+    found = route(Mesh(MESH % f"{retries}{TO_A}" + rule).compile(make_proxy("client")))["route"]
+    assert found["hash_policy"] == [{"header": {"header_name": "x"}}]
+    assert ("retry_host_predicate" in found["retry_policy"]) is ignores

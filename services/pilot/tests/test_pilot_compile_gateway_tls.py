@@ -153,10 +153,40 @@ def test_tls_routes_of_a_server(
     validate(compiled)
 
 
+@pytest.mark.parametrize(
+    ("pin", "taken"),
+    [
+        ("verifyCertificateSpki: [%s=]" % ("a" * 43), True),
+        ("verifyCertificateHash: [%s]" % ("ab" * 32), True),
+        ("verifyCertificateSpki: [abc]", False),
+        ("verifyCertificateHash: [abc]", False),
+    ],
+)
+def test_a_pin_that_envoy_refuses_opens_nothing(pin: str, taken: bool, validate: Callable[[Compiled], None]) -> None:
+    secured = f"mode: MUTUAL, credentialName: c, {pin}"
+    compiled = Mesh(A + gateway(server("HTTPS", "a.io", secured), server("HTTPS", "b.io", SIMPLE))).compile(PROXY)
+    assert names_of(compiled, "0.0.0.0_80") == ([["a.io"], ["b.io"]] if taken else [["b.io"]])
+    refused = [("default/g", "refused-by-envoy", "spec.servers[0].tls")]
+    assert compiled.problems() == ([] if taken else refused)
+    validate(compiled)
+
+
 def test_tcp_routes_keep_to_the_hosts_of_the_server() -> None:
     tcp = "tcp: [{route: [{destination: {host: a, port: {number: 80}}}]}]"
     text = A + gateway(server("TCP", "other.io", port=90)) + routes(f"hosts: [a.io], {tcp}")
     assert Mesh(text).compile(PROXY).listeners == {}
+
+
+@pytest.mark.parametrize("rule", ["tcp: [{}]", "tls: [{match: [{sniHosts: [a.io]}]}]"])
+def test_a_route_without_a_destination_is_none_and_harms_nobody(
+    rule: str, validate: Callable[[Compiled], None]
+) -> None:
+    text = (
+        A + gateway(server("TLS", "a.io", SIMPLE), server("HTTPS", "b.io", SIMPLE)) + routes(f"hosts: [a.io], {rule}")
+    )
+    compiled = Mesh(text).compile(PROXY)
+    assert names_of(compiled, "0.0.0.0_80") == [["b.io"]]
+    validate(compiled)
 
 
 def test_a_gateway_that_ends_tls_without_a_route_has_no_chain() -> None:

@@ -9,9 +9,10 @@ from flotilla_pilot.compile import names
 from flotilla_pilot.compile.access_log import JSON_FORMAT, TEXT_FORMAT, access_logs, unmatched_logs
 from flotilla_pilot.compile.clusters import black_hole, forward_proxy, passthrough
 from flotilla_pilot.compile.endpoints import socket_address, workload_name
+from flotilla_pilot.compile.gateway_tls import gateway_server
 from flotilla_pilot.compile.http_manager import GATEWAY, INBOUND, OUTBOUND, Manner, Side, http_manager
 from flotilla_pilot.compile.sources import ads, sds
-from flotilla_pilot.compile.tls import gateway_server, mesh_client, mesh_server
+from flotilla_pilot.compile.tls import mesh_client, mesh_server
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.services import Endpoint
@@ -167,6 +168,15 @@ def test_both_sides_of_the_mesh_use_the_identity_of_the_agent() -> None:
         ),
         ({"mode": "OPTIONAL_MUTUAL", "credentialName": "c"}, "kubernetes://c", "kubernetes://c-cacert", False),
         ({"mode": "ISTIO_MUTUAL"}, "default", "ROOTCA", True),
+        ({"mode": "SIMPLE"}, "default", None, False),
+        ({"mode": "SIMPLE", "credentialName": "kubernetes-gateway://n/c"}, "kubernetes-gateway://n/c", None, False),
+        (
+            {"mode": "MUTUAL", "credentialName": "c", "caCertCredentialName": "r-cacert"},
+            "kubernetes://c",
+            "kubernetes://r-cacert",
+            True,
+        ),
+        ({"mode": "MUTUAL", "credentialNames": ["c"]}, "kubernetes://c", "kubernetes://c-cacert", True),
     ],
 )
 def test_what_a_gateway_shows_and_asks_for(
@@ -178,6 +188,22 @@ def test_what_a_gateway_shows_and_asks_for(
     combined = common.get("combined_validation_context", {})
     assert combined.get("validation_context_sds_secret_config", {}).get("name") == authority
     assert context["require_client_certificate"] is required
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"credentialNames": ["a", "b", "c"], "credentialName": "d"}, ["kubernetes://a", "kubernetes://b"]),
+        (
+            {"tlsCertificates": [{"serverCertificate": f"/c{each}", "privateKey": f"/k{each}"} for each in range(3)]},
+            ["file-cert:/c0~/k0", "file-cert:/c1~/k1"],
+        ),
+    ],
+)
+def test_a_gateway_shows_two_certificates_at_most(settings: dict[str, Any], names: list[str]) -> None:
+    given = json_format.ParseDict({"mode": "SIMPLE", **settings}, ServerTLSSettings())
+    common = as_dict(gateway_server(given, ["td"]))["typed_config"]["common_tls_context"]
+    assert [each["name"] for each in common["tls_certificate_sds_secret_configs"]] == names
 
 
 @pytest.mark.parametrize(("source", "limit"), [(ads(), "0s"), (sds(), "0s"), (sds(5), "5s")])

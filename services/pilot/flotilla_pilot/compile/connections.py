@@ -13,7 +13,7 @@ from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.route_rules import RouteRules, RuleIndex
 from flotilla_pilot.model.services import Service, ServicePort
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import RouteDestination
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import RouteDestination, TCPRoute
 from flotilla_shared.model.hosts import is_wildcard
 
 Shares = Sequence[tuple[Target, int]]
@@ -55,17 +55,20 @@ def tcp_targets(
     if best is not None:
         client = Client(port.number, destinations.namespace, destinations.labels)
         for route in best.spec.tcp:
-            if tcp_route_applies(route.match, best, client):
+            if tcp_route_applies(route, best, client):
                 return rule_shares(route.route, best, port.number, destinations, service.references)
     own = destinations.of(service, port.number)
     return [(own, 1)], (*service.references, *own.references)
 
 
-def tcp_route_applies(matches: Sequence[object], rules: RouteRules, client: Client) -> bool:
-    """Matches on addresses of either end are not offered yet: such a match never fits."""
-    if not matches:
-        return True
-    plain = (each for each in matches if not (_asks_addresses(each)))
+def tcp_route_applies(route: TCPRoute, rules: RouteRules, client: Client) -> bool:
+    """Whether a TCP route is for `client`; one that leads nowhere is for nobody.
+
+    Matches on addresses of either end are not offered yet: such a match never fits.
+    """
+    if not route.match or not route.route:
+        return bool(route.route)
+    plain = (each for each in route.match if not (_asks_addresses(each)))
     return any(applies(each, rules, client) for each in plain)
 
 
@@ -103,7 +106,7 @@ def rule_chains(
 ) -> Iterator[SniChain]:
     """A chain for each TLS match that is for `client`; a name goes to the first that asks for it."""
     for index, route in enumerate(rules.spec.tls):
-        for match in route.match:
+        for match in route.match if route.route else ():
             if _asks_addresses(match) or not applies(match, rules, client):
                 continue
             sni = _untaken(tuple(match.sni_hosts), taken)

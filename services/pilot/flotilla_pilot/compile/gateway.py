@@ -8,7 +8,7 @@ from envoy.config.listener.v3.listener_components_pb2 import FilterChain, Filter
 from envoy.config.listener.v3.listener_pb2 import Listener
 from google.protobuf.duration_pb2 import Duration
 
-from flotilla_pilot.compile import names, tls
+from flotilla_pilot.compile import names
 from flotilla_pilot.compile.access_log import unmatched_logs
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import OutboundCluster, black_hole
@@ -19,6 +19,7 @@ from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.gateway_hosts import gateway_parts
 from flotilla_pilot.compile.gateway_passthrough import exposed_clusters, exposing_chain, untaken
 from flotilla_pilot.compile.gateway_tcp import plain_chain, sni_chains
+from flotilla_pilot.compile.gateway_tls import gateway_server, socket_fault
 from flotilla_pilot.compile.http_manager import GATEWAY, http_manager
 from flotilla_pilot.compile.intercepted import tls_inspector
 from flotilla_pilot.compile.listener_plan import is_place, is_port
@@ -26,14 +27,13 @@ from flotilla_pilot.compile.mixer_clusters import add_mixer_clusters
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER, ROUTES
 from flotilla_pilot.compile.route_table import route_table
+from flotilla_pilot.model.gateway_servers import ends_https, is_plain_http, is_tls, passes_through
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.scope.gateway import BoundServer, GatewayScope
-from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import ServerTLSSettings
-from flotilla_shared.model.protocols import Protocol, parse_protocol
+from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import Server, ServerTLSSettings
 
-_PASSTHROUGH = (ServerTLSSettings.PASSTHROUGH, ServerTLSSettings.AUTO_PASSTHROUGH)
 Place = tuple[str, int]
 
 
@@ -76,7 +76,7 @@ class GatewayCompilation:
                 self.found.log.error(each.gateway.key, "bad-address", each.field, text)
             return
         held = self._compatible(place, servers)
-        plain = [each for each in held if _is_plain_http(each)]
+        plain = [each for each in held if is_plain_http(each.server)]
         chains = [self._http_chain(place, plain)] if plain else self._other_chains(place, held)
         chains = [chain for chain in chains if chain is not None]
         if not chains:
@@ -97,10 +97,10 @@ class GatewayCompilation:
 
     def _compatible(self, place: Place, servers: tuple[BoundServer, ...]) -> list[BoundServer]:
         """The servers that fit beside the first: plaintext HTTP, plain TCP and TLS do not mix on a port."""
-        kind = _kind(servers[0])
+        kind = _kind(servers[0].server)
         fitting: list[BoundServer] = []
         for each in servers:
-            if _kind(each) != kind or (kind == "TCP" and fitting):
+            if _kind(each.server) != kind or (kind == "TCP" and fitting):
                 text = (
                     f"{place[0]}:{place[1]} is already served as {kind} by Gateway "
                     f"{servers[0].gateway.key.full_name}; use another port"
@@ -123,7 +123,7 @@ class GatewayCompilation:
             if not each.server.HasField("tls"):
                 chain = plain_chain(each, each.port, self._destinations, self._mesh)
                 chains += [chain] if chain is not None else []
-            elif each.server.tls.mode in _PASSTHROUGH:
+            elif passes_through(each.server):
                 chains += self._passthrough(each, taken)
             else:
                 chains += self._terminating(each, place, taken)
@@ -141,9 +141,14 @@ class GatewayCompilation:
 
         Where HTTP is not looked into, TLS routes come first, each with a chain for the names that it asks for.
         """
-        socket = tls.gateway_server(bound.server.tls, self._mesh.trust_domains)
+        socket = gateway_server(bound.server.tls, self._mesh.trust_domains)
+        broken = socket_fault(socket)
+        if broken is not None:
+            text = f"Envoy's {broken[0]} {broken[1]}; this server is left out"
+            self.found.log.error(bound.gateway.key, "refused-by-envoy", f"{bound.field}.tls", text)
+            return []
         chains: list[FilterChain] = []
-        if not _is_https(bound):
+        if not ends_https(bound.server):
             chains += sni_chains(bound, bound.port, self._destinations, self._mesh, set(taken))
             for chain in chains:
                 chain.transport_socket.CopyFrom(socket)
@@ -173,7 +178,7 @@ class GatewayCompilation:
     def _inside_tls(self, bound: BoundServer, place: Place) -> Any | None:
         """What a server speaks behind its certificate: HTTP with a table of its own, or TCP by TCP routes."""
         server, key, port = bound.server, bound.gateway.key, bound.port
-        if not _is_https(bound):
+        if not ends_https(bound.server):
             chain = plain_chain(bound, port, self._destinations, self._mesh)
             return chain.filters[0] if chain is not None else None
         name = names.https_gateway_routes(port, server.port.name, key.name, key.namespace, server.bind)
@@ -193,22 +198,10 @@ class GatewayCompilation:
         return [*(each.reference for each in servers), *behind, *self._mesh.references]
 
 
-def _kind(bound: BoundServer) -> str:
-    if _is_plain_http(bound):
+def _kind(server: Server) -> str:
+    if is_plain_http(server):
         return "HTTP"
-    return "TLS" if bound.server.HasField("tls") else "TCP"
-
-
-def _is_https(bound: BoundServer) -> bool:
-    """Whether what comes out of a server's TLS is HTTP."""
-    protocol = parse_protocol(bound.server.port.protocol)
-    return protocol is Protocol.HTTPS or protocol.is_http
-
-
-def _is_plain_http(bound: BoundServer) -> bool:
-    """HTTP that no certificate belongs to; `httpsRedirect` alone makes no TLS."""
-    protocol = parse_protocol(bound.server.port.protocol)
-    return protocol.is_http or (protocol is Protocol.UNSUPPORTED and not bound.server.HasField("tls"))
+    return "TLS" if is_tls(server) else "TCP"
 
 
 def compile_gateway(snapshot: MeshSnapshot, scope: GatewayScope, proxy: Proxy, cache: ResourceCache) -> Collected:

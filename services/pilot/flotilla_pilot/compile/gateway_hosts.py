@@ -98,7 +98,7 @@ def _build(
     routes = []
     for rules, gateways, targets in found:
         client = Client(port, namespace, destinations.labels, gateways)
-        routes += translate(Translation(rules, client, targets, destinations.snapshot.mesh, log, label))
+        routes += translate(Translation(rules, client, targets, destinations.snapshot.mesh, log))
     virtual_host = VirtualHost(
         name=label,
         domains=[host.host],

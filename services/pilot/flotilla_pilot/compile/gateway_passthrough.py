@@ -15,7 +15,7 @@ from flotilla_shared.model.hosts import covers
 
 def exposed_clusters(bound: BoundServer, destinations: Destinations, mesh: MeshOptions) -> Iterator[OutboundCluster]:
     """The clusters of every service of the mesh that one of the server's hosts covers, subsets too."""
-    hosts = [server_host(bound, text)[1] for text in bound.server.hosts]
+    hosts = [server_host(text, bound.gateway.key.namespace)[1] for text in bound.server.hosts]
     services = (each for each in destinations.services.values() if not each.external)
     inside = [each for each in services if any(covers(host, each.host) for host in hosts)]
     for each in every_cluster(inside, destinations.policy, mesh, True):

@@ -19,7 +19,7 @@ def plain_chain(bound: BoundServer, port: int, destinations: Destinations, mesh:
     client = _client(bound, port, destinations)
     for rules in served_rules(bound):
         for route in rules.spec.tcp:
-            if tcp_route_applies(route.match, rules, client):
+            if tcp_route_applies(route, rules, client):
                 targets, _ = rule_shares(route.route, rules, port, destinations)
                 proxy = tcp_proxy(rules.item.key.full_name, targets, mesh)
                 return FilterChain(filters=[*_asked(targets, mesh), proxy])

@@ -19,15 +19,19 @@ _HOST_ATTEMPTS = 5
 _PRIORITY_ATTEMPTS = 2
 
 
-def retry_policy(own: HTTPRetry | None, mesh: HTTPRetry | None) -> Any | None:
-    """The policy that a route states, else the mesh's, else Istio's two attempts; None for no retries."""
+def retry_policy(own: HTTPRetry | None, mesh: HTTPRetry | None, *, hashed: bool = False) -> Any | None:
+    """The policy that a route states, else the mesh's, else Istio's two attempts; None for no retries.
+
+    `hashed`: the request says which host is its own, so that one is tried again unless the policy says otherwise.
+    """
     stated = own if own is not None else mesh
     if stated is None:
-        return _policy(_ATTEMPTS, RETRY_ON, [], ignores_previous=True)
+        return _policy(_ATTEMPTS, RETRY_ON, [], ignores_previous=not hashed)
     if stated.attempts <= 0:
         return None
     conditions, codes = _conditions(stated.retry_on)
-    ignores = not stated.HasField("retry_ignore_previous_hosts") or stated.retry_ignore_previous_hosts.value
+    said = stated.HasField("retry_ignore_previous_hosts")
+    ignores = stated.retry_ignore_previous_hosts.value if said else not hashed
     policy = _policy(stated.attempts, conditions, codes, ignores_previous=ignores)
     if stated.HasField("per_try_timeout"):
         policy.per_try_timeout.CopyFrom(stated.per_try_timeout)

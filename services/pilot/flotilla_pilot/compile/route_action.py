@@ -51,13 +51,14 @@ def find_targets(rules: RouteRules, find: Find) -> RouteTargets:
     http = rules.spec.http
     return RouteTargets(
         routes=tuple(tuple(find(each.destination) for each in one.route) for one in http),
-        mirrors=tuple(tuple(find(each) for each, _ in _mirrors(one)) for one in http),
+        mirrors=tuple(tuple(find(each) for each, _ in mirror_shares(one)) for one in http),
     )
 
 
 def default_action(target: Target, mesh: MeshOptions) -> RouteAction:
     action = RouteAction(cluster=target.cluster, timeout=Duration())
-    _retry_and_hash(action, None, mesh, [target])
+    _hash(action, [target])
+    _retry(action, None, mesh, hashed=False)
     return action
 
 
@@ -77,12 +78,13 @@ def route_action(
     else:
         action.weighted_clusters.CopyFrom(WeightedCluster(clusters=[_share(*each) for each in chosen]))
     refused = [*_refused_headers(http), *_rewrite(action, http)]
-    for (_, percentage), target in zip(_mirrors(http), targets.mirrors[index], strict=True):
+    for (_, percentage), target in zip(mirror_shares(http), targets.mirrors[index], strict=True):
         policy = RouteAction.RequestMirrorPolicy(cluster=target.cluster, runtime_fraction=percentage)
         policy.trace_sampled.value = False
         action.request_mirror_policies.append(policy)
     own = http.retries if http.HasField("retries") else None
-    _retry_and_hash(action, own, mesh, [target for target, _ in chosen])
+    _hash(action, [target for target, _ in chosen])
+    _retry(action, own, mesh, hashed=bool(action.hash_policy))
     route.route.CopyFrom(action)
     return refused
 
@@ -134,7 +136,7 @@ def _rewrite_host(action: Any, host: str) -> None:
         action.host_rewrite_literal = host
 
 
-def _mirrors(http: HTTPRoute) -> list[tuple[Destination, Any]]:
+def mirror_shares(http: HTTPRoute) -> list[tuple[Destination, Any]]:
     """Where copies go, with the share of requests that is copied (all, unless it is said); none where that is 0."""
     found = []
     if http.HasField("mirror"):
@@ -147,9 +149,13 @@ def _mirrors(http: HTTPRoute) -> list[tuple[Destination, Any]]:
     return [each for each in found if each[1].default_value.numerator]
 
 
-def _retry_and_hash(action: Any, own: Any, mesh: MeshOptions, targets: Iterable[Target]) -> None:
-    policy = retry_policy(own, mesh.default_retry)
-    if policy is not None:
-        action.retry_policy.CopyFrom(policy)
+def _hash(action: Any, targets: Iterable[Target]) -> None:
     hashes = (request_hash(target.hash) for target in targets if target.hash is not None)
     action.hash_policy.extend(list({each.SerializeToString(): each for each in hashes if each}.values()))
+
+
+def _retry(action: Any, own: Any, mesh: MeshOptions, *, hashed: bool) -> None:
+    """`hashed`: by a rule whose destinations are. Istio's routes without a rule look for another host all the same."""
+    policy = retry_policy(own, mesh.default_retry, hashed=hashed)
+    if policy is not None:
+        action.retry_policy.CopyFrom(policy)

@@ -50,8 +50,6 @@ class Translation:
     targets: RouteTargets
     mesh: MeshOptions
     log: ProblemLog
-    label: str
-    """`host:port` for the decorator of routes that lead to several places."""
 
     def refuse(self, index: int, code: str, part: str, text: str) -> None:
         """Tell what of HTTP rule `index` is left out, where it was written; `part` is a field of the rule, or none."""
@@ -116,7 +114,7 @@ def _matches(given: Translation, index: int, http: HTTPRoute) -> Iterator[tuple[
             part = f"match.{refused.field}" if merged else f"match[{number}].{refused.field}"
             given.refuse(index, "match-refused", part, f"{refused}; requests go on to the next rule")
             continue
-        name = ".".join(each for each in (http.name, match.name) if each)
+        name = f"{http.name}.{match.name}" if match.name else http.name
         yield matcher, name, is_catch_all(match), match.stat_prefix
 
 
@@ -204,11 +202,13 @@ def _direct_response(given: Translation, index: int, http: HTTPRoute) -> DirectR
 
 
 def _operation(given: Translation, index: int, http: HTTPRoute, match: Any) -> str:
-    """`host:port` and the path, as traces name the operation; the host is the only destination's."""
+    """`host:port` and the path, as traces name the operation; without one destination the rules' name is the host."""
     kind = match.WhichOneof("path_specifier")
     path = f"{match.prefix}*" if kind == "prefix" else match.path or match.safe_regex.regex
     target = given.targets.single(index, http)
-    return f"{target.host}:{target.port}{path}" if target is not None and target.host else given.label + path
+    if target is not None and target.host:
+        return f"{target.host}:{target.port}{path}"
+    return f"{given.rules.item.key.name}:{given.client.port}{path}"
 
 
 def _metadata(rules: RouteRules) -> Metadata:
@@ -221,10 +221,10 @@ def _metadata(rules: RouteRules) -> Metadata:
 def catch_alls_last(routes: Iterable[Any]) -> list[Any]:
     """Routes of several VirtualServices in one virtual host: what takes everything must not hide the rest."""
     ordered = list(routes)
-    return sorted(ordered, key=_takes_everything)
+    return sorted(ordered, key=takes_everything)
 
 
-def _takes_everything(route: Any) -> bool:
+def takes_everything(route: Any) -> bool:
     match = route.match
     if match.headers or match.query_parameters or match.dynamic_metadata:
         return False

@@ -68,7 +68,7 @@ def plan_hosts(
     taken = {"*"}
     pairs = list(ports)
     for service, number in pairs:
-        claimed = _domains(service, number, port_in_domain, namespace, domain)
+        claimed = domains(service, number, port_in_domain, namespace, domain)
         free = tuple(each for each in claimed if each.lower() not in taken)
         taken.update(each.lower() for each in free)
         if free:
@@ -93,7 +93,7 @@ def _rule_hosts(egress: Egress, taken: set[str], port_in_domain: bool) -> Iterab
             yield HostPlan(host, _HTTP_PORT, claimed, rules, None)
 
 
-def _domains(service: Service, port: int, port_in_domain: bool, namespace: str, domain: str) -> list[str]:
+def domains(service: Service, port: int, port_in_domain: bool, namespace: str, domain: str) -> list[str]:
     found = [service.host]
     if service.host != "*" and not is_ip(service.host):
         found.append(f"{service.host}.")
@@ -156,7 +156,7 @@ def _build(
     label = f"{plan.host}:{plan.port}"
     mesh = destinations.snapshot.mesh
     if plan.rules is not None and _routed(plan):
-        routes = translate(Translation(plan.rules, client, targets, mesh, log, label))
+        routes = translate(Translation(plan.rules, client, targets, mesh, log))
     else:
         routes = [default_route(each, label, mesh) for each in targets.all()]
     host = VirtualHost(name=label, domains=plan.domains, routes=routes, include_request_attempt_count=True)

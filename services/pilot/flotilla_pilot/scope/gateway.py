@@ -133,12 +133,19 @@ def _bound(snapshot: MeshSnapshot, gateway: ConfigObject) -> Iterable[RouteRules
             yield rules
 
 
-def server_host(bound: BoundServer, text: str) -> tuple[str, str]:
-    """A host of the server, and whose VirtualServices it takes: a namespace, or `*` for everybody's."""
+def narrower(one: str, other: str) -> str | None:
+    """Of two hosts the one within the other; None if they are apart."""
+    if covers(one, other):
+        return other
+    return one if covers(other, one) else None
+
+
+def server_host(text: str, gateway_namespace: str) -> tuple[str, str]:
+    """Whose VirtualServices a server's host takes, a namespace or `*` for everybody's, and the host itself."""
     namespace, slash, host = text.lower().partition("/")
     if not slash:
         return "*", namespace
-    return (bound.gateway.key.namespace if namespace == "." else namespace), host
+    return (gateway_namespace if namespace == "." else namespace), host
 
 
 def served_rules(bound: BoundServer) -> list[RouteRules]:
@@ -149,11 +156,6 @@ def served_rules(bound: BoundServer) -> list[RouteRules]:
 def served_hosts(bound: BoundServer, rules: RouteRules) -> Iterable[str]:
     """The hosts that `rules` get at the server: of two that overlap, the narrower one."""
     for text in bound.server.hosts:
-        owner, wanted = server_host(bound, text)
-        if owner not in ("*", rules.namespace):
-            continue
-        for host in rules.hosts:
-            if covers(wanted, host):
-                yield host
-            elif covers(host, wanted):
-                yield wanted
+        owner, wanted = server_host(text, bound.gateway.key.namespace)
+        if owner in ("*", rules.namespace):
+            yield from (shared for host in rules.hosts if (shared := narrower(wanted, host)) is not None)

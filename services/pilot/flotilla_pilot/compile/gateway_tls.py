@@ -1,0 +1,107 @@
+"""What a gateway's server shows to its clients, and what it asks of them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from envoy.config.core.v3.base_pb2 import TransportSocket
+from envoy.extensions.transport_sockets.tls.v3.common_pb2 import SubjectAltNameMatcher, TlsParameters
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import CommonTlsContext, DownstreamTlsContext
+from google.protobuf.wrappers_pb2 import BoolValue
+
+from flotilla_pilot.compile.guard import Fault, fault
+from flotilla_pilot.compile.packing import typed
+from flotilla_pilot.compile.tls import (
+    FOREIGN_SECRET_WAIT,
+    IDENTITY,
+    SERVER_ALPN_HTTP,
+    TLS_SOCKET,
+    mesh_server,
+    modern,
+    san,
+    secret,
+    validate,
+)
+from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import ServerTLSSettings
+
+CIPHER_SUITES = frozenset(
+    f"{exchange}{cipher}"
+    for exchange in ("ECDHE-ECDSA-", "ECDHE-RSA-", "")
+    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA")
+) | {"ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305"}
+"""The suites that Envoy knows by name; one that it does not know would lose the whole listener."""
+
+_PROTOCOLS = {
+    ServerTLSSettings.TLSV1_0: TlsParameters.TLSv1_0,
+    ServerTLSSettings.TLSV1_1: TlsParameters.TLSv1_1,
+    ServerTLSSettings.TLSV1_2: TlsParameters.TLSv1_2,
+    ServerTLSSettings.TLSV1_3: TlsParameters.TLSv1_3,
+}
+_CERTIFICATES = 2
+"""How many certificates a server may show, as in Istio: one for RSA, one for ECDSA."""
+_AUTHORITY = "-cacert"
+
+
+def gateway_server(settings: ServerTLSSettings, trust_domains: Iterable[str]) -> Any:
+    """The server's side of TLS; ISTIO_MUTUAL is the mesh's own, and so is what names no certificate."""
+    if settings.mode == ServerTLSSettings.ISTIO_MUTUAL:
+        return mesh_server(trust_domains, SERVER_ALPN_HTTP)
+    common = CommonTlsContext(alpn_protocols=SERVER_ALPN_HTTP, tls_params=_parameters(settings))
+    for name in _certificates(settings):
+        wait = 0 if name == IDENTITY else FOREIGN_SECRET_WAIT
+        common.tls_certificate_sds_secret_configs.append(secret(name, wait))
+    if settings.mode in (ServerTLSSettings.MUTUAL, ServerTLSSettings.OPTIONAL_MUTUAL):
+        _ask(common, settings)
+    context = DownstreamTlsContext(
+        require_client_certificate=BoolValue(value=settings.mode == ServerTLSSettings.MUTUAL),
+        common_tls_context=common,
+    )
+    return typed(TransportSocket, TLS_SOCKET, context)
+
+
+def socket_fault(socket: Any) -> Fault | None:
+    """What of the settings Envoy would refuse, such as a pin that is no digest: no pin fewer may be asked for."""
+    return fault(socket)
+
+
+def _ask(common: CommonTlsContext, settings: ServerTLSSettings) -> None:
+    """The client's certificate: of whom, in whose name, or which one it must be."""
+    matchers = [san(exact=each, kind=SubjectAltNameMatcher.DNS) for each in settings.subject_alt_names]
+    validate(common, _authority(settings), matchers, FOREIGN_SECRET_WAIT)
+    asked = common.combined_validation_context.default_validation_context
+    asked.verify_certificate_spki.extend(settings.verify_certificate_spki)
+    asked.verify_certificate_hash.extend(settings.verify_certificate_hash)
+
+
+def _certificates(settings: ServerTLSSettings) -> list[str]:
+    named = list(settings.credential_names) or [name for name in (settings.credential_name,) if name]
+    if named:
+        return [_secret_name(name) for name in named[:_CERTIFICATES]]
+    files = [each for each in settings.tls_certificates if each.server_certificate]
+    if files:
+        return [f"file-cert:{each.server_certificate}~{each.private_key}" for each in files[:_CERTIFICATES]]
+    if settings.server_certificate:
+        return [f"file-cert:{settings.server_certificate}~{settings.private_key}"]
+    return [IDENTITY]
+
+
+def _authority(settings: ServerTLSSettings) -> str:
+    if settings.ca_cert_credential_name:
+        return _secret_name(settings.ca_cert_credential_name.removesuffix(_AUTHORITY) + _AUTHORITY)
+    named = settings.credential_name or next(iter(settings.credential_names), "")
+    return f"{_secret_name(named)}{_AUTHORITY}" if named else f"file-root:{settings.ca_certificates}"
+
+
+def _secret_name(name: str) -> str:
+    return name if "://" in name else f"kubernetes://{name}"
+
+
+def _parameters(settings: ServerTLSSettings) -> TlsParameters:
+    parameters = modern()
+    if settings.min_protocol_version in _PROTOCOLS:
+        parameters.tls_minimum_protocol_version = _PROTOCOLS[settings.min_protocol_version]
+    if settings.max_protocol_version in _PROTOCOLS:
+        parameters.tls_maximum_protocol_version = _PROTOCOLS[settings.max_protocol_version]
+    if parameters.tls_maximum_protocol_version < parameters.tls_minimum_protocol_version:
+        parameters.tls_maximum_protocol_version = parameters.tls_minimum_protocol_version
+    parameters.cipher_suites.extend(each for each in settings.cipher_suites if each in CIPHER_SUITES)
+    return parameters
