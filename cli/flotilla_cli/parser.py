@@ -33,6 +33,8 @@ def build_parser() -> argparse.ArgumentParser:
         _check,
         _inject,
         _validate,
+        _render,
+        _explain,
         _mixer,
         _version,
     ):
@@ -168,6 +170,41 @@ def _validate(commands: Commands) -> None:
         "--ruleset", choices=("today", "1.4"), help="default: today's, and 1.4's for kinds that only 1.4 has"
     )
     parser.add_argument("-o", "--output", choices=("text", "json", "jsonl"), default="text", help="default text")
+
+
+def _render(commands: Commands) -> None:
+    text = "what Pilot compiles for a proxy, as JSON; asks nobody"
+    parser = _command(commands, "render", "render", text, run_dir=False)
+    _configuration(parser, required=True)
+    parser.add_argument("--proxy", type=Path, required=True, metavar="FILE", help="type, id, ipAddresses, labels, ...")
+    parser.add_argument("-o", "--output", choices=("json",), default="json")
+
+
+def _explain(commands: Commands) -> None:
+    text = "which listener, chain, route, cluster and endpoints a call takes, and which objects say so; asks nobody"
+    parser = _command(commands, "explain", "explain", text)
+    _configuration(parser, required=False)
+    parser.add_argument("--from", dest="caller", metavar="WORKLOAD", help="who calls: NAME or NAME.NAMESPACE")
+    parser.add_argument("--to", dest="target", metavar="HOST:PORT[/PATH]", help="what is called")
+    parser.add_argument("-H", "--header", action="append", metavar="NAME:VALUE", help="of the request")
+    parser.add_argument("-X", "--method", default="GET", help="of the request; default GET")
+    parser.add_argument("--tcp", action="store_true", help="the call is no HTTP")
+    parser.add_argument("--tls", action="store_true", help="the caller encrypts by itself, with HOST as server name")
+    parser.add_argument("--cases", type=Path, metavar="FILE", help="instead: a line for each call of a file of cases")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default text")
+
+
+def _configuration(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    default = "" if required else "; default: that of the mesh that is up"
+    parser.add_argument(
+        "--config",
+        type=Path,
+        action="append",
+        required=required,
+        metavar="FILE|DIR",
+        help=f"objects, those of Kubernetes among them{default}",
+    )
+    parser.add_argument("--mesh", type=Path, metavar="FILE", help="mesh configuration; default: the defaults")
 
 
 def _mixer(commands: Commands) -> None:

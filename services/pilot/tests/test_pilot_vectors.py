@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from flotilla_pilot.testing.calls import Call, Player
+from flotilla_pilot.offline.cases import play_case
 from flotilla_pilot.testing.meshes import Compiled
-from flotilla_pilot.testing.recorded import compile_recorded
+from flotilla_pilot.testing.recorded import compile_recorded, recorded_snapshot
 
 NO_SERVICE = (
     "a route to a host that no service has is answered 503 by BlackHoleCluster, not by a cluster that is not there"
@@ -48,21 +48,6 @@ def simulated(folder: Path) -> Iterator[tuple[dict[str, Any], str]]:
         yield case, "Ingress is not read" if "Ingress" in kinds else ""
 
 
-def call_of(given: dict[str, Any]) -> Call:
-    call, effective = given["call"], given["effective"]
-    return Call(
-        address=call.get("address", effective["address"]),
-        port=call["port"],
-        protocol=call.get("protocol", "tcp"),
-        tls="tls" if call.get("sni") else effective["tls"],  # a name can only be asked for in TLS
-        sni=call.get("sni") or effective.get("sni", ""),
-        alpn=call.get("alpn") or effective.get("alpn", ""),
-        host=call.get("hostHeader", ""),
-        path=effective.get("path", "/"),
-        inbound=call.get("callMode") == "inbound",
-    )
-
-
 def fault(given: dict[str, Any], found: dict[str, str]) -> str:
     """What of the answer is not as wanted."""
     wanted = {name: value for name, value in given["want"].items() if name != "strict"}
@@ -84,11 +69,10 @@ def test_where_calls_land(vectors: Path) -> None:
             different[f"(skipped) {skipped}"] += 0
             continue
         documents = [*case["input"]["configs"], *(o for f in case["input"].get("kubernetes", {}).values() for o in f)]
-        compiled = compile_recorded(documents, case["input"].get("meshConfig"), case["proxy"])
-        player = Player(compiled, redirects=case["proxy"]["type"] == "sidecar")
-        for each in case["calls"]:
+        snapshot = recorded_snapshot(documents, case["input"].get("meshConfig"))
+        for each, found in zip(case["calls"], play_case(case, snapshot), strict=True):
             counts["ran"] += 1
-            text = "" if each.get("skip") else fault(each, player.play(call_of(each)))
+            text = "" if each.get("skip") else fault(each, found)
             reason = next((why for start, why in CALLS_DIFFERENT.items() if each["id"].startswith(start)), "")
             if text and reason:
                 different[reason] += 1

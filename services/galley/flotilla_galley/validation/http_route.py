@@ -115,8 +115,8 @@ def _headers(headers: Headers, report: Report) -> None:
 
 
 def _redirect(redirect: HTTPRedirect, report: Report) -> None:
-    if not (redirect.uri or redirect.authority or redirect.scheme or redirect.HasField("port")):
-        report.wrong("it changes nothing; give it uri, authority, scheme or port")
+    if not (redirect.uri or redirect.authority or redirect.scheme or redirect.WhichOneof("redirect_port")):
+        report.wrong("it changes nothing; give it uri, authority, scheme, port or derivePort")
     if redirect.redirect_code and not 300 <= redirect.redirect_code <= 399:
         report.at("redirectCode").wrong(f"{redirect.redirect_code} is outside of 300 to 399")
     if redirect.scheme not in ("", "http", "https"):

@@ -93,6 +93,19 @@ def validate_object(source: SourceObject, ruleset: RuleSet | None = None) -> Ver
     if not any(problem.severity == "error" for problem in problems):
         problems += check_spec(source.key.collection, spec, source.key.namespace, ruleset)
         problems += check_annotations(source, spec)
+    return _verdict(source, spec, problems)
+
+
+def decode_object(source: SourceObject) -> Verdict:
+    """The object if its fields can be read, whatever its kind's rules say: what a server that asks nobody would hold.
+
+    For cases that are compiled on purpose as they are; nothing that is distributed comes this way. Never raises.
+    """
+    spec = source.kind.message_class()()
+    return _verdict(source, spec, decode(spec, source.spec))
+
+
+def _verdict(source: SourceObject, spec: Message, problems: list[Problem]) -> Verdict:
     placed = tuple(replace(problem, file=source.file, line=source.line_of(problem.field)) for problem in problems)
     if any(problem.severity == "error" for problem in placed):
         return Verdict(None, placed)

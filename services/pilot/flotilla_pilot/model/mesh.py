@@ -21,6 +21,8 @@ class MeshSettings:
     root_namespace: str = "istio-system"
     domain: str = "cluster.local"
     cluster_id: str = "Kubernetes"
+    sidecar_ingress_tls: bool = True
+    """Whether TLS that a Sidecar states for a way in is served; Istio does so if it is asked to."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,8 @@ from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, LISTENER, ROUTES, CompiledProxy
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.snapshot import COLLECTIONS, MeshSettings, MeshSnapshot, build_snapshot
-from flotilla_pilot.testing.kubernetes import is_kubernetes, native_services
+from flotilla_pilot.offline.kubernetes import is_kubernetes, native_services
+from flotilla_pilot.offline.render import tree
 from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, content_version
 
@@ -113,11 +114,7 @@ class Compiled:
 
     def tree(self) -> dict[str, dict[str, Any]]:
         """All resources by short type and name, as JSON has them, names sorted."""
-        short = {"clusters": CLUSTER, "endpoints": ENDPOINTS, "listeners": LISTENER, "routes": ROUTES}
-        return {
-            kind: {name: as_dict(each) for name, each in sorted(self.messages(type_url).items())}
-            for kind, type_url in short.items()
-        }
+        return tree(self.compiled)
 
     def bodies(self) -> dict[tuple[str, str], bytes]:
         """Every resource's bytes."""

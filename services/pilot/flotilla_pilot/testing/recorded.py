@@ -7,10 +7,10 @@ from typing import Any
 from google.protobuf import json_format
 
 from flotilla_pilot.compile.compiler import Compiler
-from flotilla_pilot.model.proxy import Proxy
-from flotilla_pilot.model.snapshot import COLLECTIONS, MeshSettings, build_snapshot
-from flotilla_pilot.testing.kubernetes import is_kubernetes, native_services
-from flotilla_pilot.testing.meshes import MESSAGES, SHORT, Compiled, Objects, make_node, read_object
+from flotilla_pilot.model.snapshot import COLLECTIONS, MeshSettings, MeshSnapshot, build_snapshot
+from flotilla_pilot.offline.kubernetes import is_kubernetes, native_services
+from flotilla_pilot.offline.proxies import read_proxy
+from flotilla_pilot.testing.meshes import MESSAGES, SHORT, Compiled, Objects, read_object
 
 CREATED = "2026-01-01T00:00:00Z"
 _RESOLUTIONS = {0: "STATIC", 1: "DNS", 2: "NONE", 3: "DNS_ROUND_ROBIN", 5: "DYNAMIC_DNS"}
@@ -19,7 +19,12 @@ _RESOLUTIONS = {0: "STATIC", 1: "DNS", 2: "NONE", 3: "DNS_ROUND_ROBIN", 5: "DYNA
 def compile_recorded(
     documents: Iterable[Mapping[str, Any]], mesh: Mapping[str, Any] | None, proxy: Mapping[str, Any]
 ) -> Compiled:
-    """What `proxy` gets of `documents`, which may be Kubernetes' own too.
+    """What `proxy` gets of `documents`, which may be Kubernetes' own too."""
+    return Compiled(Compiler().compile(recorded_snapshot(documents, mesh), read_proxy(proxy)))
+
+
+def recorded_snapshot(documents: Iterable[Mapping[str, Any]], mesh: Mapping[str, Any] | None) -> MeshSnapshot:
+    """The mesh of `documents`.
 
     An object without a time of creation is a second younger than the one before it.
     """
@@ -31,31 +36,13 @@ def compile_recorded(
         item = read_object(document, number * 10**9)
         if item.key.collection in objects:
             objects[item.key.collection][item.key] = item
-    snapshot = build_snapshot(objects, MeshSettings(), native)
-    return Compiled(Compiler().compile(snapshot, recorded_proxy(proxy)))
+    return build_snapshot(objects, MeshSettings(), native)
 
 
 def _stamped(document: Mapping[str, Any]) -> dict[str, Any]:
     metadata = {"namespace": "default", **document["metadata"]}
     metadata["creationTimestamp"] = metadata.get("creationTimestamp") or CREATED
     return {**document, "metadata": metadata}
-
-
-def recorded_proxy(proxy: Mapping[str, Any]) -> Proxy:
-    """The proxy that a case tells of. Raises NodeRefused."""
-    addresses, metadata = proxy["ipAddresses"], dict(proxy.get("metadata") or {})
-    name = proxy["id"].partition(".")[0]  # the namespace in it is not always the proxy's
-    namespace = metadata.get("NAMESPACE", proxy["namespace"])
-    metadata |= {
-        "LABELS": proxy.get("labels") or {},
-        "INSTANCE_IPS": ",".join(addresses),
-        "SERVICE_ACCOUNT": proxy.get("serviceAccount", ""),
-    }
-    node = make_node(f"{proxy['type']}~{addresses[0]}~{name}.{namespace}~{proxy['dnsDomain']}", **metadata)
-    place = proxy.get("locality") or {}
-    node.locality.region, node.locality.zone = place.get("region", ""), place.get("zone", "")
-    node.locality.sub_zone = place.get("subZone", "")
-    return Proxy.from_node(node)
 
 
 def registry_entries(given: Mapping[str, Any], proxy: Mapping[str, Any]) -> list[dict[str, Any]]:

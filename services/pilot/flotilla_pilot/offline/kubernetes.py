@@ -1,13 +1,14 @@
-"""Kubernetes objects for tests, from the YAML that users write."""
+"""Kubernetes objects from the YAML that users write."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from flotilla_pilot.model.services import Service
+from flotilla_pilot.model.services import ENDPOINT_SLICES, KUBERNETES_SERVICES, Service
 from flotilla_pilot.registries.conversion import Cluster, ServiceConversion
 from flotilla_pilot.registries.objects import KubernetesObjects
+from flotilla_shared.model.objects import ObjectKey
 from flotilla_shared.runtime.kube import objects as kube
 
 KINDS: Mapping[str, tuple[str, type[Any]]] = {
@@ -22,6 +23,15 @@ _VERSIONS = ("v1", "discovery.k8s.io/v1")
 def is_kubernetes(document: Mapping[str, Any]) -> bool:
     """Whether the document is an object of Kubernetes' own."""
     return document.get("apiVersion") in _VERSIONS
+
+
+def key_of(document: Mapping[str, Any]) -> ObjectKey | None:
+    """The key under which compiled resources name the object; None for kinds that nothing is compiled from."""
+    collection = {"Service": KUBERNETES_SERVICES, "EndpointSlice": ENDPOINT_SLICES}.get(str(document.get("kind")))
+    metadata = document.get("metadata") or {}
+    if collection is None or "name" not in metadata:
+        return None
+    return ObjectKey(collection, metadata.get("namespace") or "default", metadata["name"])
 
 
 def read_kubernetes(documents: Iterable[Mapping[str, Any]]) -> KubernetesObjects:

@@ -1,0 +1,149 @@
+"""`flotilla explain`: what a call passes through, and which objects made it so."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flotilla_cli.commands.render import tell
+from flotilla_cli.errors import Refused
+
+if TYPE_CHECKING:
+    from flotilla_cli.offline.configuration import Configuration
+    from flotilla_pilot.model.proxy import Proxy
+    from flotilla_pilot.model.services import Endpoint
+    from flotilla_pilot.model.snapshot import MeshSnapshot
+    from flotilla_pilot.offline.calls import Call
+    from flotilla_pilot.offline.explain import Side
+
+ARRIVES, ENDS = 0, 1
+
+
+def run(arguments: Namespace) -> int:
+    """0 the call arrives (or the cases were played), 1 it ends on its way."""
+    if arguments.cases is not None:
+        _cases(arguments.cases)
+        return ARRIVES
+    if arguments.caller is None or arguments.target is None:
+        raise Refused("It must be known who calls, and what.", "Give --from WORKLOAD and --to HOST:PORT, or --cases.")
+    sides, configuration = explained(arguments)
+    _SHOWS[arguments.output](sides, configuration.places)
+    return ENDS if any(each.error for each in sides) else ARRIVES
+
+
+def explained(arguments: Namespace) -> tuple[Sequence[Side], Configuration]:
+    """The sides of the call that `arguments` ask for; raises Refused."""
+    from flotilla_cli.offline.workloads import Workloads
+    from flotilla_pilot.offline.explain import explain
+    from flotilla_pilot.offline.proxies import UnknownWorkload
+
+    workloads = Workloads.of(arguments)
+    tell(workloads.configuration.errors)
+    snapshot = workloads.snapshot
+    try:
+        caller = workloads.caller(arguments.caller)
+    except UnknownWorkload as error:
+        raise Refused(f"{error}.") from error
+    call = read_call(arguments, snapshot, caller)
+    return explain(snapshot, caller, call, workloads.beside), workloads.configuration
+
+
+def read_call(arguments: Namespace, snapshot: MeshSnapshot, caller: Proxy) -> Call:
+    """The call of `--to`, `-H`, `-X`, `--tcp` and `--tls`; raises Refused."""
+    from flotilla_pilot.offline.calls import Call
+    from flotilla_pilot.offline.dialling import dial
+
+    place, _, path = str(arguments.target).partition("/")
+    host, _, number = place.rpartition(":")
+    if not host or not number.isdigit() or not 0 < int(number) < 1 << 16:
+        raise Refused(f"--to {arguments.target} is no HOST:PORT.", "Write it as reviews:9080 or reviews:9080/path.")
+    headers = dict(_header(each) for each in arguments.header or ())
+    service = dial(snapshot, caller, host, int(number))
+    asked = headers.pop("host", host)
+    return Call(
+        address=service,
+        port=int(number),
+        protocol="tcp" if arguments.tcp else "http",
+        tls="tls" if arguments.tls else "plaintext",
+        sni=host if arguments.tls else "",
+        alpn="http/1.1" if arguments.tls and not arguments.tcp else "",
+        host=asked,
+        path=f"/{path}",
+        headers={":method": arguments.method, ":scheme": "http", **headers},
+    )
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise Refused(f"-H {text!r} is no header.", "Write it as 'name: value'.")
+    return name.strip().lower(), value.strip()
+
+
+def _cases(file: Path) -> None:
+    from flotilla_cli.offline.cases import play
+    from flotilla_pilot.offline.cases import BadCase
+
+    try:
+        for answer in play(json.loads(file.read_text()), str(file)):
+            print(json.dumps(answer))
+    except OSError as error:
+        raise Refused(f"{file} cannot be read: {error.strerror}.", "Name a file of cases.") from error
+    except (BadCase, ValueError) as error:
+        raise Refused(f"{file}: {error}.") from error
+
+
+def _text(sides: Sequence[Side], places: Mapping[Any, str]) -> None:
+    for side in sides:
+        print(f"at the proxy of {side.proxy}" if side is sides[0] else f"\nat the proxy of {side.proxy}, where it comes in")
+        for step in side.steps:
+            detail = f"  ({step.detail})" if step.detail else ""
+            print(f"  {step.what:<13} {step.name}{detail}")
+            for key in step.made_from:
+                print(f"                  from {named(key, places)}")
+        if side.error:
+            print(f"  the call ends here: {side.error}, {_MEANING.get(side.error, 'it is refused')}")
+
+
+def named(key: Any, places: Mapping[Any, str]) -> str:
+    """The object by collection and name, and where it is written."""
+    place = places.get(key, "")
+    kind = key.collection.rpartition("/")[2]
+    return f"{kind} {key.full_name}" + (f" ({place})" if place else "")
+
+
+def _json(sides: Sequence[Side], places: Mapping[Any, str]) -> None:
+    print(json.dumps([_plain(each, places) for each in sides], indent=2))
+
+
+def _plain(side: Side, places: Mapping[Any, str]) -> dict[str, Any]:
+    steps = [
+        {
+            "what": step.what,
+            "name": step.name,
+            "detail": step.detail,
+            "madeFrom": [
+                {"collection": key.collection, "namespace": key.namespace, "name": key.name, "at": places.get(key, "")}
+                for key in step.made_from
+            ],
+        }
+        for step in side.steps
+    ]
+    return {"proxy": side.proxy, "steps": steps, "error": side.error}
+
+
+_SHOWS: Mapping[str, Callable[[Sequence[Side], Mapping[Any, str]], None]] = {"text": _text, "json": _json}
+_MEANING = {
+    "NoListener": "nothing listens there",
+    "NoFilterChain": "no filter chain takes such a connection",
+    "MultipleFilterChain": "several filter chains would take it",
+    "NoVirtualHost": "the route table has no such host",
+    "NoRoute": "no route of the host takes such a request",
+    "TLSRedirect": "it is sent to https",
+    "ProtocolError": "the listener expects HTTP that is not encrypted",
+    "TLSError": "the listener expects TLS",
+    "MTLSError": "the caller's certificate is not as the listener asks",
+}
