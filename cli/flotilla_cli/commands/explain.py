@@ -14,7 +14,6 @@ from flotilla_cli.errors import Refused
 if TYPE_CHECKING:
     from flotilla_cli.offline.configuration import Configuration
     from flotilla_pilot.model.proxy import Proxy
-    from flotilla_pilot.model.services import Endpoint
     from flotilla_pilot.model.snapshot import MeshSnapshot
     from flotilla_pilot.offline.calls import Call
     from flotilla_pilot.offline.explain import Side
@@ -97,22 +96,29 @@ def _cases(file: Path) -> None:
 
 
 def _text(sides: Sequence[Side], places: Mapping[Any, str]) -> None:
+    print(as_text(sides, places))
+
+
+def as_text(sides: Sequence[Side], places: Mapping[Any, str]) -> str:
+    """What a person reads: each proxy's steps, and below each step the objects that say so."""
+    lines: list[str] = []
     for side in sides:
-        print(f"at the proxy of {side.proxy}" if side is sides[0] else f"\nat the proxy of {side.proxy}, where it comes in")
+        lines.append(f"at the proxy of {side.proxy}" + ("" if side is sides[0] else ", where it comes in"))
         for step in side.steps:
             detail = f"  ({step.detail})" if step.detail else ""
-            print(f"  {step.what:<13} {step.name}{detail}")
-            for key in step.made_from:
-                print(f"                  from {named(key, places)}")
+            lines.append(f"  {step.what:<13} {step.name}{detail}")
+            lines += [f"                  from {named(key, places)}" for key in step.made_from]
         if side.error:
-            print(f"  the call ends here: {side.error}, {_MEANING.get(side.error, 'it is refused')}")
+            lines.append(f"  the call ends here: {side.error}, {_MEANING.get(side.error, 'it is refused')}")
+    return "\n".join(lines)
 
 
 def named(key: Any, places: Mapping[Any, str]) -> str:
-    """The object by collection and name, and where it is written."""
-    place = places.get(key, "")
-    kind = key.collection.rpartition("/")[2]
-    return f"{kind} {key.full_name}" + (f" ({place})" if place else "")
+    """The object by kind and name, and where it is written."""
+    from flotilla_shared.model.kinds import by_collection
+
+    place, kind = places.get(key, ""), by_collection(key.collection)
+    return f"{kind.kind if kind is not None else key.collection} {key.full_name}" + (f" ({place})" if place else "")
 
 
 def _json(sides: Sequence[Side], places: Mapping[Any, str]) -> None:

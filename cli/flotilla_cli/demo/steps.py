@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
-from flotilla_cli.commands import trace_change
+from flotilla_cli.commands import explain, trace_change
 from flotilla_cli.demo import mixer_steps, routes
 from flotilla_cli.demo.page import Reader
 from flotilla_cli.demo.stage import Stage
 from flotilla_cli.demo.traffic import Traffic
 from flotilla_cli.mesh import Mesh
+from flotilla_cli.parser import build_parser
 from flotilla_cli.status.table import show as show_status
 
 REVIEWS = ("VirtualService", "default", "reviews")
@@ -97,6 +99,20 @@ def shift(mesh: Mesh, stage: Stage, _: Traffic) -> None:
     # Five times the deviation of 200 tosses of a coin: it does not miss by chance.
     even = set(theirs) == {"v1", "v3"} and all(60 <= count <= 140 for count in theirs.values())
     stage.check("the others get v1 and v3, half and half", even, dict(theirs))
+
+
+def explained(mesh: Mesh, stage: Stage, _: Traffic) -> None:
+    """Why does jason get v2? What was compiled says it, by file and line."""
+    asked = "--from productpage-v1 --to reviews:9080/reviews/0 -H 'end-user: jason'"
+    stage.did(f"flotilla explain {asked}")
+    arguments = build_parser().parse_args(["explain", "--run-dir", str(mesh.run_dir), *shlex.split(asked)])
+    sides, configuration = explain.explained(arguments)
+    stage.saw(explain.as_text(sides, configuration.places))
+    route = next(step for step in sides[0].steps if step.what == "route")
+    said = [explain.named(key, configuration.places) for key in route.made_from]
+    stage.check("the route is named by file and line", any(f"{routes.FILE}:" in each for each in said), said[0])
+    there = [side.proxy for side in sides[1:]]
+    stage.check("the call comes in at reviews-v2, and nowhere else", there == ["reviews-v2.default"], there)
 
 
 def invalid(mesh: Mesh, stage: Stage, traffic: Traffic) -> None:
@@ -204,6 +220,7 @@ STEPS: tuple[Step, ...] = (
     mixer_steps.denial,
     mixer_steps.without_mixer,
     shift,
+    explained,
     invalid,
     without_pilot,
     renewal,

@@ -69,13 +69,14 @@ def stated_configuration(stated: Mapping[str, Any], name: str) -> Configuration:
 
 
 def _texts(path: Path) -> Sequence[tuple[str, str]]:
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     if not path.is_dir():
-        return [(str(path), _read(path))]
+        return [(str(shown), _read(path))]
     reading = read_folder(path)
     if reading.problems:
         first = reading.problems[0]
         raise Refused(f"{first.file}: {first.text}.", "Name a folder whose files can be read.")
-    return [(str(path / name), text) for name, text in reading.texts.items()]
+    return [(str(shown / name), text) for name, text in reading.texts.items()]
 
 
 def _read(path: Path) -> str:

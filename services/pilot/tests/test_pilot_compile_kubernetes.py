@@ -11,8 +11,8 @@ from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, LISTENER, ROUTES, TYPES, CompiledProxy
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.snapshot import MeshSettings, build_snapshot
-from flotilla_pilot.registries.conversion import Cluster, ServiceConversion
 from flotilla_pilot.offline.kubernetes import is_kubernetes, read_kubernetes
+from flotilla_pilot.registries.conversion import Cluster, ServiceConversion
 from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy, read_objects
 
 CLIENT = make_proxy("client", INTERCEPTION_MODE="REDIRECT", INSTANCE_IPS="10.1.9.9", namespace="shop")

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from flotilla_pilot.model.services import Endpoint, Resolution, Service
-from flotilla_pilot.registries.conversion import Cluster, ServiceConversion
 from flotilla_pilot.offline.kubernetes import native_services, read_kubernetes
+from flotilla_pilot.registries.conversion import Cluster, ServiceConversion
 from flotilla_shared.model.protocols import Protocol
 
 HOST = "a.shop.svc.cluster.local"

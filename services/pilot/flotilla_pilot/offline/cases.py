@@ -48,18 +48,15 @@ def read_call(given: Mapping[str, Any]) -> Call:
     )
 
 
-
-_SWITCHES = {"ENABLE_TLS_ON_SIDECAR_INGRESS": "sidecar_ingress_tls"}
-"""Settings of the control plane by the name of the environment variable that Istio has for them."""
+SIDECAR_INGRESS_TLS = "ENABLE_TLS_ON_SIDECAR_INGRESS"
+"""A setting of the control plane, by the name of the environment variable that Istio has for it."""
 
 
 def settings_of(environment: Mapping[str, Any]) -> MeshSettings:
     """Pilot's settings as a case's `environment` says. Raises BadCase for a variable that is not known here."""
-    stated: dict[str, bool] = {}
     for name, value in environment.items():
-        if name not in _SWITCHES:
-            raise BadCase(f"environment {name} is not known here; known are {', '.join(sorted(_SWITCHES))}")
+        if name != SIDECAR_INGRESS_TLS:
+            raise BadCase(f"environment {name} is not known here; {SIDECAR_INGRESS_TLS} is")
         if str(value).lower() not in ("true", "false"):
             raise BadCase(f"environment {name} is {value!r}; it must be true or false")
-        stated[_SWITCHES[name]] = str(value).lower() == "true"
-    return MeshSettings(**stated)
+    return MeshSettings(sidecar_ingress_tls=str(environment.get(SIDECAR_INGRESS_TLS, "false")).lower() == "true")

@@ -10,6 +10,7 @@ from flotilla_pilot.model.proxy import ROUTER, Proxy
 from flotilla_pilot.model.services import TLS_ISTIO, Endpoint
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.offline.calls import Call
+from flotilla_pilot.offline.dialling import by_listener
 from flotilla_pilot.offline.player import Passage, Player
 from flotilla_pilot.offline.render import tree
 from flotilla_shared.model import kinds
@@ -48,7 +49,9 @@ def explain(snapshot: MeshSnapshot, caller: Proxy, call: Call, proxy_of: ProxyOf
     compiled = compiler.compile(snapshot, caller)
     resources = tree(compiled)
     redirects = caller.intercepts and caller.kind != ROUTER
-    passage = Player(resources, redirects=redirects).play(call)
+    passage = Player(resources, redirects=redirects).play(
+        call if redirects else by_listener(call, resources["listeners"])
+    )
     sides = [Side(_name(caller), tuple(_steps(passage, compiled, resources)), passage.error)]
     for endpoint, port, mutual in _answering(passage, resources, snapshot):
         sides.append(_inbound(snapshot, compiler, replace(call, port=port), endpoint, proxy_of, mutual=mutual))
@@ -66,7 +69,7 @@ def _steps(passage: Passage, compiled: CompiledProxy, resources: Any) -> Iterato
     stated = _made_from(compiled, LISTENER, listener)
     yield Step("listener", listener, _address(passage.listener["address"]), stated)
     if passage.chain:
-        yield Step("filter chain", passage.chain.get("name", "") or "the only one", _match(passage.chain), ())
+        yield Step("filter chain", passage.chain.get("name", "") or "without a name", _match(passage.chain))
     if passage.table:
         name = str(passage.table.get("name", ""))
         yield Step("route table", name, "in the listener" if passage.inline else "")
@@ -114,20 +117,26 @@ def _route_name(passage: Passage) -> str:
 
 
 def _action(route: Part) -> str:
-    """What is done with the request, in words."""
-    asked = {name: value for name, value in route["match"].items() if name not in ("headers", "query_parameters")}
-    found = [f"{name} {value['regex'] if isinstance(value, dict) and 'regex' in value else value}" for name, value in asked.items()]
-    found += [f"header {each['name']}" for each in route["match"].get("headers", ())]
-    found += [f"query {each['name']}" for each in route["match"].get("query_parameters", ())]
+    """What the route asks of a request, and what is done with it, in words."""
+    match, action = route["match"], route.get("route", {})
+    found = [f"{name} {_words(value)}" for name, value in match.items() if name not in _LISTS]
+    found += [f"{word} {each['name']}" for name, word in _LISTS.items() for each in match.get(name, ())]
     if "redirect" in route:
         found.append("redirects")
     if "direct_response" in route:
         found.append(f"answers {route['direct_response'].get('status')}")
-    action = route.get("route", {})
-    found += [f"{word} {action[name]}" for name, word in (("timeout", "timeout"), ("prefix_rewrite", "rewrites to")) if name in action]
+    found += [f"{word} {action[name]}" for name, word in _DOES.items() if name in action]
     if "retry_policy" in action:
         found.append(f"retries {action['retry_policy'].get('num_retries', 1)}")
     return "; ".join(found)
+
+
+_LISTS = {"headers": "header", "query_parameters": "query parameter"}
+_DOES = {"timeout": "timeout", "prefix_rewrite": "rewrites to"}
+
+
+def _words(value: Any) -> str:
+    return str(value["regex"] if isinstance(value, dict) and "regex" in value else value)
 
 
 def _rules(passage: Passage, compiled: CompiledProxy) -> tuple[ObjectKey, ...]:
@@ -143,9 +152,7 @@ def _rules(passage: Passage, compiled: CompiledProxy) -> tuple[ObjectKey, ...]:
     return (wanted,) if wanted in known else ()
 
 
-def _cluster(
-    name: str, weight: int, passage: Passage, compiled: CompiledProxy, resources: Any
-) -> Iterator[Step]:
+def _cluster(name: str, weight: int, passage: Passage, compiled: CompiledProxy, resources: Any) -> Iterator[Step]:
     cluster = resources["clusters"].get(name)
     if cluster is None:
         yield Step("cluster", name, "the proxy has none of this name: calls are answered 503")
@@ -184,9 +191,7 @@ def _endpoints(name: str, resources: Any) -> Iterable[tuple[str, int]]:
                 yield where["address"], int(where.get("port_value", 0))
 
 
-def _answering(
-    passage: Passage, resources: Any, snapshot: MeshSnapshot
-) -> Iterator[tuple[Endpoint, int, bool]]:
+def _answering(passage: Passage, resources: Any, snapshot: MeshSnapshot) -> Iterator[tuple[Endpoint, int, bool]]:
     """The workloads behind the clusters, each once by name, with the port that is called and whether by mutual TLS."""
     seen: set[tuple[str, str]] = set()
     for cluster, _ in passage.clusters:

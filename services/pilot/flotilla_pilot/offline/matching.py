@@ -15,7 +15,7 @@ def choose_host(table: Part, host: str) -> Part:
 
     Raises Lost.
     """
-    name = _without_port(host).lower()
+    name = (_without_port(host) if table.get("ignore_port_in_host_matching") else host).lower()
     domains = {domain.lower(): each for each in table.get("virtual_hosts", []) for domain in each["domains"]}
     if name in domains:
         return _part(domains[name])
@@ -93,7 +93,9 @@ def _text(match: Part, value: str) -> bool:
     for name, test in _TESTS.items():
         if name in match:
             wanted = match[name]
-            return test(wanted.lower() if folded and isinstance(wanted, str) else wanted, value.lower() if folded else value)
+            return test(
+                wanted.lower() if folded and isinstance(wanted, str) else wanted, value.lower() if folded else value
+            )
     return value == ""
 
 
