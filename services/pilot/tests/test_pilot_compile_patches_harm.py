@@ -1,6 +1,8 @@
 """Patches that Envoy would refuse harm nothing but themselves; what users write most, the real Envoy takes."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from flotilla_pilot.compile.guard import fault
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
 from flotilla_protos.istio.networking.v1alpha3.envoy_filter_pb2 import EnvoyFilter
 
+GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "envoy-filters.md"
 SERVICE = """
 apiVersion: networking.istio.io/v1alpha3
 kind: ServiceEntry
@@ -158,6 +161,18 @@ def test_envoy_takes_what_users_write_most(validate: Callable[[Compiled], None])
         "'9s'",
     ):
         assert words in text, words
+    validate(found)
+
+
+def test_envoy_takes_what_the_guide_shows(validate: Callable[[Compiled], None]) -> None:
+    shown = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), re.S)
+    assert len(shown) >= 3
+    documents = [yaml.safe_load(each) for each in shown]
+    for each in documents:
+        each["spec"].pop("workloadSelector", None)
+    found = Mesh(f"{SERVICE}\n---\n{yaml.safe_dump_all(documents)}").compile(make_proxy("a"))
+    assert found.problems() == []
+    assert "envoy_on_request" in str(found.tree())
     validate(found)
 
 
