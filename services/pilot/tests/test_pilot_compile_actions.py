@@ -106,7 +106,7 @@ def mirrored(cluster: str, millionths: int) -> dict[str, Any]:
 )
 def test_mirrors(rule: str, expected: list[dict[str, Any]] | None) -> None:
     found = route_of(f"{TO_A}, {rule}")["route"]["request_mirror_policies"]
-    assert found == (expected or [mirrored("BlackHoleCluster", 1_000_000)])
+    assert found == (expected or [mirrored("outbound|80||nobody.default.svc.cluster.local", 1_000_000)])
 
 
 @pytest.mark.parametrize(

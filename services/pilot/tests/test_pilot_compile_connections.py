@@ -64,7 +64,7 @@ spec: {host: kv, subsets: [{name: v1, labels: {version: v1}}]}
         ("{route: [{destination: {host: other, port: {number: 6380}}}]}", cluster("other", port=6380)),
         ("{route: [{destination: {host: other}}]}", cluster("other", port=6380)),
         ("{route: [{destination: {host: kv, subset: v1}}]}", cluster("kv", "v1")),
-        ("{route: [{destination: {host: nobody}}]}", "BlackHoleCluster"),
+        ("{route: [{destination: {host: nobody}}]}", cluster("nobody")),
         ("{match: [{port: 1}], route: [{destination: {host: other}}]}", cluster("kv")),
         ("{match: [{port: 6379}], route: [{destination: {host: kv, subset: v1}}]}", cluster("kv", "v1")),
         ("{match: [{sourceLabels: {app: x}}], route: [{destination: {host: kv, subset: v1}}]}", cluster("kv", "v1")),

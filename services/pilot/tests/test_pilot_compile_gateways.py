@@ -104,6 +104,13 @@ def test_virtual_services_of_one_host_are_joined_oldest_first_with_catch_alls_la
     assert hosts_of(Mesh(text).compile(PROXY), "http.80") == {"x.io:80": ["z", "b", "all"]}
 
 
+def test_a_host_is_named_by_the_port_of_its_own_server() -> None:
+    text = service("a") + gateway(server(hosts="a.io")) + gateway(server(hosts="b.io", port=81), name="h")
+    text += routes(f"hosts: [a.io, b.io], {HTTP_TO_A}", gateways="g, h")
+    compiled = Mesh(text).compile(PROXY)
+    assert [list(hosts_of(compiled, table)) for table in ("http.80", "http.81")] == [["a.io:80"], ["b.io:81"]]
+
+
 def test_matches_are_for_the_gateways_they_name() -> None:
     rule = "{name: %s, match: [{uri: {prefix: /%s}, gateways: [%s]}], route: [{destination: {host: a}}]}"
     rules = ", ".join(rule % (name, name, gate) for name, gate in (("mine", "g"), ("mesh", "mesh"), ("other", "h")))

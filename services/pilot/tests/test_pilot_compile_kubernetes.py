@@ -209,7 +209,7 @@ spec: {hosts: [a], http: [{route: [{destination: {host: a, port: {number: 53}}}]
     text = service("a").replace("{name: tcp, port: 90}", "{name: dns, port: 53, protocol: UDP}") + rule
     compiled = Mesh(text).compile(CLIENT)
     (host, _) = as_dict(compiled.routes["80"])["virtual_hosts"]
-    assert host["routes"][0]["route"]["cluster"] == "BlackHoleCluster"
+    assert host["routes"][0]["route"]["cluster"] == "outbound|53||a.shop.svc.cluster.local"
     assert "outbound|53||a.shop.svc.cluster.local" not in compiled.clusters
     validate(compiled)
 

@@ -7,8 +7,11 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from flotilla_pilot.compile.names import outbound_cluster
 from flotilla_pilot.model.proxy import Proxy
+from flotilla_pilot.scope.sidecar import exported_services
 from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
+from flotilla_shared.model.protocols import Protocol
 
 HOSTS = ("a.one.svc.cluster.local", "b.one.svc.cluster.local", "a.two.svc.cluster.local", "api.example.com")
 WILDCARDS = ("*.example.com", "*.wild.io")
@@ -317,12 +320,22 @@ def check_tables(compiled: Compiled) -> None:
         assert all(host.domains for host in table.virtual_hosts)
 
 
-def check_clusters(compiled: Compiled) -> None:
+def check_clusters(compiled: Compiled, offered: set[str]) -> None:
+    """A cluster that is named and not there is that of a host, a port or a subset which nobody has."""
     served = [*compiled.listeners.values(), *compiled.routes.values()]
     used = {name for each in served for name in cluster_names(as_dict(each))}
-    assert used <= set(compiled.clusters), used - set(compiled.clusters)
+    missing = used - set(compiled.clusters)
+    assert all(name.startswith("outbound|") for name in missing), missing
+    assert not missing & offered
     expected = {each.eds_cluster_config.service_name for each in compiled.clusters.values() if each.type == 3}
     assert expected == set(compiled.endpoints)
+
+
+def offered_to(mesh: Mesh, namespace: str) -> set[str]:
+    """The clusters, but for subsets, of everything that a namespace sees."""
+    services = exported_services(mesh.snapshot, namespace).values()
+    ports = ((each.host, port) for each in services for port in each.ports if port.protocol is not Protocol.UDP)
+    return {outbound_cluster(port.number, "", host) for host, port in ports}
 
 
 def find_values(tree: Any, wanted: str) -> Iterator[str]:
@@ -348,7 +361,7 @@ def test_any_mesh_compiles_to_consistent_resources(text: str) -> None:
         compiled = mesh.compile(proxy)
         check_listeners(compiled)
         check_tables(compiled)
-        check_clusters(compiled)
+        check_clusters(compiled, offered_to(mesh, proxy.namespace))
 
 
 @given(meshes())

@@ -78,9 +78,9 @@ def action_of(rule: str, **proxy: Any) -> dict[str, Any]:
         ("host: b, port: {number: 81}", "outbound|81||b.default.svc.cluster.local"),
         ("host: b, subset: v1, port: {number: 81}", "outbound|81|v1|b.default.svc.cluster.local"),
         ("host: c", "outbound|9000||c.default.svc.cluster.local"),
-        ("host: nobody", "BlackHoleCluster"),
-        ("host: b, subset: v2", "BlackHoleCluster"),
-        ("host: a, port: {number: 81}", "BlackHoleCluster"),
+        ("host: nobody", "outbound|80||nobody.default.svc.cluster.local"),
+        ("host: b, subset: v2", "outbound|80|v2|b.default.svc.cluster.local"),
+        ("host: a, port: {number: 81}", "outbound|81||a.default.svc.cluster.local"),
     ],
 )
 def test_where_a_destination_leads(destination: str, cluster: str) -> None:
@@ -90,7 +90,7 @@ def test_where_a_destination_leads(destination: str, cluster: str) -> None:
 def test_a_short_host_is_of_the_rules_own_namespace() -> None:
     spec = "hosts: [a.default.svc.cluster.local], http: [{route: [{destination: {host: b}}]}]"
     (route,) = routes_of(virtual_service(spec, namespace="other"))
-    assert route["route"]["cluster"] == "BlackHoleCluster"
+    assert route["route"]["cluster"] == "outbound|80||b.other.svc.cluster.local"
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,9 @@ class Target:
     hash: Hash | None = None
 
 
-NOWHERE = Target(names.BLACK_HOLE)
-"""What cannot be found is answered 503: a cluster that does not exist would be an error of the whole."""
+def unknown(port: int, subset: str, host: str) -> Target:
+    """What nobody declares keeps the name that it would have: no cluster has it, so Envoy answers 503 (NC)."""
+    return Target(names.outbound_cluster(port, subset, host))
 
 
 @dataclass(slots=True, eq=False)
@@ -55,9 +56,10 @@ class Destinations:
 
     def target(self, destination: Destination, rules: RouteRules, listener_port: int) -> Target:
         """The target of a destination as `rules` name it; `listener_port` stands in for a port not named."""
-        service = self.services.get(rules.full_host(destination.host))
+        host = rules.full_host(destination.host)
+        service = self.services.get(host)
         if service is None:
-            return NOWHERE
+            return unknown(destination.port.number or listener_port, destination.subset, host)
         port = destination.port.number or _own_port(service, listener_port)
         return self.of(service, port, destination.subset)
 
@@ -65,7 +67,7 @@ class Destinations:
         policy = self.policy(service)
         found = service.port(port)
         if found is None or found.protocol is Protocol.UDP or (subset and policy.subset(subset) is None):
-            return NOWHERE
+            return unknown(port, subset, service.host)
         self.used.add((service.host, port, subset))
         balancer = port_policy(policy.policy, policy.subset(subset), port).load_balancer
         hashed = balancer is not None and balancer.HasField("consistent_hash")

@@ -19,9 +19,10 @@ from flotilla_shared.model.problems import ProblemLog
 
 @dataclass(slots=True, eq=False)
 class GatewayHost:
-    """One virtual host: the rules that route it, each with the gateways it came by."""
+    """One virtual host: its first server's port, and the rules that route it, each with the gateways it came by."""
 
     host: str
+    port: int
     redirects: bool = False
     rules: dict[RouteRules, set[str]] = field(default_factory=dict)
     references: dict[Reference, None] = field(default_factory=dict)
@@ -38,7 +39,7 @@ def gateway_parts(
     hosts = _gather(servers)
     if not hosts:
         return [_nothing(servers, port)]
-    return [_part(hosts[name], port, destinations, cache, namespace) for name in sorted(hosts)]
+    return [_part(hosts[name], destinations, cache, namespace) for name in sorted(hosts)]
 
 
 def _nothing(servers: Sequence[BoundServer], port: int) -> HostPart:
@@ -61,14 +62,14 @@ def _gather(servers: Iterable[BoundServer]) -> dict[str, GatewayHost]:
 
 
 def _claim(hosts: dict[str, GatewayHost], host: str, bound: BoundServer, redirects: bool) -> GatewayHost:
-    found = hosts.setdefault(host, GatewayHost(host))
+    found = hosts.setdefault(host, GatewayHost(host, bound.port))
     found.redirects = found.redirects or redirects
     found.references[bound.reference] = None
     return found
 
 
-def _part(host: GatewayHost, port: int, destinations: Destinations, cache: ResourceCache, namespace: str) -> HostPart:
-    found = [(rules, frozenset(names), _targets(rules, destinations, port)) for rules, names in host.rules.items()]
+def _part(host: GatewayHost, destinations: Destinations, cache: ResourceCache, namespace: str) -> HostPart:
+    found = [(rules, frozenset(names), _targets(rules, destinations, host.port)) for rules, names in host.rules.items()]
     found.sort(key=lambda each: (each[0].item.create_time_ns, each[0].item.key.name, each[0].item.key.namespace))
     references = dict.fromkeys((*host.references, *destinations.snapshot.mesh.references))
     for rules, _, targets in found:
@@ -76,8 +77,8 @@ def _part(host: GatewayHost, port: int, destinations: Destinations, cache: Resou
         references.update(dict.fromkeys(each for target in targets.all() for each in target.references))
     used = tuple(references)
     asked = tuple((rules.references, names, targets.key()) for rules, names, targets in found)
-    key = ("gateway host", host.host, host.redirects, port, namespace, destinations.labels, used, asked)
-    part: HostPart = cache.get(key, lambda: _build(host, port, destinations, namespace, found, used))
+    key = ("gateway host", host.host, host.redirects, host.port, namespace, destinations.labels, used, asked)
+    part: HostPart = cache.get(key, lambda: _build(host, destinations, namespace, found, used))
     return part
 
 
@@ -87,17 +88,16 @@ def _targets(rules: RouteRules, destinations: Destinations, port: int) -> RouteT
 
 def _build(
     host: GatewayHost,
-    port: int,
     destinations: Destinations,
     namespace: str,
     found: Sequence[tuple[RouteRules, frozenset[str], RouteTargets]],
     references: Iterable[Reference],
 ) -> HostPart:
     log = ProblemLog()
-    label = f"{host.host}:{port}"
+    label = f"{host.host}:{host.port}"
     routes = []
     for rules, gateways, targets in found:
-        client = Client(port, namespace, destinations.labels, gateways)
+        client = Client(host.port, namespace, destinations.labels, gateways)
         routes += translate(Translation(rules, client, targets, destinations.snapshot.mesh, log))
     virtual_host = VirtualHost(
         name=label,

@@ -145,7 +145,7 @@ def _static(given: Translation, index: int, http: HTTPRoute) -> mixer.Attributes
     if not used:
         return {}
     target, _ = used[0]
-    return mixer.attributes_of(target.host, target.namespace, given.mesh) or mixer.nowhere(target.cluster, given.mesh)
+    return mixer.attributes_of(target.host, target.namespace, given.mesh) or mixer.nowhere(names.BLACK_HOLE, given.mesh)
 
 
 def _extras(given: Translation, index: int, http: HTTPRoute, route: Any) -> None:
