@@ -1,7 +1,9 @@
 """Outbound connections that are not HTTP: TCP services, and TLS services told apart by SNI."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from envoy.config.listener.v3.listener_components_pb2 import FilterChain, FilterChainMatch
 
@@ -13,7 +15,12 @@ from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.route_rules import RouteRules, RuleIndex
 from flotilla_pilot.model.services import Service, ServicePort
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import RouteDestination, TCPRoute
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
+    L4MatchAttributes,
+    RouteDestination,
+    TCPRoute,
+    TLSMatchAttributes,
+)
 from flotilla_shared.model.hosts import is_wildcard
 
 Shares = Sequence[tuple[Target, int]]
@@ -61,11 +68,34 @@ def tcp_targets(
     return [(own, 1)], (*service.references, *own.references)
 
 
-def tcp_route_applies(route: TCPRoute, rules: RouteRules, client: Client) -> bool:
-    """Whether a TCP route is for `client`; one that leads nowhere is for nobody.
+def subnet_chains(
+    service: Service, port: ServicePort, rules: RuleIndex, destinations: Destinations
+) -> Iterator[SniChain]:
+    """A chain for each network that a TCP route before the first plain one asks for, as far as it is for this client."""
+    best = rules.find(service.host)
+    client = Client(port.number, destinations.namespace, destinations.labels)
+    for route in best.spec.tcp if best is not None else ():
+        if best is None or tcp_route_applies(route, best, client):
+            return
+        for match in route.match if route.route else ():
+            if not match.source_subnet and applies(match, best, client):
+                targets, used = rule_shares(route.route, best, port.number, destinations, service.references)
+                stat = outbound_cluster(port.number, "", service.host)
+                for network in networks_asked(match):
+                    yield SniChain((), stat, targets, used, (network,))
 
-    Matches on addresses of either end are not offered yet: such a match never fits.
-    """
+
+def networks_asked(match: L4MatchAttributes | TLSMatchAttributes) -> tuple[str, ...]:
+    """The networks that connections must have been meant for, in normal form; what is none is left out."""
+    found: dict[str, None] = {}
+    for text in match.destination_subnets:
+        with suppress(ValueError):
+            found[str(ip_network(text, strict=False))] = None
+    return tuple(found)
+
+
+def tcp_route_applies(route: TCPRoute, rules: RouteRules, client: Client) -> bool:
+    """Whether a TCP route is for `client` wherever it connects to; one that leads nowhere is for nobody."""
     if not route.match or not route.route:
         return bool(route.route)
     plain = (each for each in route.match if not (_asks_addresses(each)))
@@ -84,12 +114,16 @@ def service_chains(
     taken: set[str],
     *,
     by_name: bool = True,
+    by_network: bool = False,
 ) -> Iterator[SniChain]:
-    """The chains of one TLS service: those that a VirtualService routes by SNI, then (`by_name`) its own name."""
+    """The chains of one TLS service: those that a VirtualService routes by SNI, then (`by_name`) its own name.
+
+    `by_network`: the listener knows where connections were meant to go, so that matches may ask for it.
+    """
     best = rules.find(service.host)
     if best is not None:
         client = Client(port.number, destinations.namespace, destinations.labels)
-        yield from rule_chains(best, client, destinations, service.references, taken)
+        yield from rule_chains(best, client, destinations, service.references, taken, by_network=by_network)
     own = _untaken((service.host,), taken) if by_name else ()
     if own:
         target = destinations.of(service, port.number)
@@ -103,16 +137,22 @@ def rule_chains(
     destinations: Destinations,
     references: tuple[Reference, ...],
     taken: set[str],
+    *,
+    by_network: bool = False,
 ) -> Iterator[SniChain]:
-    """A chain for each TLS match that is for `client`; a name goes to the first that asks for it."""
+    """A chain for each TLS match that is for `client`; a name goes to the first that asks for it, in each network."""
     for index, route in enumerate(rules.spec.tls):
         for match in route.match if route.route else ():
-            if _asks_addresses(match) or not applies(match, rules, client):
+            if match.source_subnet or (match.destination_subnets and not by_network):
                 continue
-            sni = _untaken(tuple(match.sni_hosts), taken)
-            if sni:
-                targets, used = rule_shares(route.route, rules, client.port, destinations, references)
-                yield SniChain(sni, f"{rules.item.key.full_name}/tls[{index}]", targets, used)
+            if not applies(match, rules, client):
+                continue
+            for network in networks_asked(match) if match.destination_subnets else ("",):
+                sni = _untaken(tuple(match.sni_hosts), taken, network)
+                if sni:
+                    targets, used = rule_shares(route.route, rules, client.port, destinations, references)
+                    networks = (network,) if network else ()
+                    yield SniChain(sni, f"{rules.item.key.full_name}/tls[{index}]", targets, used, networks)
 
 
 def rule_shares(
@@ -128,11 +168,11 @@ def rule_shares(
     return targets, tuple(dict.fromkeys((*references, *rules.references, *used)))
 
 
-def _untaken(sni: tuple[str, ...], taken: set[str]) -> tuple[str, ...]:
-    """The names that are not taken yet and that Envoy can match; they are taken then."""
+def _untaken(sni: tuple[str, ...], taken: set[str], network: str = "") -> tuple[str, ...]:
+    """The names that are not taken yet, in that network, and that Envoy can match; they are taken then."""
     names = dict.fromkeys(each.lower() for each in sni)
-    free = [each for each in names if each not in taken and is_server_name(each)]
-    taken.update(free)
+    free = [each for each in names if each + network not in taken and is_server_name(each)]
+    taken.update(each + network for each in free)
     return tuple(free)
 
 

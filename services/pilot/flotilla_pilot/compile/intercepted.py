@@ -26,7 +26,7 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from flotilla_pilot.compile import mixer, names, tls
 from flotilla_pilot.compile.cache import ResourceCache
-from flotilla_pilot.compile.connections import SniChain, service_chains, tcp_targets
+from flotilla_pilot.compile.connections import SniChain, service_chains, subnet_chains, tcp_targets
 from flotilla_pilot.compile.destinations import Destinations, Target
 from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.http_manager import OUTBOUND, Manner, http_manager
@@ -100,17 +100,42 @@ def onward(allow_any: bool) -> str:
 
 
 def _chains(plan: ListenerPlan, destinations: Destinations) -> Iterable[SniChain]:
-    """TCP services by network, TLS services by SNI, and by network where they state some."""
+    """No two of them match alike: what is claimed twice, a network, or a name in networks, is the first's."""
+    seen: set[tuple[str, str]] = set()
+    for chain in (*_by_network(plan, destinations), *_by_name(plan, destinations)):
+        networks = chain.networks or ("",)
+        if chain.sni:
+            free = [name for name in chain.sni if all((name, network) not in seen for network in networks)]
+            left = replace(chain, sni=tuple(free))
+            seen.update((name, network) for name in free for network in networks)
+        else:
+            free = [network for network in networks if ("", network) not in seen]
+            left = replace(chain, networks=tuple(free))
+            seen.update(("", network) for network in free)
+        if free:
+            yield left
+
+
+def _by_network(plan: ListenerPlan, destinations: Destinations) -> Iterable[SniChain]:
+    """TCP services: what rules say of networks before what services say."""
+    for service, port in [held for held, _ in plan.networks] + ([plan.tcp] if plan.tcp is not None else []):
+        yield from subnet_chains(service, port, plan.egress.routes, destinations)
     for (service, port), networks in plan.networks:
         targets, used = tcp_targets(service, port, plan.egress.routes, destinations)
         yield SniChain((), names.outbound_cluster(port.number, "", service.host), targets, used, networks)
+
+
+def _by_name(plan: ListenerPlan, destinations: Destinations) -> Iterable[SniChain]:
+    """TLS services by SNI, and by network where they state some."""
     taken: dict[str, set[str]] = {}
     for service, port in plan.tls:
         by_name = plan.tcp is None or plan.tcp[0] is not service
         for network in ("",) if plan.owned else networks_of(service) or ("",):
             names_there = taken.setdefault(network, set())
-            for each in service_chains(service, port, plan.egress.routes, destinations, names_there, by_name=by_name):
-                yield replace(each, networks=(network,)) if network else each
+            for each in service_chains(
+                service, port, plan.egress.routes, destinations, names_there, by_name=by_name, by_network=True
+            ):
+                yield replace(each, networks=(network,)) if network and not each.networks else each
 
 
 def _rest(plan: ListenerPlan, destinations: Destinations) -> SniChain | None:
