@@ -20,7 +20,8 @@ from flotilla_pilot.compile.gateway_hosts import gateway_parts
 from flotilla_pilot.compile.gateway_passthrough import exposed_clusters, exposing_chain, untaken
 from flotilla_pilot.compile.gateway_tcp import plain_chain, sni_chains
 from flotilla_pilot.compile.gateway_tls import gateway_server, socket_fault
-from flotilla_pilot.compile.http_manager import GATEWAY, http_manager
+from flotilla_pilot.compile.gateway_topology import connection_filters, gateway_side
+from flotilla_pilot.compile.http_manager import http_manager
 from flotilla_pilot.compile.intercepted import tls_inspector
 from flotilla_pilot.compile.listener_plan import is_place, is_port
 from flotilla_pilot.compile.mixer_clusters import add_mixer_clusters
@@ -44,6 +45,7 @@ class GatewayCompilation:
         self.found = Collected(cache)
         self._snapshot = snapshot
         self._mesh = snapshot.mesh
+        self._side = gateway_side(snapshot.mesh.topology)
         self._scope = scope
         self._cache = cache
         self._destinations = Destinations(snapshot, proxy.namespace, proxy.labels, scope.services)
@@ -88,6 +90,7 @@ class GatewayCompilation:
             traffic_direction=TrafficDirection.OUTBOUND,
             filter_chains=chains,
             access_log=unmatched_logs(self._mesh),
+            listener_filters=connection_filters(self._mesh.topology),
         )
         if any(chain.HasField("filter_chain_match") for chain in chains):
             listener.listener_filters.append(tls_inspector())
@@ -113,7 +116,7 @@ class GatewayCompilation:
     def _http_chain(self, place: Place, servers: list[BoundServer]) -> FilterChain:
         routes = names.http_gateway_routes(place[1], servers[0].server.bind)
         self._add_table(routes, servers[0].port, servers)
-        manager = http_manager(f"outbound_{names.listener(*place)};", GATEWAY, self._mesh, routes)
+        manager = http_manager(f"outbound_{names.listener(*place)};", self._side, self._mesh, routes)
         return FilterChain(filters=[manager])
 
     def _other_chains(self, place: Place, servers: list[BoundServer]) -> list[FilterChain]:
@@ -185,7 +188,7 @@ class GatewayCompilation:
         if name in self.found.resources[ROUTES]:
             name = f"{name}.{bound.index}"
         self._add_table(name, port, [bound])
-        return http_manager(f"outbound_{names.listener(*place)};", GATEWAY, self._mesh, name)
+        return http_manager(f"outbound_{names.listener(*place)};", self._side, self._mesh, name)
 
     def _add_table(self, name: str, port: int, servers: list[BoundServer]) -> None:
         parts = gateway_parts(servers, port, self._destinations, self._cache, self._scope.namespace)

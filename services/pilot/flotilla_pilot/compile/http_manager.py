@@ -46,6 +46,8 @@ class Side:
     shows_certificate: bool = False
     names_server: bool = True
     """Says itself who answered; otherwise callers hear it of Envoy."""
+    trusted_hops: int = 0
+    """How many proxies before it tell the truth about the caller's address."""
     foreign: bool = False
     """Its callers show no certificate of the mesh: headers that carry trust are taken from them."""
 
@@ -87,6 +89,7 @@ def http_manager(
         server_name=_SERVER_NAME if side.names_server else "",
         access_log=[*access_logs(mesh), *mixer.http_reports(mesh, side.direction)],
         use_remote_address=BoolValue(value=side.remote_address),
+        xff_num_trusted_hops=side.trusted_hops,
         normalize_path=BoolValue(value=True),
         stream_idle_timeout=Duration(),
         proxy_100_continue=True,

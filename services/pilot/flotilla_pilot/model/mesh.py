@@ -7,6 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 from flotilla_pilot.model.mixer import MixerOptions, mixer_options
 from flotilla_pilot.model.references import Reference, reference
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
+from flotilla_protos.istio.mesh.v1alpha1.proxy_pb2 import Topology
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRetry
 from flotilla_shared.model.objects import ConfigObject
 
@@ -50,6 +51,8 @@ class MeshOptions:
     service_export: tuple[str, ...]
     virtual_service_export: tuple[str, ...]
     destination_rule_export: tuple[str, ...]
+    topology: Topology
+    """What stands before gateways, and what of it they are to believe."""
     mixer: MixerOptions
     references: tuple[Reference, ...]
 
@@ -78,6 +81,7 @@ def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptio
         service_export=tuple(config.default_service_export_to) or _EVERYWHERE,
         virtual_service_export=tuple(config.default_virtual_service_export_to) or _EVERYWHERE,
         destination_rule_export=tuple(config.default_destination_rule_export_to) or _EVERYWHERE,
+        topology=config.default_config.gateway_topology,
         mixer=mixer_options(config),
         references=(reference(item),) if item is not None else (),
     )
