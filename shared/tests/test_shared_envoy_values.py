@@ -38,6 +38,13 @@ def test_a_packed_type_is_loaded_when_it_is_met() -> None:
     assert inner.default_source_code.inline_string == "-- x"
 
 
+@pytest.mark.parametrize("packed", [{}, {"@type": "type.googleapis.com/google.protobuf.Empty", "value": {}}])
+def test_what_is_packed_may_be_nothing(packed: dict[str, Any]) -> None:
+    made: Any = build_value(EnvoyFilter.NETWORK_FILTER, struct({"name": "x", "typed_config": packed}))
+    assert made.HasField("typed_config")
+    assert made.typed_config.value == b""
+
+
 def test_equal_values_are_equal_bytes_in_whatever_order() -> None:
     codes = {f"{number}.lua": {"inline_string": f"-- {number}"} for number in range(20)}
     made = [

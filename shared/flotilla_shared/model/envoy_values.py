@@ -15,7 +15,7 @@ from typing import Any
 
 from google.protobuf import json_format, symbol_database
 from google.protobuf.any_pb2 import Any as Packed
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.struct_pb2 import Struct
 
 from flotilla_protos.istio.networking.v1alpha3.envoy_filter_pb2 import EnvoyFilter
@@ -62,9 +62,9 @@ def build_value(apply_to: int, value: Struct, *, strict: bool = False) -> Messag
         for name in _packed_types(plain):
             find_message(name)
         json_format.ParseDict(plain, made, ignore_unknown_fields=not strict)
-    except (json_format.Error, ValueError, TypeError, AttributeError, RecursionError) as error:
+        _settle(made)
+    except (json_format.Error, DecodeError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ValueRefused(str(error)) from error
-    _settle(made)
     return made
 
 
@@ -110,7 +110,9 @@ def _packed_types(value: Any) -> Iterator[str]:
 def _settle(message: Any) -> None:
     """Write every packed message anew, maps in order: what was packed by the reader of JSON has them in any."""
     if isinstance(message, Packed):
-        inner = symbol_database.Default().GetSymbol(message.type_url.rpartition("/")[2]).FromString(message.value)
+        if not message.type_url:
+            return
+        inner = find_message(message.type_url.rpartition("/")[2]).FromString(message.value)
         _settle(inner)
         message.value = inner.SerializeToString(deterministic=True)
         return

@@ -123,10 +123,19 @@ def _add(
     name, text = patch.value.name, unsound(patch.value)
     if text:
         refused.append((name, (patch, f"Envoy's {text}")))
+    elif type_url == LISTENER and (other := _on_place(patch.value, made)):
+        refused.append((name, (patch, f"{other} listens there already; the address must be another's")))
     elif name in made:
         refused.append((name, (patch, f"there is a {name} already; the name must be another's")))
     else:
         made[name] = cache.intern(type_url, name, serialized(patch.value), {patch.key})
+
+
+def _on_place(listener: Any, held: Mapping[str, CompiledResource]) -> str:
+    """The name of a listener at the same address; empty if there is none."""
+    place = serialized(listener.address)
+    others = ((name, Listener.FromString(each.body)) for name, each in held.items() if place in each.body)
+    return next((name for name, each in others if each.address == listener.address), "")
 
 
 def _still_asked(
