@@ -89,12 +89,13 @@ _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
 def _forwarding(cluster: Any) -> str:
-    """Where the caller names the host, its name must be asked for and verified."""
+    """Where the caller names the host, its name must be asked for and verified; without options Envoy does so."""
     settings, held = ClusterConfig(), HttpProtocolOptions()
     if cluster.cluster_type.name != _FORWARDING or not cluster.cluster_type.typed_config.Unpack(settings):
         return ""
-    if _HTTP_OPTIONS in cluster.typed_extension_protocol_options:
-        cluster.typed_extension_protocol_options[_HTTP_OPTIONS].Unpack(held)
+    if _HTTP_OPTIONS not in cluster.typed_extension_protocol_options:
+        return ""
+    cluster.typed_extension_protocol_options[_HTTP_OPTIONS].Unpack(held)
     named = held.upstream_http_protocol_options
     if settings.allow_insecure_cluster_options or (named.auto_sni and named.auto_san_validation):
         return ""
