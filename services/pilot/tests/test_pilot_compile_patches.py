@@ -292,3 +292,51 @@ def test_proxies_without_patches_share_what_they_had() -> None:
     assert again.resources[kind][OUTBOUND] is other.resources[kind][OUTBOUND]
     clusters = kind.replace("listener", "cluster").replace("Listener", "Cluster")
     assert all(each is other.resources[clusters][name] for name, each in one.resources[clusters].items())
+
+
+GATEWAY = """
+apiVersion: networking.istio.io/v1alpha3
+kind: Gateway
+metadata: {name: g, namespace: default}
+spec:
+  selector: {app: gw}
+  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: ServiceEntry
+metadata: {name: gw, namespace: default}
+spec:
+  hosts: [gw.test]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 80, name: http, protocol: HTTP, targetPort: 8080}]
+  endpoints: [{address: 127.0.1.9}]
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: VirtualService
+metadata: {name: v, namespace: default}
+spec:
+  hosts: [b.test]
+  gateways: [g]
+  http: [{name: first, route: [{destination: {host: b.test, port: {number: 80}}}]}]
+"""
+
+
+def test_a_router_is_patched_in_its_own_context_and_by_the_ports_of_its_service() -> None:
+    route = {"routeConfiguration": {"portNumber": 80, "vhost": {"route": {"name": "first"}}}}
+    given = envoy_filter(
+        patch("HTTP_FILTER", "ADD", LUA, context="GATEWAY"),
+        patch("HTTP_FILTER", "INSERT_FIRST", {**LUA, "name": "x"}, context="SIDECAR_OUTBOUND"),
+        patch("HTTP_ROUTE", "MERGE", {"route": {"timeout": "9s"}}, context="GATEWAY", **route),
+        patch("CLUSTER", "ADD", {"name": "own", "connect_timeout": "1s"}),
+    )
+    mesh = Mesh("\n---\n".join([MESH, GATEWAY, yaml.safe_dump(given)]))
+    found = mesh.compile(make_proxy("gw", 9, "router", LABELS={"app": "gw"}))
+    assert found.problems() == []
+    (listener,) = found.listeners.values()
+    assert http_filters(listener)[-2:] == ["lua", "router"]
+    assert "x" not in http_filters(listener)
+    (table,) = found.routes.values()
+    assert table.name == "http.8080"
+    assert [each.route.timeout.seconds for host in table.virtual_hosts for each in host.routes] == [9]
+    assert "own" in found.clusters
