@@ -87,7 +87,12 @@ def test_direct_answers(response: str, expected: dict[str, Any]) -> None:
 
 def mirrored(cluster: str, millionths: int) -> dict[str, Any]:
     share = {"numerator": millionths, "denominator": "MILLION"}
-    return {"cluster": cluster, "runtime_fraction": {"default_value": share}, "trace_sampled": False}
+    return {
+        "cluster": cluster,
+        "runtime_fraction": {"default_value": share},
+        "trace_sampled": False,
+        "disable_shadow_host_suffix_append": True,
+    }
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,16 @@ def test_the_port_of_a_redirect(stated: str, port: int | None, validate: Callabl
     validate(compiled)
 
 
+@pytest.mark.parametrize(
+    ("number", "scheme", "said"),
+    [(80, "", None), (80, "http", None), (443, "https", None), (80, "https", 80), (443, "http", 443)],
+)
+def test_a_port_that_goes_without_saying_is_not_said(number: int, scheme: str, said: int | None) -> None:
+    stated = f"redirect: {{derivePort: FROM_REQUEST_PORT, scheme: '{scheme}'}}"
+    text = (MESH % stated).replace("number: 8080", f"number: {number}")
+    assert route(Mesh(text).compile(make_proxy("client")))["redirect"].get("port_redirect") == said
+
+
 def test_a_stat_prefix_is_the_matchs() -> None:
     compiled = compile_rule(f"match: [{{uri: {{prefix: /a}}, statPrefix: shop}}, {{uri: {{prefix: /b}}}}], {TO_A}")
     (host,) = (each for table in compiled.routes.values() for each in table.virtual_hosts if each.name != "allow_any")
@@ -132,6 +142,7 @@ def test_copies_of_no_request_are_no_copies(mirrors: str, shares: list[int]) -> 
     found = route(compile_rule(f"{mirrors}, {TO_A}"))["route"].get("request_mirror_policies", [])
     assert [each["runtime_fraction"]["default_value"]["numerator"] for each in found] == shares
     assert all(each["trace_sampled"] is False for each in found)
+    assert all(each["disable_shadow_host_suffix_append"] for each in found)
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,7 @@ def mirrored(cluster: str, wanted: Any) -> Pair:
     route = Route()
     list(route_action(route, http, 0, find_targets(rules, lambda _: Target(cluster)), MESH))
     (found,) = trees(route.route.request_mirror_policies)
+    del found["disableShadowHostSuffixAppend"]  # which the row's environment switches off
     return {**found, "runtimeFraction": fraction(found["runtimeFraction"])}, {
         **wanted,
         "runtimeFraction": fraction(wanted["runtimeFraction"]),

@@ -6,7 +6,6 @@ from typing import Any
 from envoy.config.core.v3.base_pb2 import TrafficDirection
 from envoy.config.listener.v3.listener_components_pb2 import FilterChain, FilterChainMatch
 from envoy.config.listener.v3.listener_pb2 import Listener
-from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.compile import names
 from flotilla_pilot.compile.access_log import unmatched_logs
@@ -22,7 +21,7 @@ from flotilla_pilot.compile.gateway_tcp import plain_chain, sni_chains
 from flotilla_pilot.compile.gateway_tls import gateway_server, socket_fault
 from flotilla_pilot.compile.gateway_topology import connection_filters, gateway_side
 from flotilla_pilot.compile.http_manager import http_manager
-from flotilla_pilot.compile.intercepted import tls_inspector
+from flotilla_pilot.compile.intercepted import ACCEPTED_AT_ONCE, HANDSHAKE, tls_inspector
 from flotilla_pilot.compile.listener_plan import is_place, is_port
 from flotilla_pilot.compile.mixer_clusters import add_mixer_clusters
 from flotilla_pilot.compile.packing import serialized
@@ -90,12 +89,13 @@ class GatewayCompilation:
             traffic_direction=TrafficDirection.OUTBOUND,
             filter_chains=chains,
             access_log=unmatched_logs(self._mesh),
+            max_connections_to_accept_per_socket_event=ACCEPTED_AT_ONCE,
             listener_filters=connection_filters(self._mesh.topology),
         )
+        for chain in listener.filter_chains:
+            chain.transport_socket_connect_timeout.CopyFrom(HANDSHAKE)
         if any(chain.HasField("filter_chain_match") for chain in chains):
             listener.listener_filters.append(tls_inspector())
-            listener.listener_filters_timeout.CopyFrom(Duration())
-            listener.continue_on_listener_filters_timeout = True
         self.found.intern(LISTENER, name, serialized(listener), keys(self._references(held)))
 
     def _compatible(self, place: Place, servers: tuple[BoundServer, ...]) -> list[BoundServer]:
@@ -173,7 +173,7 @@ class GatewayCompilation:
         inner = self._inside_tls(bound, place) if free else None
         if inner is None:
             return []
-        match = FilterChainMatch(transport_protocol="tls", server_names=[] if "*" in free else free)
+        match = FilterChainMatch(transport_protocol="tls") if "*" in free else FilterChainMatch(server_names=free)
         chain = FilterChain(filter_chain_match=match, filters=[inner])
         chain.transport_socket.CopyFrom(socket)
         return [chain]

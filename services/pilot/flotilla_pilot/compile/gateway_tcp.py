@@ -34,6 +34,8 @@ def sni_chains(
     for rules in served_rules(bound):
         for chain in rule_chains(rules, client, destinations, (), taken):
             message = chain.message(mesh)
+            if message.filter_chain_match.server_names:  # only TLS asks for a name
+                message.filter_chain_match.transport_protocol = ""
             filters = [*_asked(chain.targets, mesh), *message.filters]
             del message.filters[:]
             message.filters.extend(filters)

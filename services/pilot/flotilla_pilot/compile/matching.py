@@ -129,7 +129,7 @@ def _without(name: str, unwanted: StringMatch) -> HeaderMatcher:
 
 def _parameters(match: HTTPMatchRequest) -> Iterable[QueryParameterMatcher]:
     for name, wanted in sorted(match.query_params.items()):
-        if _is_presence(wanted):
+        if _is_presence(wanted) and wanted.WhichOneof("match_type") != "exact":
             yield QueryParameterMatcher(name=name, present_match=True)
         else:
             yield QueryParameterMatcher(name=name, string_match=_string(wanted, f"queryParams[{name}]"))

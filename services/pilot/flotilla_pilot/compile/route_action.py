@@ -81,6 +81,7 @@ def route_action(
     for (_, percentage), target in zip(mirror_shares(http), targets.mirrors[index], strict=True):
         policy = RouteAction.RequestMirrorPolicy(cluster=target.cluster, runtime_fraction=percentage)
         policy.trace_sampled.value = False
+        policy.disable_shadow_host_suffix_append = True
         action.request_mirror_policies.append(policy)
     own = http.retries if http.HasField("retries") else None
     _hash(action, [target for target, _ in chosen])

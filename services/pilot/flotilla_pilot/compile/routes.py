@@ -41,6 +41,9 @@ _CODES = {
 }
 
 
+_DEFAULT_PORTS = {"": 80, "http": 80, "https": 443}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Translation:
     """What the routes of one virtual host are made in: whose traffic, which rules, where they lead."""
@@ -160,14 +163,17 @@ def _extras(given: Translation, index: int, http: HTTPRoute, route: Any) -> None
 
 
 def _redirect(settings: HTTPRedirect, port: int) -> RedirectAction:
-    """Envoy keeps no request's port by itself; a table is for one port, which is that of the request."""
+    """Envoy keeps no request's port by itself; a table is for one port, which is that of the request.
+
+    A port that goes without saying is not said.
+    """
     action = RedirectAction(
         host_redirect=settings.authority,
         response_code=_CODES[settings.redirect_code],
         port_redirect=settings.port,
     )
     if settings.WhichOneof("redirect_port") == "derive_port" and settings.derive_port == HTTPRedirect.FROM_REQUEST_PORT:
-        action.port_redirect = port
+        action.port_redirect = 0 if port == _DEFAULT_PORTS.get(settings.scheme) else port
     if settings.prefix_rewrite:
         action.prefix_rewrite = settings.prefix_rewrite
     elif settings.uri:
