@@ -158,7 +158,7 @@ def namespaced_host(text: str, *, slash: bool) -> str:
         return f"{text!r} must be of the form namespace/host, such as ./* or */reviews.default.svc.cluster.local"
     if (
         found
-        and namespace not in ("*", ".", "~")
+        and namespace not in (("*", ".", "~") if slash else ("*", "."))
         and (wrong := dns_label(namespace.removeprefix("~") if slash else namespace))
     ):
         return f"{text!r}: the namespace must be *, . or a name: {wrong}"

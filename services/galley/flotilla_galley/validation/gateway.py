@@ -1,9 +1,10 @@
-"""Gateway (rules GW1-GW7 of Istio's validation, today's set)."""
+"""Gateway (rules GW1-GW9 of Istio's validation, today's set)."""
 
 from __future__ import annotations
 
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
+from flotilla_galley.validation.server_tls import server_tls
 from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import Gateway, Server, ServerTLSSettings
 from flotilla_shared.model.protocols import Protocol, parse_protocol
 
@@ -63,7 +64,7 @@ def _bind(server: Server, report: Report) -> None:
 
 
 def _tls(server: Server, report: Report) -> None:
-    """GW5-GW7"""
+    """GW5"""
     protocol = parse_protocol(server.port.protocol)
     if not server.HasField("tls"):
         if protocol.is_tls:
@@ -80,26 +81,4 @@ def _tls(server: Server, report: Report) -> None:
     if not protocol.is_tls:
         report.wrong(f"protocol {server.port.protocol} has no TLS; use HTTPS or TLS")
         return
-    _certificates(tls, report)
-
-
-def _certificates(tls: ServerTLSSettings, report: Report) -> None:
-    given = tls.credential_name or tls.credential_names or tls.tls_certificates
-    if tls.mode == ServerTLSSettings.ISTIO_MUTUAL:
-        for field, value in (
-            ("serverCertificate", tls.server_certificate),
-            ("privateKey", tls.private_key),
-            ("caCertificates", tls.ca_certificates),
-            ("credentialName", tls.credential_name),
-        ):
-            if value:
-                report.at(field).wrong("mode ISTIO_MUTUAL uses the mesh's own certificate; remove it")
-        return
-    if given or tls.mode not in (ServerTLSSettings.SIMPLE, ServerTLSSettings.MUTUAL, ServerTLSSettings.OPTIONAL_MUTUAL):
-        return
-    needed = [("serverCertificate", tls.server_certificate), ("privateKey", tls.private_key)]
-    if tls.mode != ServerTLSSettings.SIMPLE:
-        needed.append(("caCertificates", tls.ca_certificates))
-    for field, value in needed:
-        if not value:
-            report.at(field).wrong("it is missing; give it, or a credentialName")
+    server_tls(tls, report)

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.destinations import check_destination, check_weights
+from flotilla_galley.validation.header_values import header_value
 from flotilla_galley.validation.http_match import check_match, check_string
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     CorsPolicy,
@@ -41,6 +42,27 @@ RETRY_ON = frozenset(
 )
 METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*"])
 STATUSES = frozenset(str(status.value) for status in HTTPStatus)
+GRPC_STATUSES = frozenset(
+    (
+        "OK",
+        "CANCELLED",
+        "UNKNOWN",
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNIMPLEMENTED",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+        "UNAUTHENTICATED",
+    )
+)
 MAX_BODY, LARGE_BODY = 1 << 20, 100 << 10
 
 
@@ -52,6 +74,8 @@ def validate(route: HTTPRoute, report: Report, *, delegate: bool = False) -> Non
     for where, target in report.each("route", route.route):
         check_destination(target.destination if target.HasField("destination") else None, where.at("destination"))
         _headers(target.headers, where.at("headers"))
+        _authority(target.headers, route.rewrite.authority or _set_authority(route.headers), where.at("headers"))
+    _authority(route.headers, route.rewrite.authority, report.at("headers"))
     check_weights(route.route, report)
     _headers(route.headers, report.at("headers"))
     if route.HasField("redirect"):
@@ -105,6 +129,9 @@ def _headers(headers: Headers, report: Report) -> None:
     """HR5: a request's authority may be set, no other pseudo header, and no Host anywhere else."""
     for side, operations in (("request", headers.request), ("response", headers.response)):
         where = report.at(side)
+        for field, values in (("set", operations.set), ("add", operations.add)):
+            for name, value in values.items():
+                where.at(field, name).wrong(header_value(value))
         for field, names in (("set", operations.set), ("add", operations.add), ("remove", operations.remove)):
             for name in names:
                 authority = name.lower() in (":authority", "host")
@@ -114,9 +141,25 @@ def _headers(headers: Headers, report: Report) -> None:
                 place.wrong(f"{name!r} cannot be changed here" if authority else checks.header_name(name))
 
 
+def _set_authority(headers: Headers) -> str:
+    """The name by which a request's authority is set or added, or ""."""
+    names = (*headers.request.set, *headers.request.add)
+    return next((name for name in names if name.lower() in (":authority", "host")), "")
+
+
+def _authority(headers: Headers, before: str, report: Report) -> None:
+    """HR6: a request has one authority. `before` is what sets it elsewhere."""
+    names = [name for name in (*headers.request.set, *headers.request.add) if name.lower() in (":authority", "host")]
+    if len(names) + bool(before) > 1:
+        report.at("request").wrong("the authority is set more than once; set it in one place", "conflict")
+
+
 def _redirect(redirect: HTTPRedirect, report: Report) -> None:
-    if not (redirect.uri or redirect.authority or redirect.scheme or redirect.WhichOneof("redirect_port")):
-        report.wrong("it changes nothing; give it uri, authority, scheme, port or derivePort")
+    target = redirect.uri or redirect.prefix_rewrite or redirect.authority or redirect.scheme
+    if not (target or redirect.WhichOneof("redirect_port")):
+        report.wrong("it changes nothing; give it uri, prefixRewrite, authority, scheme, port or derivePort")
+    if redirect.uri and redirect.prefix_rewrite:
+        report.at("prefixRewrite").wrong("it excludes uri; keep one of them", "conflict")
     if redirect.redirect_code and not 300 <= redirect.redirect_code <= 399:
         report.at("redirectCode").wrong(f"{redirect.redirect_code} is outside of 300 to 399")
     if redirect.scheme not in ("", "http", "https"):
@@ -140,7 +183,9 @@ def _rewrite(rewrite: HTTPRewrite, report: Report) -> None:
 def _retries(retries: HTTPRetry, report: Report) -> None:
     if retries.attempts < 0:
         report.at("attempts").wrong(f"{retries.attempts} is below 0")
-    if retries.attempts == 0 and (retries.HasField("per_try_timeout") or retries.retry_on):
+    if retries.attempts == 0 and (
+        retries.HasField("per_try_timeout") or retries.retry_on or retries.HasField("retry_remote_localities")
+    ):
         report.at("attempts").wrong("it is 0, which switches retries off, while other fields of retries are set")
     if retries.HasField("per_try_timeout"):
         report.check(checks.duration, "perTryTimeout", retries.per_try_timeout)
@@ -165,6 +210,8 @@ def _abort(abort: HTTPFaultInjection.Abort, report: Report) -> None:
         report.at("httpStatus").wrong(f"{abort.http_status} is outside of 200 to 599")
     if kind == "http2_error":
         report.at("http2Error").wrong("it is not supported; use httpStatus or grpcStatus")
+    if kind == "grpc_status" and abort.grpc_status not in GRPC_STATUSES:
+        report.at("grpcStatus").wrong(f"{abort.grpc_status!r} is no status of gRPC, such as UNAVAILABLE")
     if kind is None:
         report.warn("it names no error; give it httpStatus or grpcStatus")
 

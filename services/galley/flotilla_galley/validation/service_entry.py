@@ -10,6 +10,7 @@ from flotilla_shared.model.protocols import Protocol, parse_protocol
 
 UNIX = "unix://"
 DNS = (ServiceEntry.DNS, ServiceEntry.DNS_ROUND_ROBIN)
+_DYNAMIC_PROTOCOLS = (Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.TLS)
 
 
 def validate(spec: ServiceEntry, report: Report, namespace: str) -> None:
@@ -22,7 +23,11 @@ def validate(spec: ServiceEntry, report: Report, namespace: str) -> None:
         check_ports(endpoint.ports, where.at("ports"), names)
         checks.labels(where.at("labels"), endpoint.labels)
         _endpoint(spec, endpoint.address, endpoint.network, where)
+        if endpoint.address.startswith(UNIX) and endpoint.ports:
+            where.at("ports").wrong("an endpoint on a Unix socket has no ports")
     _resolution(spec, report)
+    if spec.resolution == ServiceEntry.DYNAMIC_DNS:
+        _dynamic(spec, report)
     checks.export_to(report, spec.export_to, namespace, nobody=True)
 
 
@@ -103,3 +108,19 @@ def _resolution(spec: ServiceEntry, report: Report) -> None:
     for where, port in report.each("ports", spec.ports):
         if parse_protocol(port.protocol) in (Protocol.TCP, Protocol.UNSUPPORTED) and not spec.addresses:
             where.warn("a TCP port without spec.addresses takes its number for itself in every sidecar")
+
+
+def _dynamic(spec: ServiceEntry, report: Report) -> None:
+    """SE9: hosts that are looked up one by one as they are called"""
+    for where, host in report.each("hosts", spec.hosts):
+        where.wrong(
+            "" if host.startswith("*") else f"{host!r} has no star; with resolution DYNAMIC_DNS every host has one"
+        )
+    for field, given in (("addresses", spec.addresses), ("endpoints", spec.endpoints)):
+        if given:
+            report.at(field).wrong("with resolution DYNAMIC_DNS there are none")
+    for where, port in report.each("ports", spec.ports):
+        if parse_protocol(port.protocol) not in _DYNAMIC_PROTOCOLS:
+            where.at("protocol").wrong(
+                "with resolution DYNAMIC_DNS it is HTTP, HTTP2, GRPC or TLS: the call names its host"
+            )

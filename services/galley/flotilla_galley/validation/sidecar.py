@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
+from flotilla_galley.validation.connection_pool import connection_pool
+from flotilla_galley.validation.server_tls import server_tls
+from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import ServerTLSSettings
 from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import (
     CaptureMode,
     IstioEgressListener,
     IstioIngressListener,
+    OutboundTrafficPolicy,
     Sidecar,
 )
 from flotilla_shared.model.protocols import Protocol, parse_protocol
@@ -22,8 +26,28 @@ def validate(spec: Sidecar, report: Report, namespace: str) -> None:
         checks.selector(report.at("workloadSelector").at("labels"), spec.workload_selector.labels)
     if not (spec.ingress or spec.egress or _says_otherwise(spec)):
         report.wrong("it says nothing; give it egress, ingress, outboundTrafficPolicy or inboundConnectionPool")
+    if spec.HasField("inbound_connection_pool"):
+        connection_pool(spec.inbound_connection_pool, report.at("inboundConnectionPool"))
+    if spec.HasField("outbound_traffic_policy"):
+        _outbound(spec.outbound_traffic_policy, report.at("outboundTrafficPolicy"))
     _ingress(spec, report)
     _egress(spec, report)
+
+
+def _outbound(policy: OutboundTrafficPolicy, report: Report) -> None:
+    """SC8"""
+    if not policy.HasField("egress_proxy"):
+        return
+    where = report.at("egressProxy")
+    if policy.mode != OutboundTrafficPolicy.ALLOW_ANY:
+        where.wrong("it needs mode ALLOW_ANY: it is for calls to hosts that nobody knows")
+    where.check(checks.fqdn, "host", policy.egress_proxy.host)
+    if policy.egress_proxy.subset:
+        where.check(checks.dns_label, "subset", policy.egress_proxy.subset)
+    if policy.egress_proxy.HasField("port"):
+        where.at("port").check(checks.port, "number", policy.egress_proxy.port.number)
+    else:
+        where.at("port").wrong("it is missing")
 
 
 def _says_otherwise(spec: Sidecar) -> bool:
@@ -52,7 +76,32 @@ def _ingress_listener(listener: IstioIngressListener, report: Report) -> None:
         report.at("bind").wrong("a Unix socket is not possible here; name an IP address")
     elif listener.bind:
         report.check(checks.ip, "bind", listener.bind)
+    if listener.port.target_port:
+        where.at("targetPort").wrong("it has no effect in a Sidecar; write defaultEndpoint")
     report.at("defaultEndpoint").wrong(default_endpoint(listener.default_endpoint))
+    if listener.HasField("tls"):
+        _ingress_tls(listener, report.at("tls"))
+    if listener.HasField("connection_pool"):
+        connection_pool(listener.connection_pool, report.at("connectionPool"))
+
+
+def _ingress_tls(listener: IstioIngressListener, report: Report) -> None:
+    """SC6"""
+    tls = listener.tls
+    if not parse_protocol(listener.port.protocol).is_tls:
+        report.wrong(f"protocol {listener.port.protocol} has no TLS; use HTTPS or TLS")
+    for field, given in (
+        ("httpsRedirect", tls.https_redirect),
+        ("subjectAltNames", tls.subject_alt_names),
+        ("credentialName", tls.credential_name),
+        ("credentialNames", tls.credential_names),
+        ("tlsCertificates", tls.tls_certificates),
+    ):
+        if given:
+            report.at(field).wrong("it is not possible in a Sidecar; give files of certificates")
+    if tls.mode in (ServerTLSSettings.ISTIO_MUTUAL, ServerTLSSettings.AUTO_PASSTHROUGH):
+        report.at("mode").wrong(f"{ServerTLSSettings.TLSmode.Name(tls.mode)} is not possible in a Sidecar")
+    server_tls(tls, report)
 
 
 def default_endpoint(endpoint: str) -> str:
@@ -87,7 +136,7 @@ def _egress_listener(listener: IstioEgressListener, report: Report) -> None:
     if not listener.hosts:
         report.at("hosts").wrong("it names no host; '*/*' is everything")
     for where, host in report.each("hosts", listener.hosts):
-        where.wrong(checks.namespaced_host(host, slash=True))
+        where.wrong(_egress_host(host))
     _egress_port(listener, report)
     if listener.bind.startswith(UNIX):
         report.at("bind").wrong(checks.unix(listener.bind.removeprefix(UNIX)))
@@ -95,6 +144,14 @@ def _egress_listener(listener: IstioEgressListener, report: Report) -> None:
             report.at("captureMode").wrong("a Unix socket cannot be captured; use NONE")
     elif listener.bind:
         report.check(checks.ip, "bind", listener.bind)
+
+
+def _egress_host(host: str) -> str:
+    """P6 and P5"""
+    name = host.rpartition("/")[2]
+    if name.startswith("*") and name != "*" and not name.startswith("*."):
+        return f"{host!r}: a star stands alone or before a dot"
+    return checks.namespaced_host(host, slash=True)
 
 
 def _egress_port(listener: IstioEgressListener, report: Report) -> None:
