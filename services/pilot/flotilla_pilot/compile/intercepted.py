@@ -25,6 +25,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from flotilla_pilot.compile import mixer, names, tls
+from flotilla_pilot.compile.access_log import unmatched_logs
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.connections import SniChain, service_chains, subnet_chains, tcp_targets
 from flotilla_pilot.compile.destinations import Destinations, Target
@@ -223,6 +224,7 @@ def virtual_outbound(allow_any: bool, mesh: MeshOptions) -> Any:
         traffic_direction=TrafficDirection.OUTBOUND,
         use_original_dst=BoolValue(value=True),
         max_connections_to_accept_per_socket_event=ACCEPTED_AT_ONCE,
+        access_log=unmatched_logs(mesh),
         filter_chains=[loop_chain(names.VIRTUAL_OUTBOUND, VIRTUAL_OUTBOUND_PORT), rest],
     )
     mixer.add_static(listener.metadata, mixer.nowhere(cluster, mesh))
