@@ -229,3 +229,31 @@ spec:
         sni("a.example", cluster("b", 81)),
         rest(cluster("a")),
     ]
+
+
+def test_names_that_nobody_declared_are_resolved_where_the_mesh_wants_that(
+    validate: Callable[[Compiled], None],
+) -> None:
+    mode = "kind: MeshConfig\nspec: {outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}}\n---\n"
+    compiled = Mesh(mode + service("a", "HTTP")).compile(PROXY)
+    table = as_dict(compiled.routes["80"])
+    assert [each["name"] for each in table["virtual_hosts"]][-1] == "allow_any_dynamic_dns"
+    chain = as_dict(compiled.listeners["virtualOutbound"])["filter_chains"][1]
+    assert chain["name"] == "virtualOutbound-catchall-tcp-http"
+    filters = [each["name"] for each in chain["filters"][0]["typed_config"]["http_filters"]]
+    assert "envoy.filters.http.dynamic_forward_proxy" in filters
+    assert "AllowAnyDynamicDNSCluster" in compiled.clusters
+    validate(compiled)
+
+
+def test_a_sidecars_own_policy_beats_the_meshs_names() -> None:
+    mode = "kind: MeshConfig\nspec: {outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}}\n---\n"
+    sidecar = """---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: default, namespace: default}
+spec: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}, egress: [{hosts: ["./*"]}]}
+"""
+    compiled = Mesh(mode + service("a", "HTTP") + sidecar).compile(PROXY)
+    assert "AllowAnyDynamicDNSCluster" not in compiled.clusters
+    assert as_dict(compiled.routes["80"])["virtual_hosts"][-1]["name"] == "block_all"

@@ -222,7 +222,7 @@ def test_a_server_name_means_tls() -> None:
 @pytest.mark.parametrize(
     ("environment", "text"),
     [
-        ({"PILOT_UNHEARD_OF": "true"}, "environment PILOT_UNHEARD_OF is not known here"),
+        ({"PILOT_UNHEARD_OF": "true"}, "environment PILOT_UNHEARD_OF is not known here; known are ENABLE"),
         ({"ENABLE_TLS_ON_SIDECAR_INGRESS": "maybe"}, "it must be true or false"),
     ],
 )

@@ -51,11 +51,14 @@ def most_specific(patterns: Iterable[str], host: str) -> str | None:
 def resolve_short_name(host: str, namespace: str, domain: str = "cluster.local") -> str:
     """A name without a dot means a service of the object's own namespace; others are taken as they are.
 
+    Without a domain a full name is `name.namespace`.
     In the pathological case of `host` being `*` or a wildcard it is returned unchanged.
     """
     if "." in host or is_wildcard(host) or not host:
         return host
-    return f"{host}.{namespace}.{_LOCAL}.{domain}" if namespace else host
+    if not namespace:
+        return host
+    return f"{host}.{namespace}.{_LOCAL}.{domain}" if domain else f"{host}.{namespace}"
 
 
 def short_names(fqdn: str, domain: str = "cluster.local") -> tuple[str, ...]:

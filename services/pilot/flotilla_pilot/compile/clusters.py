@@ -280,6 +280,14 @@ def forward_proxy(mesh: MeshOptions) -> Any:
     return cluster
 
 
+def resolved_names(mesh: MeshOptions) -> Any:
+    """The same for intercepted callers, in the protocol that they speak."""
+    cluster = Cluster(name=names.ALLOW_ANY_NAMES_CLUSTER, connect_timeout=mesh.connect_timeout)
+    _forward(cluster)
+    apply_policy(cluster, with_client_protocol(PortPolicy()), http2=False)
+    return cluster
+
+
 def dns_cache() -> DnsCacheConfig:
     """One cache by name: the cluster's and the filter's must be equal."""
     return DnsCacheConfig(name=names.FORWARD_PROXY, dns_lookup_family=Cluster.V4_ONLY)

@@ -12,12 +12,15 @@ from google.protobuf.wrappers_pb2 import BoolValue
 
 from flotilla_pilot.compile import mixer, names, tls
 from flotilla_pilot.compile.destinations import Target
+from flotilla_pilot.compile.gateway_tls import gateway_server
 from flotilla_pilot.compile.http_manager import INBOUND, INBOUND_PLAIN, http_manager
-from flotilla_pilot.compile.inbound_chains import Chain, Kind
+from flotilla_pilot.compile.inbound_chains import Chain, Kind, chains, own_tls
 from flotilla_pilot.compile.retries import inbound_policy
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
+from flotilla_pilot.model.authentication import DISABLE
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.snapshot import Served
+from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import ServerTLSSettings
 from flotilla_shared.model.protocols import Protocol
 
 
@@ -37,6 +40,8 @@ class Entrance:
     served: Served | None = None
     """Whose calls come in here, as far as some service says so."""
     unserved: bool = False
+    tls: ServerTLSSettings | None = None
+    """TLS that its Sidecar states: served where the mesh's own is switched off for the port."""
     service_port: int = 0
     """The port of that service, which leads to this one; 0 for none. What the routes are named after."""
 
@@ -47,6 +52,14 @@ class Entrance:
     @property
     def listener(self) -> str:
         return names.listener(self.address, self.port)
+
+    def ends_tls(self, mode: int) -> bool:
+        """Whether it ends TLS with its own certificates under this mode of PeerAuthentication."""
+        return self.tls is not None and mode == DISABLE
+
+    def chains(self, mode: int) -> tuple[Chain, ...]:
+        """The filter chains of the port under this mode of PeerAuthentication."""
+        return own_tls(self.protocol) if self.ends_tls(mode) else chains(mode, self.protocol)
 
 
 def static(entrance: Entrance, mesh: MeshOptions) -> mixer.Attributes:
@@ -66,6 +79,8 @@ def entrance_chain(chain: Chain, entrance: Entrance, mesh: MeshOptions, name: st
     answer = FilterChain(name=name or chain.name, filter_chain_match=match, filters=filters)
     if chain.mutual:
         answer.transport_socket.CopyFrom(tls.mesh_server(mesh.trust_domains, tls.SERVER_ALPN_HTTP))
+    if chain.own_tls and entrance.tls is not None:
+        answer.transport_socket.CopyFrom(gateway_server(entrance.tls, mesh.trust_domains))
     return answer
 
 

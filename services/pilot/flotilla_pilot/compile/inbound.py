@@ -14,7 +14,8 @@ from flotilla_pilot.compile.clusters import inbound
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.endpoints import UNIX, socket_address
 from flotilla_pilot.compile.entrance import Entrance, entrance_chain, static
-from flotilla_pilot.compile.inbound_chains import Chain, chains
+from flotilla_pilot.compile.gateway_tls import gateway_server, socket_fault
+from flotilla_pilot.compile.inbound_chains import Chain
 from flotilla_pilot.compile.intercepted import http_inspector, tls_inspector
 from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, is_place, is_port
 from flotilla_pilot.compile.packing import serialized
@@ -77,6 +78,9 @@ def _fault(ingress: IstioIngressListener, entrance: Entrance, taken: bool) -> tu
         return "", "listener-taken", f"{place} has a listener already; give this one a bind of its own"
     if not (entrance.target.startswith(UNIX) or (is_ip(entrance.target) and is_port(entrance.target_port))):
         return ".defaultEndpoint", "bad-address", f"{ingress.default_endpoint!r} must be an IP address and a port"
+    broken = socket_fault(gateway_server(entrance.tls, ())) if entrance.tls is not None else None
+    if broken is not None:
+        return ".tls", "refused-by-envoy", f"Envoy's {broken[0]} {broken[1]}; this way in is left out"
     return None
 
 
@@ -90,6 +94,7 @@ def _entrance(ingress: IstioIngressListener, proxy: Proxy, snapshot: MeshSnapsho
         target=address,
         target_port=port,
         served=_served(ingress, proxy, snapshot) if snapshot.mesh.mixer.servers else None,
+        tls=ingress.tls if ingress.HasField("tls") and snapshot.settings.sidecar_ingress_tls else None,
     )
 
 
@@ -126,7 +131,7 @@ def _add(
 
 
 def _listener(entrance: Entrance, asked: PeerMode, mesh: MeshOptions) -> Any:
-    found = chains(asked.mode, entrance.protocol)
+    found = entrance.chains(asked.mode)
     listener = Listener(
         name=entrance.listener,
         address=socket_address(entrance.address, entrance.port),

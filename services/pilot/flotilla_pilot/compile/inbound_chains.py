@@ -34,6 +34,8 @@ class Chain:
     alpn: tuple[str, ...]
     kind: Kind
     mutual: bool = False
+    own_tls: bool = False
+    """It ends TLS with the certificates that the Sidecar names."""
 
 
 def chains(mode: int, protocol: Protocol) -> tuple[Chain, ...]:
@@ -43,6 +45,12 @@ def chains(mode: int, protocol: Protocol) -> tuple[Chain, ...]:
     if protocol.is_tcp:
         return _known(mode, Kind.TCP)
     return _unknown(mode)
+
+
+def own_tls(protocol: Protocol) -> tuple[Chain, ...]:
+    """The chain of a port that ends TLS by itself: nothing but TLS is taken, and HTTPS is HTTP inside."""
+    http = protocol.is_http or protocol is Protocol.HTTPS
+    return (Chain("tls", TLS, (), Kind.HTTP if http else Kind.TCP, own_tls=True),)
 
 
 def _known(mode: int, kind: Kind) -> tuple[Chain, ...]:

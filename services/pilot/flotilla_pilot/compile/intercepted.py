@@ -16,6 +16,7 @@ from envoy.config.listener.v3.listener_components_pb2 import (
     ListenerFilter,
 )
 from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.filters.common.set_filter_state.v3.value_pb2 import FilterStateValue
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
 from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
@@ -36,6 +37,7 @@ from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, VIRTUAL_OUTBOUND_P
 from flotilla_pilot.compile.packing import serialized, typed
 from flotilla_pilot.compile.resource import LISTENER, CompiledResource
 from flotilla_pilot.compile.tcp_proxy import TCP_PROXY, tcp_proxy
+from flotilla_pilot.compile.virtual_hosts import resolving_host
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.services import Service
@@ -212,8 +214,11 @@ def _static(plan: ListenerPlan, cluster: str, mesh: MeshOptions) -> mixer.Attrib
     return mixer.attributes_of(service.host, service.namespace, mesh) if service else mixer.nowhere(cluster, mesh)
 
 
-def virtual_outbound(allow_any: bool, mesh: MeshOptions) -> Any:
-    """The listener that everything is redirected to; what dials it directly would come back for ever, and is dropped."""
+def virtual_outbound(allow_any: bool, mesh: MeshOptions, *, resolves_names: bool = False) -> Any:
+    """The listener that everything is redirected to; what dials it directly would come back for ever, and is dropped.
+
+    `resolves_names`: plain HTTP to ports that nobody declared goes where the name leads that it asks for.
+    """
     cluster = onward(allow_any)
     rest = FilterChain(
         name=f"{names.VIRTUAL_OUTBOUND}-catchall-tcp", filters=[tcp_proxy(cluster, [(Target(cluster), 1)], mesh)]
@@ -227,8 +232,26 @@ def virtual_outbound(allow_any: bool, mesh: MeshOptions) -> Any:
         access_log=unmatched_logs(mesh),
         filter_chains=[loop_chain(names.VIRTUAL_OUTBOUND, VIRTUAL_OUTBOUND_PORT), rest],
     )
+    if resolves_names:
+        listener.filter_chains.insert(1, _resolving_chain(mesh))
+        listener.listener_filters.append(http_inspector())
     mixer.add_static(listener.metadata, mixer.nowhere(cluster, mesh))
     return listener
+
+
+def _resolving_chain(mesh: MeshOptions) -> FilterChain:
+    table = RouteConfiguration(
+        name=names.ALLOW_ANY_NAMES,
+        virtual_hosts=[resolving_host()],
+        validate_clusters=BoolValue(value=False),
+        ignore_port_in_host_matching=True,
+    )
+    for route in table.virtual_hosts[0].routes:
+        mixer.add_static(route.metadata, mixer.nowhere(names.PASSTHROUGH, mesh))
+    prefix = f"outbound_{names.VIRTUAL_OUTBOUND}_{names.ALLOW_ANY_NAMES};"
+    manager = http_manager(prefix, OUTBOUND, mesh, table, Manner(forwards=True))
+    match = FilterChainMatch(application_protocols=PLAIN_HTTP)
+    return FilterChain(name=f"{names.VIRTUAL_OUTBOUND}-catchall-tcp-http", filter_chain_match=match, filters=[manager])
 
 
 def loop_chain(listener: str, port: int) -> FilterChain:

@@ -8,6 +8,8 @@ VIRTUAL_OUTBOUND = "virtualOutbound"
 VIRTUAL_INBOUND = "virtualInbound"
 PASSTHROUGH_CHAIN = "PassthroughFilterChain"
 ALLOW_ANY = "allow_any"
+ALLOW_ANY_NAMES = "allow_any_dynamic_dns"
+ALLOW_ANY_NAMES_CLUSTER = "AllowAnyDynamicDNSCluster"
 BLOCK_ALL = "block_all"
 
 

@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.compile import mixer, names
 from flotilla_pilot.compile.cache import ResourceCache
-from flotilla_pilot.compile.clusters import black_hole, every_cluster, forward_proxy, passthrough
+from flotilla_pilot.compile.clusters import black_hole, every_cluster, forward_proxy, passthrough, resolved_names
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.connections import service_chains, tcp_targets
 from flotilla_pilot.compile.destinations import Destinations
@@ -59,7 +59,9 @@ def _table(
     for part in parts:
         found.merge_problems(part.problems)
     if not plan.owned:
-        last = wire_host(catch_all(scope.allow_any, scope.binds, destinations.snapshot.mesh))
+        last = wire_host(
+            catch_all(scope.allow_any, scope.binds, destinations.snapshot.mesh, resolves_names=scope.resolves_names)
+        )
         references = (*scope.references, *destinations.snapshot.mesh.references)
         parts.append(HostPart(last, keys(references), {}))
     return route_table(plan.routes, parts, cache, ignore_port=not plan.proxy)
@@ -92,7 +94,7 @@ def _listener(plan: ListenerPlan, scope: SidecarScope, destinations: Destination
 
 
 def _forwards(plan: ListenerPlan, scope: SidecarScope) -> bool:
-    if scope.binds and scope.allow_any:
+    if scope.resolves_names or (scope.binds and scope.allow_any):
         return True
     dynamic = {Resolution.DYNAMIC_DNS, Resolution.NONE} if scope.binds else {Resolution.DYNAMIC_DNS}
     return any(service.resolution in dynamic for service, _ in plan.http)
@@ -127,7 +129,9 @@ def _add_special(found: Collected, snapshot: MeshSnapshot, scope: SidecarScope) 
     special = [(black_hole(mesh), mesh.references)]
     if not scope.binds:
         special.append((passthrough(mesh), mesh.references))
-        listener = virtual_outbound(scope.allow_any, mesh)
+        if scope.resolves_names:
+            special.append((resolved_names(mesh), (*mesh.references, *scope.references)))
+        listener = virtual_outbound(scope.allow_any, mesh, resolves_names=scope.resolves_names)
         found.intern(LISTENER, listener.name, serialized(listener), keys((*mesh.references, *scope.references)))
     elif scope.allow_any:
         special.append((forward_proxy(mesh), (*mesh.references, *scope.references)))

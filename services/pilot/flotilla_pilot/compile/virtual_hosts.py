@@ -168,9 +168,19 @@ def wire_host(host: Any) -> bytes:
     return length_delimited(_VIRTUAL_HOSTS, serialized(host))
 
 
-def catch_all(allow_any: bool, binds: bool, mesh: MeshOptions) -> Any:
-    """What is asked of hosts that nobody declared: refused, or let through to where the name leads."""
-    host = _catch_all(allow_any, binds)
+def resolving_host() -> Any:
+    """Hosts that nobody declared are resolved by their names."""
+    action = RouteAction(cluster=names.ALLOW_ANY_NAMES_CLUSTER, timeout=Duration())
+    routes = [Route(name=names.ALLOW_ANY_NAMES, match=any_request(), route=action)]
+    return VirtualHost(name=names.ALLOW_ANY_NAMES, domains=["*"], routes=routes, include_request_attempt_count=True)
+
+
+def catch_all(allow_any: bool, binds: bool, mesh: MeshOptions, *, resolves_names: bool = False) -> Any:
+    """What is asked of hosts that nobody declared: refused, or let through to where the name leads.
+
+    `resolves_names`: by the name, not by the address that was dialled.
+    """
+    host = resolving_host() if resolves_names else _catch_all(allow_any, binds)
     name = names.PASSTHROUGH if allow_any else names.BLACK_HOLE
     for route in host.routes:
         mixer.add_static(route.metadata, mixer.nowhere(name, mesh))

@@ -21,7 +21,7 @@ from flotilla_pilot.compile.clusters import black_hole, inbound, inbound_passthr
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.entrance import Entrance, entrance_chain
-from flotilla_pilot.compile.inbound_chains import Kind, chains
+from flotilla_pilot.compile.inbound_chains import Kind
 from flotilla_pilot.compile.intercepted import ACCEPTED_AT_ONCE, http_inspector, loop_chain, tls_inspector
 from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, OWN_PORTS, VIRTUAL_INBOUND_PORT, is_port
 from flotilla_pilot.compile.packing import serialized, typed
@@ -50,7 +50,8 @@ class Guarded:
         each = self.entrance
         served = (each.served[0].host, each.served[0].namespace) if each.served is not None else ()
         place = each.address, each.port, each.protocol, each.target, each.target_port, each.unserved
-        return *place, each.service_port, served, self.asked.mode, self.asked.references, self.references()
+        stated = each.tls.SerializeToString(deterministic=True) if each.tls is not None else b""
+        return *place, stated, each.service_port, served, self.asked.mode, self.asked.references, self.references()
 
     def references(self) -> tuple[Reference, ...]:
         served = self.entrance.served
@@ -175,7 +176,7 @@ def _listener(guarded: Sequence[Guarded], mesh: MeshOptions) -> Any:
         filter_chains=[loop_chain(names.VIRTUAL_INBOUND, VIRTUAL_INBOUND_PORT)],
     )
     for each in guarded:
-        for chain in chains(each.asked.mode, each.entrance.protocol):
+        for chain in each.entrance.chains(each.asked.mode):
             name = _chain_name(each.entrance, chain.kind)
             listener.filter_chains.append(entrance_chain(chain, each.entrance, mesh, name))
     return listener
@@ -190,7 +191,7 @@ def _chain_name(entrance: Entrance, kind: Kind) -> str:
 def _inspectors(guarded: Sequence[Guarded]) -> list[Any]:
     """Nobody waits for a first byte where nothing is to be learnt from it: servers that speak first need that."""
     modes: Mapping[int, Guarded] = {each.entrance.port: each for each in guarded if each.entrance.port}
-    without_tls = [port for port, each in modes.items() if each.asked.mode == DISABLE]
+    without_tls = [port for port, each in modes.items() if each.asked.mode == DISABLE and not each.entrance.tls]
     told = [port for port, each in modes.items() if each.entrance.protocol.is_http or each.entrance.protocol.is_tcp]
     return [
         typed(ListenerFilter, "envoy.filters.listener.original_dst", OriginalDst()),

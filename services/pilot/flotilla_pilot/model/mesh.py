@@ -39,6 +39,8 @@ class MeshOptions:
     domain: str
     cluster_id: str
     allow_any: bool
+    resolves_names: bool
+    """Requests to hosts that nobody declared go where their name leads, not where they were dialled to."""
     auto_mtls: bool
     connect_timeout: Duration
     detection_timeout: Duration
@@ -70,6 +72,7 @@ def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptio
         domain=settings.domain,
         cluster_id=settings.cluster_id,
         allow_any=_allow_any(config),
+        resolves_names=config.outbound_traffic_policy.mode == MeshConfig.OutboundTrafficPolicy.ALLOW_ANY_DYNAMIC_DNS,
         auto_mtls=not config.HasField("enable_auto_mtls") or config.enable_auto_mtls.value,
         connect_timeout=config.connect_timeout if config.HasField("connect_timeout") else Duration(seconds=10),
         detection_timeout=config.protocol_detection_timeout,

@@ -49,14 +49,22 @@ def read_call(given: Mapping[str, Any]) -> Call:
 
 
 SIDECAR_INGRESS_TLS = "ENABLE_TLS_ON_SIDECAR_INGRESS"
-"""A setting of the control plane, by the name of the environment variable that Istio has for it."""
+AUTO_ALLOCATE = "PILOT_ENABLE_IP_AUTOALLOCATE"
+KNOWN = (SIDECAR_INGRESS_TLS, AUTO_ALLOCATE)
+"""Settings of the control plane, by the names of the environment variables that Istio has for them.
+
+The second says who gives a ServiceEntry an address that has none: a controller that writes it down, or each Pilot for
+itself. Neither is part of what a case states, so that it changes nothing here.
+"""
 
 
 def settings_of(environment: Mapping[str, Any]) -> MeshSettings:
     """Pilot's settings as a case's `environment` says. Raises BadCase for a variable that is not known here."""
     for name, value in environment.items():
-        if name != SIDECAR_INGRESS_TLS:
-            raise BadCase(f"environment {name} is not known here; {SIDECAR_INGRESS_TLS} is")
+        if name not in KNOWN:
+            raise BadCase(f"environment {name} is not known here; known are {', '.join(KNOWN)}")
         if str(value).lower() not in ("true", "false"):
             raise BadCase(f"environment {name} is {value!r}; it must be true or false")
-    return MeshSettings(sidecar_ingress_tls=str(environment.get(SIDECAR_INGRESS_TLS, "false")).lower() == "true")
+    served = str(environment.get(SIDECAR_INGRESS_TLS, "false")).lower() == "true"
+    # The recorded meshes know no domain: a short name is `name.namespace` in them.
+    return MeshSettings(domain="", sidecar_ingress_tls=served)

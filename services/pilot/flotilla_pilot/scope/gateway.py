@@ -90,6 +90,9 @@ def gateway_scope(snapshot: MeshSnapshot, proxy: Proxy) -> GatewayScope:
 Targets = dict[int, tuple[tuple[int, Reference], ...]]
 """Ports of services that this router is behind: each with the router's own ports, and who says so."""
 
+AS_STATED = "experimental.istio.io/disable-gateway-port-translation"
+"""Label of a service whose ports do not say where a gateway behind it listens."""
+
 _FIRST_UNPRIVILEGED = 1024
 
 
@@ -97,6 +100,8 @@ def _targets(snapshot: MeshSnapshot, proxy: Proxy) -> Targets:
     found: dict[int, dict[tuple[int, Reference], None]] = {}
     for address in dict.fromkeys(proxy.addresses):
         for service, endpoint in snapshot.serving.get(address, ()):
+            if service.source.labels.get(AS_STATED) == "true":
+                continue
             for port in service.ports if service.namespace == proxy.namespace else ():
                 target = endpoint.port_for(port)
                 if target:

@@ -55,6 +55,7 @@ class SidecarScope:
     labels: FrozenMap
     binds: bool
     allow_any: bool
+    resolves_names: bool
     egress: tuple[Egress, ...]
     services: Mapping[str, Service]
     references: tuple[Reference, ...]
@@ -105,6 +106,7 @@ def sidecar_scope(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | 
         labels=asked_labels(snapshot, proxy),
         binds=binds,
         allow_any=_allow_any(snapshot, sidecar),
+        resolves_names=not binds and snapshot.mesh.resolves_names and not _has_policy(sidecar),
         egress=egress,
         services=_with_destinations(chosen, egress, _one_a_host(everything, namespace)),
         references=(reference(sidecar),) if sidecar is not None else (),
@@ -203,8 +205,12 @@ def _destination_hosts(rules: RouteRules) -> Iterable[str]:
             yield rules.full_host(mirror.destination.host)
 
 
+def _has_policy(sidecar: ConfigObject | None) -> bool:
+    return sidecar is not None and sidecar.spec.HasField("outbound_traffic_policy")
+
+
 def _allow_any(snapshot: MeshSnapshot, sidecar: ConfigObject | None) -> bool:
-    if sidecar is None or not sidecar.spec.HasField("outbound_traffic_policy"):
+    if sidecar is None or not _has_policy(sidecar):
         return snapshot.mesh.allow_any
     mode: OutboundTrafficPolicy.Mode = sidecar.spec.outbound_traffic_policy.mode
     return mode == OutboundTrafficPolicy.ALLOW_ANY

@@ -23,8 +23,14 @@ def compile_recorded(
     return Compiled(Compiler().compile(recorded_snapshot(documents, mesh), read_proxy(proxy)))
 
 
-def recorded_snapshot(documents: Iterable[Mapping[str, Any]], mesh: Mapping[str, Any] | None) -> MeshSnapshot:
-    """The mesh of `documents`.
+def recorded_snapshot(
+    documents: Iterable[Mapping[str, Any]],
+    mesh: Mapping[str, Any] | None,
+    settings: MeshSettings | None = None,
+    *,
+    aged: bool = True,
+) -> MeshSnapshot:
+    """The mesh of `documents`. Without `aged` all that state no time are equally old.
 
     An object without a time of creation is a second younger than the one before it.
     """
@@ -33,10 +39,10 @@ def recorded_snapshot(documents: Iterable[Mapping[str, Any]], mesh: Mapping[str,
     objects: Objects = {name: {} for name in COLLECTIONS}
     own = sorted((e for e in stated if not is_kubernetes(e)), key=lambda e: str(e["metadata"]["creationTimestamp"]))
     for number, document in enumerate([{"kind": "MeshConfig", "spec": mesh or {}}, *own], 1):
-        item = read_object(document, number * 10**9)
+        item = read_object(document, number * 10**9 if aged else 10**9)
         if item.key.collection in objects:
             objects[item.key.collection][item.key] = item
-    return build_snapshot(objects, MeshSettings(), native)
+    return build_snapshot(objects, settings or MeshSettings(), native)
 
 
 def _stamped(document: Mapping[str, Any]) -> dict[str, Any]:
