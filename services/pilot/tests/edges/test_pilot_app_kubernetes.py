@@ -100,7 +100,8 @@ async def pilot(cluster: Cluster) -> AsyncGenerator[Pilot]:
 
 async def start_proxy(client: AdsClient) -> None:
     await client.subscribe("cds")
-    assert WEB in (await client.taken()).resources
+    while WEB not in (await client.taken()).resources:
+        pass  # what was put since Pilot read the cluster comes as a change
     await client.subscribe("eds", WEB)
     await client.taken()
     await client.subscribe("lds")
