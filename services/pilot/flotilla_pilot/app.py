@@ -17,7 +17,7 @@ from typing import Any
 
 import grpc
 
-from flotilla_pilot.compile.compiler import Compiler
+from flotilla_pilot.compile.containment import ContainedCompiler
 from flotilla_pilot.config import PilotSettings
 from flotilla_pilot.debug.topics import Query, Topic, debug_topics
 from flotilla_pilot.delivery.compiling import CompilingThread
@@ -38,6 +38,7 @@ from flotilla_pilot.sources.snapshots import SnapshotBuilder
 from flotilla_pilot.status.reporter import StatusReporter
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_shared.model import kinds
+from flotilla_shared.model.objects import ObjectKey
 from flotilla_shared.model.spiffe import spiffe_id
 from flotilla_shared.runtime.citadel_client import CitadelClient
 from flotilla_shared.runtime.conditions import certificate_condition, configuration_condition
@@ -48,6 +49,7 @@ from flotilla_shared.runtime.introspection import introspection_app
 from flotilla_shared.runtime.kube.client import open_client
 from flotilla_shared.runtime.kube.metrics import ApiServerMetrics
 from flotilla_shared.runtime.lifecycle import Lifecycle
+from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.metrics import ServiceMetrics
 from flotilla_shared.runtime.monitoring import monitoring_app, version_info
 from flotilla_shared.runtime.readiness import Readiness
@@ -68,6 +70,9 @@ _NO_MESH_CONFIG = MeshConfig()
 async def serve(settings: PilotSettings) -> int:
     """Run Pilot until it is told to stop; gives the process's exit code."""
     return await Pilot(settings).lifecycle.run()
+
+
+_log = get_logger(__name__)
 
 
 class Pilot:
@@ -91,8 +96,8 @@ class Pilot:
         self.trace = HopRecorder(SERVICE)
         self.identity = self._own_identity(signer)
         self.published = asyncio.Event()
-        self.thread = CompilingThread(Compiler())
         self._delivery_metrics = DeliveryMetrics(self.metrics)
+        self.thread = CompilingThread(ContainedCompiler(on_contained=self._left_out), self._left_out)
         self._source_metrics = SourceMetrics(self.metrics)
         self.delivery = self._delivery()
         self.debounce = Debounce(settings.debounce_seconds, settings.debounce_max_seconds)
@@ -135,6 +140,11 @@ class Pilot:
             Patience(write=settings.send_timeout_seconds, warming=settings.warming_seconds),
             settings.probe_seconds,
         )
+
+    def _left_out(self, key: ObjectKey) -> None:
+        """Called on the compiling thread, with the exception at hand."""
+        self._delivery_metrics.left_out.inc()
+        _log.exception("an object cannot be compiled and is left out; all others are served", object=str(key))
 
     def _registry(self) -> KubernetesRegistry | None:
         """On Kubernetes, its services; raises ConnectionSettingsError where there is no way to an API server."""

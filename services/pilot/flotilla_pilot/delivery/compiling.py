@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+from flotilla_pilot.compile.containment import OnContained, Parts, build_contained
 from flotilla_pilot.compile.resource import CompiledProxy
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.services import Service
-from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot, Objects, build_snapshot
+from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot, Objects
 from flotilla_shared.runtime.logs import get_logger
 
 _log = get_logger(__name__)
@@ -28,8 +29,9 @@ class CompilingThread:
     its caches are touched by one thread only.
     """
 
-    def __init__(self, compiler: ProxyCompiler) -> None:
+    def __init__(self, compiler: ProxyCompiler, on_contained: OnContained = lambda _: None) -> None:
         self._compiler = compiler
+        self._on_contained = on_contained
         self._thread = ThreadPoolExecutor(1, "pilot-compile")
 
     async def start(self) -> None:
@@ -42,8 +44,11 @@ class CompilingThread:
     async def build(
         self, objects: Objects, settings: MeshSettings, native: Callable[[], Sequence[Service]] = tuple
     ) -> MeshSnapshot:
-        """The snapshot of these objects and of what `native` gives, which is called on the thread."""
-        return await self._do(lambda: build_snapshot(objects, settings, native()))
+        """The snapshot of these objects and of what `native` gives, which is called on the thread.
+
+        Without an object that cannot be built from, for which `on_contained` is called there.
+        """
+        return await self._do(lambda: build_contained(Parts(objects, settings, native()), self._on_contained))
 
     async def compile(self, snapshot: MeshSnapshot, proxies: Sequence[Proxy]) -> list[CompiledProxy | None]:
         """What each proxy is to hold; None for one whose compilation failed, which the log explains."""

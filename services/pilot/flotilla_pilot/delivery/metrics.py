@@ -22,6 +22,7 @@ class DeliveryMetrics:
         self.expired = counter("pilot_xds_expired_nonce", "Answers to a response that was not the last", ["type"])
         self.write_timeouts = counter("pilot_xds_write_timeout", "Streams closed since the proxy did not read")
         self.internal_errors = counter("pilot_total_xds_internal_errors", "Compilations and builds that failed")
+        self.left_out = counter("pilot_objects_left_out", "Objects that could not be compiled and were left out")
         self.refused = counter("pilot_xds_refused_streams", "Streams refused, by status code", ["code"])
         self.size = histogram(
             "pilot_xds_config_size_bytes",

@@ -89,7 +89,7 @@ class TestSnapshots:
     ) -> None:
         await built.store.apply(Delta(MESH, "1"))
         with monkeypatch.context() as broken:
-            broken.setattr("flotilla_pilot.delivery.compiling.build_snapshot", lambda *_: 1 / 0)
+            broken.setattr("flotilla_pilot.compile.containment.build_snapshot", lambda *_: 1 / 0)
             await built.store.apply(Delta(VS, "1"))
             while not built.failures:
                 await asyncio.sleep(0.01)
