@@ -19,7 +19,6 @@ from flotilla_pilot.model.tls_only import tls_only
 from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
 
-CODE = "compile-failed"
 MOST = 8
 """Objects that are left out of one compilation at most; where more is broken the program is, not the configuration."""
 
@@ -118,7 +117,7 @@ def told(keys: Iterable[ObjectKey], error: Exception) -> dict[ObjectKey, tuple[P
         f"it cannot be compiled ({type(error).__name__}: {error}) and is left out, while everything else is served; "
         "this is a fault of Pilot, whose log has the trace: change the object, or report it"
     )
-    return {key: (Problem(CODE, "", text),) for key in keys}
+    return {key: (Problem("compile-failed", "", text),) for key in keys}
 
 
 def build_contained(parts: Parts, on_contained: OnContained = lambda _: None) -> MeshSnapshot:
