@@ -111,7 +111,7 @@ def heard(mesh: Mesh) -> None:
         mesh.http.get(f"{mesh.gateway}/api/v1/products/0/reviews")
         return not missing()
 
-    mesh.wait(asked, "reports of every sidecar", last=lambda: f"missing: {sorted(missing())}")
+    mesh.wait(asked, "reports of every sidecar", seconds=90, last=lambda: f"missing: {sorted(missing())}")
 
 
 def test_every_edge_counts_exactly(mesh: Mesh) -> None:
