@@ -53,7 +53,7 @@ def test_an_entry_is_read_whole() -> None:
     )
     assert service.port(443) == service.ports[0]
     assert service.port(444) is None
-    assert service.port_field(service.ports[1]) == "spec.ports[1]"
+    assert service.declaration(service.ports[1])[1] == "spec.ports[1]"
 
 
 def test_every_host_is_a_service_once() -> None:
@@ -214,3 +214,51 @@ def test_a_host_name_is_no_endpoint_of_a_static_service() -> None:
 )
 def test_what_is_an_address(text: str, expected: bool) -> None:
     assert is_ip(text) is expected
+
+
+# -- one host, several entries
+
+
+def declared(name: str, spec: str, namespace: str = "default") -> str:
+    return (
+        f"\n---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+        f"metadata: {{name: {name}, namespace: {namespace}}}\nspec: {{hosts: [s.io], {spec}}}\n"
+    )
+
+
+WEB = "ports: [{number: 80, name: web, protocol: HTTP}], endpoints: [{address: 10.0.0.1, ports: {web: 8080}}]"
+DATA = "ports: [{number: 80, name: other, protocol: TCP}, {number: 9000, name: data, protocol: TCP}]"
+DATA += ", endpoints: [{address: 10.0.0.2}]"
+
+
+def test_a_younger_entry_adds_its_ports_and_endpoints() -> None:
+    (service,) = services(declared("a", f"resolution: STATIC, {WEB}") + declared("b", f"resolution: STATIC, {DATA}"))
+    assert [(port.number, port.name) for port in service.ports] == [(80, "web"), (9000, "data")]
+    found = {each.address: [each.port_for(port) for port in service.ports] for each in service.endpoints}
+    assert found == {"10.0.0.1": [8080, 0], "10.0.0.2": [0, 9000]}
+    assert [key.name for key, _ in service.references] == ["a", "b"]
+    places = [service.declaration(port) for port in service.ports]
+    assert [(key.name, place) for key, place in places] == [("a", "spec.ports[0]"), ("b", "spec.ports[1]")]
+
+
+@pytest.mark.parametrize(
+    ("case", "younger"),
+    [
+        ("another resolution", declared("b", f"resolution: NONE, {HTTP}")),
+        ("another audience", declared("b", f"resolution: STATIC, exportTo: ['.'], {DATA}")),
+        ("another location", declared("b", f"resolution: STATIC, location: MESH_INTERNAL, {DATA}")),
+        ("another namespace", declared("b", f"resolution: STATIC, {DATA}", "other")),
+        ("another selector", declared("b", f"resolution: STATIC, {HTTP}, workloadSelector: {{labels: {{a: b}}}}")),
+    ],
+)
+def test_entries_that_do_not_agree_stay_apart(case: str, younger: str) -> None:
+    found = services(declared("a", f"resolution: STATIC, {WEB}") + younger)
+    assert len(found[0].ports) == 1, case
+    assert len(found) == 2, case
+
+
+def test_a_name_joined_of_two_entries_is_resolved_for_the_ports_of_each() -> None:
+    text = declared("a", f"resolution: DNS, {HTTP}")
+    text += declared("b", "resolution: DNS, ports: [{number: 443, name: tls, protocol: TLS, targetPort: 8443}]")
+    (service,) = services(text)
+    assert [[each.port_for(port) for each in service.endpoints] for port in service.ports] == [[80, 0], [0, 8443]]

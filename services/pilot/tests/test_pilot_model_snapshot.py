@@ -107,9 +107,10 @@ def general(kind: str, name: str, spec: str = "", group: str = "networking") -> 
     ("text", "expected"),
     [
         (
-            SERVICE + SERVICE.replace("name: a,", "name: again,"),
+            SERVICE + SERVICE.replace("name: a,", "name: again,").replace("spec: {", "spec: {exportTo: ['.'], "),
             [("default/again", "host-taken", "spec.hosts")],
         ),
+        (SERVICE + SERVICE.replace("name: a,", "name: again,"), []),
         (SERVICE + SERVICE.replace("namespace: default", "namespace: other"), []),
         (
             SERVICE + SUBSETS + SUBSETS.replace("name: a,", "name: again,"),

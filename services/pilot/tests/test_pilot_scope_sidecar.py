@@ -71,10 +71,15 @@ def test_which_sidecar_speaks(case: str, text: str, expected: str | None) -> Non
         ("*/*.io", "two", "*.a.io", True),
         ("*/A.IO", "two", "a.io", True),
         ("a.io", "two", "a.io", True),
+        ("*/* ~two/*", "two", "a.io", False),
+        ("*/* ~two/*", "three", "a.io", True),
+        ("*/* ~./a.io", "one", "a.io", False),
+        ("*/* ~*/*.io", "two", "a.com", True),
+        ("~two/*", "two", "a.io", False),
     ],
 )
 def test_imports(text: str, owner: str, host: str, expected: bool) -> None:
-    assert lets_in(parse_imports([text]), owner, host, "one") is expected
+    assert lets_in(parse_imports(text.split()), owner, host, "one") is expected
 
 
 def test_imports_are_read_apart() -> None:
@@ -107,6 +112,34 @@ SERVICES = (
 def test_the_services_that_are_seen(case: str, text: str, expected: list[str]) -> None:
     hosts = [host.removesuffix(".svc.cluster.local") for host in scope_of(SERVICES + text).services]
     assert hosts == expected, case
+
+
+TWO_PORTS = "ports: [{number: 80, name: http, protocol: HTTP}, {number: 9000, name: data, protocol: TCP}]"
+TO_DATA = "hosts: [v.io], tcp: [{route: [{destination: {host: s.io, port: {number: 9000}}}]}]"
+TO_ALL = "hosts: [v.io], http: [{route: [{destination: {host: s.io}}]}]"
+
+
+@pytest.mark.parametrize(
+    ("case", "egress", "rules", "expected"),
+    [
+        ("all ports of what is let in", "{hosts: ['*/s.io']}", "", [80, 9000]),
+        ("the port of the way out", "{port: {number: 80, protocol: HTTP, name: p}, hosts: ['*/s.io']}", "", [80]),
+        (
+            "an explicit proxy's any",
+            "{port: {number: 1, protocol: HTTP_PROXY, name: p}, hosts: ['*/*']}",
+            "",
+            [80, 9000],
+        ),
+        ("none of them", "{port: {number: 81, protocol: HTTP, name: p}, hosts: ['*/s.io']}", "", []),
+        ("the port of a route", "{hosts: ['*/v.io']}", TO_DATA, [9000]),
+        ("all, where a route names none", "{hosts: ['*/v.io']}", TO_ALL, [80, 9000]),
+        ("both", "{port: {number: 80, protocol: HTTP, name: p}, hosts: ['*/*']}", TO_DATA, [80, 9000]),
+    ],
+)
+def test_the_ports_that_are_seen(case: str, egress: str, rules: str, expected: list[int]) -> None:
+    text = item("ServiceEntry", "s", "two", f"hosts: [s.io], {TWO_PORTS}") + sidecar("s", "one", f"egress: [{egress}]")
+    seen = scope_of(text + (item("VirtualService", "v", "two", rules) if rules else "")).services
+    assert [port.number for each in seen.values() for port in each.ports] == expected, case
 
 
 def test_each_way_out_has_its_own_services() -> None:

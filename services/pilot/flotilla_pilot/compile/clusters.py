@@ -158,7 +158,8 @@ def _resolve_by_name(cluster: Any, given: OutboundCluster) -> None:
     )
     cluster.cluster_type.name = "envoy.clusters.dns"
     cluster.cluster_type.typed_config.CopyFrom(pack(names_resolved))
-    inside = [(each, each.tls_mode == TLS_ISTIO and not given.service.external) for each in endpoints]
+    reached = (each for each in endpoints if each.port_for(given.port))
+    inside = [(each, each.tls_mode == TLS_ISTIO and not given.service.external) for each in reached]
     cluster.load_assignment.CopyFrom(load_assignment(given.name, inside, given.port, given.mesh))
 
 

@@ -42,7 +42,8 @@ def join_intercepted(
 
 def _refuse_own_port(service: Service, port: ServicePort, log: ProblemLog) -> None:
     text = f"port {port.number} is one of the proxy's own, so {service.host} cannot be reached by it from the mesh"
-    log.error(service.source.key, "port-reserved", service.port_field(port), text)
+    key, where = service.declaration(port)
+    log.error(key, "port-reserved", where, text)
 
 
 def _addresses(service: Service, port: ServicePort) -> Iterable[str]:

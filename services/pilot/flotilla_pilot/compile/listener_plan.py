@@ -67,10 +67,11 @@ def is_place(bind: str, port: int) -> bool:
 
 
 def report_conflict(log: ProblemLog, service: Service, port: ServicePort, place: tuple[str, int], winner: str) -> None:
+    key, where = service.declaration(port)
     log.error(
-        service.source.key,
+        key,
         "listener-taken",
-        service.port_field(port),
+        where,
         f"{service.host}:{port.number} ({port.protocol}) cannot be reached at {place[0]}:{place[1]}, which "
         f"{winner} has already; give it a Sidecar egress listener with a bind address or a port of its own",
     )

@@ -108,7 +108,8 @@ def _report_other(first: Entrance, service: Service, port: ServicePort, number: 
         f"the workload's port {number} is taken for {first.protocol}, as the older service {first.served[0].host} "
         f"says, not for {port.protocol}; let both say the same"
     )
-    log.warning(service.source.key, "inbound-protocol-taken", service.port_field(port), text)
+    key, where = service.declaration(port)
+    log.warning(key, "inbound-protocol-taken", where, text)
 
 
 def _may_have(entrance: Entrance, sidecar: ConfigObject | None, log: ProblemLog) -> bool:

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 
 from flotilla_pilot.model.frozen import FrozenMap
+from flotilla_pilot.model.joining import join_declared
 from flotilla_pilot.model.references import oldest_first, reference
 from flotilla_pilot.model.services import (
     TLS_DISABLED,
@@ -69,14 +70,15 @@ def build_services(
 ) -> tuple[Service, ...]:
     """Every host of every ServiceEntry, oldest first (by host among equals), as istiod orders them."""
     services = [service for item in entries for service in _services(item, workloads, problems)]
-    return tuple(sorted(services, key=lambda service: service.age))
+    return join_declared(sorted(services, key=lambda service: service.age))
 
 
 def _services(item: ConfigObject, workloads: WorkloadIndex, problems: ProblemLog) -> Iterable[Service]:
     spec: ServiceEntry = item.spec
     resolution = _resolution(item, problems)
     ports = tuple(
-        ServicePort(port.number, port.name, parse_protocol(port.protocol), port.target_port) for port in spec.ports
+        ServicePort(port.number, port.name, parse_protocol(port.protocol), port.target_port, index)
+        for index, port in enumerate(spec.ports)
     )
     endpoints = _endpoints(item, resolution, workloads, problems)
     for host in dict.fromkeys(host.lower() for host in spec.hosts):

@@ -5,7 +5,7 @@ from enum import Enum
 
 from flotilla_pilot.model.frozen import EMPTY, FrozenMap
 from flotilla_pilot.model.references import Reference, reference
-from flotilla_shared.model.objects import ConfigObject
+from flotilla_shared.model.objects import ConfigObject, ObjectKey
 from flotilla_shared.model.protocols import Protocol
 
 KUBERNETES_SERVICES = "k8s/core/v1/services"
@@ -32,12 +32,16 @@ ServiceName = tuple[str, str, bool]
 
 @dataclass(frozen=True, slots=True)
 class ServicePort:
-    """A port of a service; `target_port` 0 means the same number at the endpoint."""
+    """A port of a service; `target_port` 0 means the same number at the endpoint.
+
+    `index` is its place in the object that declares it, and no part of what the port is.
+    """
 
     number: int
     name: str
     protocol: Protocol
     target_port: int = 0
+    index: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +92,19 @@ class Service:
     headless: bool = False
     """A Kubernetes Service without an address: callers find its endpoints by DNS and dial one of them."""
     unready: tuple[Endpoint, ...] = ()
+    joined: tuple[ConfigObject, ...] = ()
+    """Younger ServiceEntries that add ports to it."""
     references: tuple[Reference, ...] = field(init=False)
     version: str = field(init=False)
     """Tells whether anything of it, or of its endpoints, is different."""
 
     def __post_init__(self) -> None:
         """Fix what clusters and routes of the service are made from; its endpoints are counted apart."""
-        object.__setattr__(self, "references", (reference(self.source),))
+        object.__setattr__(self, "references", tuple(map(reference, (self.source, *self.joined))))
         made_of = dict.fromkeys(each for end in (*self.endpoints, *self.unready) for each in end.references)
         parts = (f"{key.full_name}@{version}" for key, version in made_of)
-        object.__setattr__(self, "version", ",".join((self.source.version, *parts)))
+        declared = (each.version for each in (self.source, *self.joined))
+        object.__setattr__(self, "version", ",".join((*declared, *parts)))
 
     @property
     def name(self) -> ServiceName:
@@ -131,6 +138,12 @@ class Service:
     def port(self, number: int) -> ServicePort | None:
         return next((port for port in self.ports if port.number == number), None)
 
-    def port_field(self, port: ServicePort) -> str:
-        """Where the port is written in the object, for messages."""
-        return f"spec.ports[{self.ports.index(port)}]"
+    def declaration(self, port: ServicePort) -> tuple[ObjectKey, str]:
+        """The object that declares the port and where in it, for messages."""
+        return self._declarer(port).key, f"spec.ports[{port.index}]"
+
+    def _declarer(self, port: ServicePort) -> ConfigObject:
+        if not self.joined:
+            return self.source
+        every = (self.source, *self.joined)
+        return next(each for each in every if any(port.number == one.number for one in each.spec.ports))

@@ -152,7 +152,10 @@ def _unique(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
 
 
 def _ports(item: kube.Service) -> tuple[ServicePort, ...]:
-    return tuple(ServicePort(each.port, each.name, _protocol(each), _number(each)) for each in item.spec.ports)
+    return tuple(
+        ServicePort(each.port, each.name, _protocol(each), _number(each), index)
+        for index, each in enumerate(item.spec.ports)
+    )
 
 
 def _protocol(port: kube.ServicePort) -> Protocol:

@@ -8,12 +8,16 @@ from flotilla_shared.model.hosts import matches
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One `namespace/dnsName`; namespace `*` is any, `.` the Sidecar's own, `~` none."""
+    """One `namespace/dnsName`; namespace `*` is any, `.` the Sidecar's own, `~` none.
+
+    `bars`: it was written `~namespace/dnsName`, and keeps out what others let in.
+    """
 
     namespace: str
     host: str
+    bars: bool = False
 
-    def lets_in(self, owner: str, host: str, own: str) -> bool:
+    def names(self, owner: str, host: str, own: str) -> bool:
         """Whether `host` of namespace `owner` is named, for a Sidecar of namespace `own`."""
         wanted = own if self.namespace == "." else self.namespace
         return wanted in ("*", owner) and (self.host == "*" or _overlap(self.host, host))
@@ -26,7 +30,10 @@ def parse_imports(hosts: Iterable[str]) -> tuple[Import, ...]:
 
 def _parse(text: str) -> Import:
     namespace, slash, host = text.partition("/")
-    return Import(namespace, host.lower()) if slash else Import("*", text.lower())
+    if not slash:
+        return Import("*", text.lower())
+    bars = len(namespace) > 1 and namespace.startswith("~")
+    return Import(namespace[1:] if bars else namespace, host.lower(), bars)
 
 
 def _overlap(pattern: str, host: str) -> bool:
@@ -35,4 +42,6 @@ def _overlap(pattern: str, host: str) -> bool:
 
 
 def lets_in(imports: Iterable[Import], owner: str, host: str, own: str) -> bool:
-    return any(each.lets_in(owner, host, own) for each in imports)
+    """Whether one of `imports` names `host` of namespace `owner`, for a Sidecar of namespace `own`, and none bars it."""
+    found = [each.bars for each in imports if each.names(owner, host, own)]
+    return bool(found) and not any(found)

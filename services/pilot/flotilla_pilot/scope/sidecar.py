@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.proxy import Proxy
@@ -12,6 +11,7 @@ from flotilla_pilot.model.services import Service
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.model.visibility import visible
 from flotilla_pilot.scope.imports import Import, lets_in, parse_imports
+from flotilla_pilot.scope.seen import Seen, destinations, narrowed
 from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import (
     CaptureMode,
     IstioEgressListener,
@@ -47,7 +47,8 @@ class Egress:
 class SidecarScope:
     """What one class of sidecars sees. Proxies with an equal `outbound_key` may share it.
 
-    `services` is by host, and holds what routes lead to besides what the ways out name.
+    `services` is by host, and holds what routes lead to besides what the ways out name; each has the ports by which
+    it can be called.
     """
 
     namespace: str
@@ -157,10 +158,17 @@ def _egress(
         protocol=parse_protocol(listener.port.protocol) if listener is not None and port else None,
         bind=listener.bind if listener is not None else "",
         captured=not binds and (listener is None or listener.capture_mode != CaptureMode.NONE),
-        services=tuple(_let_in(imports, services.values(), namespace)),
+        services=tuple(_with_port(_let_in(imports, services.values(), namespace), listener)),
         rules=seen,
         routes=RuleIndex(seen),
     )
+
+
+def _with_port(services: list[Service], listener: IstioEgressListener | None) -> Iterable[Service]:
+    """A way out with a port has that port of services only; an explicit proxy takes calls for any."""
+    if listener is None or not listener.port.number or parse_protocol(listener.port.protocol) is Protocol.HTTP_PROXY:
+        return services
+    return narrowed(services, (listener.port.number,))
 
 
 def _rules_let_in(imports: tuple[Import, ...], rules: RouteRules, namespace: str) -> bool:
@@ -185,24 +193,15 @@ def _with_destinations(
     chosen: Mapping[str, Service], egress: Iterable[Egress], everything: Mapping[str, Service]
 ) -> dict[str, Service]:
     """The services let in, and those that routes lead to: a destination is imported by being named."""
-    named = dict(chosen)
+    seen = Seen({**everything, **chosen})
+    for each in egress:
+        for service in each.services:
+            seen.add(service.host, [port.number for port in service.ports])
     for each in egress:
         for rules in each.rules:
-            for host in _destination_hosts(rules):
-                if host in everything:
-                    named.setdefault(host, everything[host])
-    return dict(sorted(named.items(), key=lambda pair: pair[1].age))
-
-
-def _destination_hosts(rules: RouteRules) -> Iterable[str]:
-    routes: tuple[Any, ...] = (*rules.spec.http, *rules.spec.tls, *rules.spec.tcp)
-    for route in routes:
-        for target in route.route:
-            yield rules.full_host(target.destination.host)
-    for http in rules.spec.http:
-        yield rules.full_host(http.mirror.host)
-        for mirror in http.mirrors:
-            yield rules.full_host(mirror.destination.host)
+            for destination in destinations(rules):
+                seen.add(rules.full_host(destination.host), [destination.port.number])
+    return dict(sorted(seen.services().items(), key=lambda pair: pair[1].age))
 
 
 def _has_policy(sidecar: ConfigObject | None) -> bool:
