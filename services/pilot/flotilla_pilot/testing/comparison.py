@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import product
 from typing import Any, NamedTuple
 
 from flotilla_pilot.testing.normal_form import NormalForm, Patterns, every_leaf
@@ -90,7 +91,12 @@ class Known:
 
     def __init__(self, reason: str, differ: Iterable[str], cases: Iterable[str] = ("*",)) -> None:
         self.reason = reason
-        self._differ, self._cases = Patterns(differ), tuple(cases)
+        self._what, self._cases = tuple(differ), tuple(cases)
+        self._differ = Patterns(self._what)
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Each case with each difference, as they are written."""
+        yield from product(self._cases, self._what)
 
     def covers(self, case: str, difference: Difference) -> bool:
         return difference.what in self._differ and any(fnmatchcase(case, each) for each in self._cases)
