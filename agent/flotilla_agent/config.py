@@ -55,12 +55,14 @@ class PilotConfig(_Part):
 
 
 class WorkloadConfig(_Part):
-    """One workload. `address` is its Envoy's; `application_address` is empty for a router."""
+    """One workload. `address` is its Envoy's; `application_address` is empty for a router. A `grpc` workload has no
+    Envoy: its application's library speaks xDS itself, and `address` is the application's.
+    """
 
     name: Name
     namespace: Name
     service_account: Name
-    kind: Literal["sidecar", "router"] = "sidecar"
+    kind: Literal["sidecar", "router", "grpc"] = "sidecar"
     address: Ip
     application_address: Ip | Literal[""] = ""
     labels: dict[str, str] = {}
@@ -105,7 +107,8 @@ class WorkloadConfig(_Part):
     @property
     def node_metadata(self) -> Mapping[str, Any]:
         """What the node says beyond what every workload has."""
-        return {"INTERCEPTION_MODE": "NONE"}
+        generator = {"GENERATOR": "grpc"} if self.kind == "grpc" else {}
+        return {"INTERCEPTION_MODE": "NONE", **generator}
 
 
 class AgentSettings(ProcessSettings):

@@ -21,6 +21,7 @@ from flotilla_agent.sds.foreign import ForeignSecrets
 from flotilla_agent.sds.server import sds_server
 from flotilla_agent.sds.socket_path import sds_socket
 from flotilla_agent.status.state import State, why_not_ready
+from flotilla_agent.status.view import envoy_view, reports_view
 from flotilla_agent.status.workload_app import workload_app
 from flotilla_shared.model.spiffe import spiffe_id
 from flotilla_shared.runtime.backoff import Backoff
@@ -116,6 +117,19 @@ class Workload:
         """
         self._drained = True
         await self.admin.drain(inbound_only=self.config.kind == "sidecar")
+
+    async def view(self) -> dict[str, Any]:
+        """What the control API shows of its Envoy and of its reports to Mixer."""
+        return {"envoy": await envoy_view(self), "reports": reports_view(self.reports.reports)}
+
+    async def metrics(self) -> str:
+        """Envoy's page; empty while it does not answer."""
+        if not self.envoy.running:
+            return ""
+        try:
+            return await self.admin.prometheus()
+        except AdminUnavailable:
+            return ""
 
     async def _live(self) -> NoReturn:
         await self._until_done(self._take_place)

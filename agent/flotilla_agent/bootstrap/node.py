@@ -13,11 +13,13 @@ CLUSTER_ID = "Kubernetes"
 
 def node_id(workload: WorkloadConfig, domain: str) -> str:
     """`type~address~name.namespace~domain`. A sidecar's address is its application's: Sidecar's
-    `defaultEndpoint: 0.0.0.0:<port>` means the first of the proxy's own addresses.
+    `defaultEndpoint: 0.0.0.0:<port>` means the first of the proxy's own addresses. An application without an Envoy is
+    a sidecar to Pilot, which the node's GENERATOR tells apart.
     """
+    kind = "router" if workload.kind == "router" else "sidecar"
     first = addresses(workload)[0]
     name = f"{workload.name}.{workload.namespace}"
-    return f"{workload.kind}~{first}~{name}~{workload.namespace}.svc.{domain}"
+    return f"{kind}~{first}~{name}~{workload.namespace}.svc.{domain}"
 
 
 def addresses(workload: WorkloadConfig) -> list[str]:

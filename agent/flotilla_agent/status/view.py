@@ -10,13 +10,13 @@ from flotilla_agent.reports.losses import Reports
 from flotilla_shared.runtime.identity import WorkloadIdentity
 
 if TYPE_CHECKING:
+    from flotilla_agent.status.living import LivingWorkload
     from flotilla_agent.workload import Workload
 
 
-async def workload_view(workload: Workload) -> dict[str, Any]:
-    """Plain data; what Envoy says is asked for now, and is empty where it does not answer."""
+async def workload_view(workload: LivingWorkload) -> dict[str, Any]:
+    """Plain data. `envoy` and `reports` are null for a workload without an Envoy."""
     config = workload.config
-    envoy = await _envoy(workload)
     return {
         "name": config.name,
         "namespace": config.namespace,
@@ -25,8 +25,9 @@ async def workload_view(workload: Workload) -> dict[str, Any]:
         "state": str(workload.state),
         "reason": workload.reason,
         "certificate": certificate_view(workload.identity),
-        "envoy": envoy,
-        "reports": reports_view(workload.reports.reports),
+        "envoy": None,
+        "reports": None,
+        **await workload.view(),
     }
 
 
@@ -55,7 +56,8 @@ def certificate_view(identity: WorkloadIdentity) -> dict[str, Any]:
     }
 
 
-async def _envoy(workload: Workload) -> dict[str, Any]:
+async def envoy_view(workload: Workload) -> dict[str, Any]:
+    """What Envoy says is asked for now, and is empty where it does not answer."""
     reading = Reading()
     if workload.envoy.running:
         try:

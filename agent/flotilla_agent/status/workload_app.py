@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, Response
 
-from flotilla_agent.errors import AdminUnavailable
 from flotilla_agent.status.state import State
 from flotilla_shared.runtime.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
-    from flotilla_agent.workload import Workload
+    from flotilla_agent.status.living import LivingWorkload
 
 
-def workload_app(workload: Workload) -> FastAPI:
+def workload_app(workload: LivingWorkload) -> FastAPI:
     app = FastAPI(title=workload.config.name, openapi_url=None)
     add_health(app, workload)
 
@@ -28,7 +27,7 @@ def workload_app(workload: Workload) -> FastAPI:
     return app
 
 
-def add_health(app: FastAPI, workload: Workload) -> None:
+def add_health(app: FastAPI, workload: LivingWorkload) -> None:
     """/healthz and /healthz/ready."""
 
     @app.get("/healthz")
@@ -41,21 +40,15 @@ def add_health(app: FastAPI, workload: Workload) -> None:
         return PlainTextResponse(f"{text}\n", status_code=200 if workload.state is State.READY else 503)
 
 
-async def metrics(workload: Workload) -> str:
+async def metrics(workload: LivingWorkload) -> str:
     """The agent's own and Envoy's, in Prometheus' text format; Envoy's are missing while it does not answer."""
-    own = own_metrics(workload)
-    if not workload.envoy.running:
-        return own
-    try:
-        return own + await workload.admin.prometheus()
-    except AdminUnavailable:
-        return own
+    return own_metrics(workload) + await workload.metrics()
 
 
-def own_metrics(workload: Workload) -> str:
+def own_metrics(workload: LivingWorkload) -> str:
     current = workload.identity.current
     lines = [
-        "# HELP istio_agent_ready whether the workload's Envoy is ready",
+        "# HELP istio_agent_ready whether the workload is ready",
         "# TYPE istio_agent_ready gauge",
         f"istio_agent_ready {int(workload.state is State.READY)}",
     ]

@@ -1,7 +1,7 @@
 """The compiler: one call a proxy, one compilation a scope."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -11,14 +11,17 @@ from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.gateway import compile_gateway
 from flotilla_pilot.compile.inbound import compile_inbound
 from flotilla_pilot.compile.outbound import compile_outbound
+from flotilla_pilot.compile.patches.apply import Resources
 from flotilla_pilot.compile.patches.proxies import patched_sides
+from flotilla_pilot.compile.proxyless.client import compile_client
+from flotilla_pilot.compile.proxyless.server import compile_server
 from flotilla_pilot.compile.resource import TYPES, CompiledProxy, CompiledResource
 from flotilla_pilot.model.proxy import ROUTER, Proxy
 from flotilla_pilot.model.services import Service, ServiceName
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.scope.gateway import gateway_key, gateway_scope
 from flotilla_pilot.scope.sidecar import find_sidecar, outbound_key, sidecar_scope
-from flotilla_shared.model.objects import ObjectKey, Problem
+from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
 from flotilla_shared.model.problems import ProblemLog
 
 RECENT = 8
@@ -61,6 +64,8 @@ class Compiler:
         if proxy.kind == ROUTER:
             return self._finish(snapshot, proxy, self._gateway(snapshot, proxy))
         sidecar = find_sidecar(snapshot, proxy)
+        if proxy.proxyless:
+            return self._proxyless(snapshot, proxy, sidecar)
         key = ("sidecar", *outbound_key(snapshot, proxy, sidecar))
         build = lambda: compile_outbound(snapshot, sidecar_scope(snapshot, proxy, sidecar), self._cache)  # noqa: E731
         outbound = self._scope(snapshot, key, build)
@@ -92,16 +97,30 @@ class Compiler:
         build = lambda: compile_gateway(snapshot, gateway_scope(snapshot, proxy), proxy, self._cache)  # noqa: E731
         return self._scope(snapshot, key, build)
 
+    def _proxyless(self, snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None) -> CompiledProxy:
+        """An application that speaks xDS itself has no use for patches, which are Envoy's."""
+        key = ("proxyless", *outbound_key(snapshot, proxy, sidecar))
+        build = lambda: compile_client(snapshot, sidecar_scope(snapshot, proxy, sidecar), self._cache)  # noqa: E731
+        sides = compile_server(snapshot, proxy, self._cache), self._scope(snapshot, key, build)
+        return _together(snapshot, sides, [each.resources for each in sides], ProblemLog())
+
     def _finish(self, snapshot: MeshSnapshot, proxy: Proxy, *sides: Collected) -> CompiledProxy:
         """Both sides of a proxy together, patched; of two listeners on one address the first side's stays."""
         patched, log = patched_sides(snapshot, proxy, sides, self._cache)
-        resources: dict[str, Mapping[str, CompiledResource]] = {}
-        for type_url in TYPES:
-            together: dict[str, CompiledResource] = {}
-            for side in reversed(patched):
-                together.update(side[type_url])
-            resources[type_url] = MappingProxyType(together)
-        return CompiledProxy(MappingProxyType(resources), _problems(snapshot, sides, log))
+        return _together(snapshot, sides, patched, log)
+
+
+def _together(
+    snapshot: MeshSnapshot, sides: tuple[Collected, ...], held: Sequence[Resources], log: ProblemLog
+) -> CompiledProxy:
+    """What is held of each of `sides`, as one."""
+    resources: dict[str, Mapping[str, CompiledResource]] = {}
+    for type_url in TYPES:
+        together: dict[str, CompiledResource] = {}
+        for side in reversed(held):
+            together.update(side[type_url])
+        resources[type_url] = MappingProxyType(together)
+    return CompiledProxy(MappingProxyType(resources), _problems(snapshot, sides, log))
 
 
 def _problems(

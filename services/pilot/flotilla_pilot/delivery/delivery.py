@@ -8,7 +8,7 @@ import grpc
 
 from flotilla_pilot.delivery.compiling import CompilingThread
 from flotilla_pilot.delivery.connection import Connection, Patience, Read, StreamEnded, Write
-from flotilla_pilot.delivery.connections import PROBE_SECONDS, Connections, DuplicateProxy
+from flotilla_pilot.delivery.connections import PROBE_SECONDS, Connections, DuplicateProxy, TooManyChannels
 from flotilla_pilot.delivery.ledger import NOBODY, Ledger, outcome_of
 from flotilla_pilot.delivery.metrics import DeliveryMetrics
 from flotilla_pilot.delivery.publication import Publication
@@ -97,6 +97,8 @@ class Delivery:
             await self.connections.join(connection)
         except DuplicateProxy as refused:
             return StreamEnded(grpc.StatusCode.ALREADY_EXISTS, str(refused))
+        except TooManyChannels as refused:
+            return StreamEnded(grpc.StatusCode.RESOURCE_EXHAUSTED, str(refused))
         if self.stopping:
             connection.close(grpc.StatusCode.UNAVAILABLE, "Pilot is stopping")
         self._pusher.queue.put(connection)

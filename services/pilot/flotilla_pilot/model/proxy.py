@@ -41,6 +41,11 @@ class Proxy:
         """Whether the workload's connections are redirected to the proxy, as on Kubernetes."""
         return self.interception_mode != "NONE"
 
+    @property
+    def proxyless(self) -> bool:
+        """Whether it is no Envoy but an application whose gRPC library speaks xDS itself."""
+        return self.metadata.get("GENERATOR") == "grpc"
+
     @classmethod
     def from_node(cls, node: Any) -> "Proxy":
         """The proxy of an `envoy.config.core.v3.Node`.

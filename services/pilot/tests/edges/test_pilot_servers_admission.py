@@ -108,3 +108,56 @@ class TestDuplicates:
                 await second.subscribe("cds")
                 await first.finish()
                 assert (await second.next()).type == "cds"
+
+
+class TestApplications:
+    """gRPC libraries open a stream for every channel of their application."""
+
+    @staticmethod
+    def application(name: str = "web-v1") -> Node:
+        node = workload(name)
+        node.metadata.update({"GENERATOR": "grpc"})
+        return node
+
+    async def test_one_has_a_stream_a_channel(self, edge: Edge, dialect: Dialect) -> None:
+        async with edge.client(dialect, self.application()) as one, edge.client(dialect, self.application()) as two:
+            for each in (one, two):
+                await each.subscribe("cds")
+                await each.taken()
+            assert len(edge.delivery.connections) == 2
+
+    async def test_an_envoy_does_not_share_its_address_with_one(self, edge: Edge, dialect: Dialect) -> None:
+        async with edge.client(dialect, self.application()) as one:
+            await one.subscribe("cds")
+            await one.taken()
+            answering = asyncio.create_task(one.taken())
+            lost = await refusal(edge.client(dialect, workload("envoy")))
+            assert lost.code is grpc.StatusCode.ALREADY_EXISTS
+            await answering
+
+    async def test_the_streams_that_stay_keep_the_address(self, edge: Edge, dialect: Dialect) -> None:
+        async with edge.client(dialect, self.application()) as stays:
+            await stays.subscribe("cds")
+            await stays.taken()
+            async with edge.client(dialect, self.application()) as goes:
+                await goes.subscribe("cds")
+                await goes.taken()
+                await goes.finish()
+            while len(edge.delivery.connections) > 1:
+                edge.delivery.changed.clear()
+                await edge.delivery.changed.wait()
+            answering = asyncio.create_task(stays.taken())
+            lost = await refusal(edge.client(dialect, workload("copy")))
+            assert lost.code is grpc.StatusCode.ALREADY_EXISTS
+            await answering
+
+    async def test_a_leak_of_streams_is_refused(
+        self, edge: Edge, dialect: Dialect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("flotilla_pilot.delivery.connections.MOST_CHANNELS", 1)
+        async with edge.client(dialect, self.application()) as one:
+            await one.subscribe("cds")
+            await one.taken()
+            lost = await refusal(edge.client(dialect, self.application()))
+            assert lost.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert "close channels" in lost.text

@@ -1,0 +1,31 @@
+"""The workload's certificate as files, which gRPC's libraries read again from time to time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flotilla_shared.runtime.identity import Certificate
+
+CHAIN = "cert-chain.pem"
+KEY = "key.pem"
+ROOTS = "root-cert.pem"
+
+
+def write_certificate(folder: Path, certificate: Certificate) -> None:
+    """Each file is replaced whole, readable by its owner alone. Raises OSError.
+
+    A library that reads between two replacements sees a key that is not the certificate's, keeps what it has and
+    reads again: the key goes first, so that it is so for the shortest time.
+    """
+    for name, content in ((KEY, certificate.key_pem), (CHAIN, certificate.chain_pem), (ROOTS, certificate.root_pem)):
+        _replace(folder / name, content)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    fresh.replace(path)

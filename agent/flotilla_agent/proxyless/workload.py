@@ -1,0 +1,138 @@
+"""One workload without an Envoy: its place, its certificate, its way to Pilot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
+
+from flotilla_agent.config import AgentSettings, WorkloadConfig
+from flotilla_agent.envoy.addresses import refuse_if_held
+from flotilla_agent.errors import WorkloadRefused
+from flotilla_agent.proxyless.certificate_files import write_certificate
+from flotilla_agent.proxyless.grpc_bootstrap import make_grpc_bootstrap, write_grpc_bootstrap
+from flotilla_agent.proxyless.relay import XdsRelay, xds_server, xds_socket
+from flotilla_agent.status.state import State
+from flotilla_agent.status.workload_app import workload_app
+from flotilla_shared.model.spiffe import spiffe_id
+from flotilla_shared.runtime.backoff import Backoff
+from flotilla_shared.runtime.http import HttpServer
+from flotilla_shared.runtime.identity import CertificateSigner, WorkloadIdentity
+from flotilla_shared.runtime.lifecycle import Tasks
+from flotilla_shared.runtime.logs import get_logger
+
+_log = get_logger(__name__)
+
+
+class ProxylessWorkload:
+    """Component. `start` returns at once; the workload goes its way in the background and says how far it is.
+
+    It is ready when its files are written and its socket is open. What keeps it from that is its state and reason,
+    and is tried again. The application may start before: gRPC waits for its bootstrap's server, not for the file.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        config: WorkloadConfig,
+        signer: CertificateSigner,
+    ) -> None:
+        self.config = config
+        self.folder = settings.run_dir / config.folder
+        name = spiffe_id(settings.trust_domain, config.namespace, config.service_account)
+        self.identity = WorkloadIdentity(signer, name, settings.certificate_ttl_seconds)
+        self.relay = XdsRelay(settings.pilot, self.identity)
+        self._settings = settings
+        self._socket = xds_socket(settings.run_dir, config.folder)
+        self._server = xds_server(self.relay, self._socket)
+        self._status = HttpServer(workload_app(self), config.public_address, config.status_port)
+        self._tasks = Tasks(f"workload:{config.name}")
+        self._backoff = Backoff(first=0.2, cap=5.0)
+        self._stopping = asyncio.Lock()
+        self._state, self._reason = State.WAITING, ""
+        self._serving = False
+        self._forget: Callable[[], None] = lambda: None
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def reason(self) -> str:
+        """Why it is not ready or will not be so for ever, for people; empty if all is well."""
+        return self._reason or self.identity.last_error
+
+    def refuse_if_taken(self) -> None:
+        """Raises WorkloadRefused if its status port is held by another. Only while it does not run itself."""
+        refuse_if_held(self.config.public_address, self.config.status_port, f"status of {self.config.name}")
+
+    async def start(self) -> None:
+        self._tasks.spawn(self._live(), "life")
+
+    async def stop(self) -> None:
+        """Close its streams, give up certificate and address. A second caller waits for the first."""
+        async with self._stopping:
+            if self._state is State.STOPPED:
+                return
+            self._set(State.DRAINING)
+            await self._tasks.stop()
+            self._forget()
+            await self.identity.stop()
+            await self._give_up_place()
+            self._set(State.STOPPED)
+
+    async def view(self) -> dict[str, Any]:
+        """What it has instead of an Envoy, plain data."""
+        return {"xds": {"socket": str(self._socket), "streams": self.relay.open}}
+
+    async def metrics(self) -> str:
+        """None but the agent's own: the application has its own page."""
+        return ""
+
+    async def _live(self) -> NoReturn:
+        await self._until_done(self._take_place)
+        await self.identity.start()
+        self._set(State.WAITING)
+        renewed = asyncio.Event()
+        self._forget = self.identity.subscribe(lambda _: renewed.set())
+        await self.identity.wait()
+        renewed.set()
+        while True:
+            await renewed.wait()
+            renewed.clear()
+            await self._until_done(self._offer)
+
+    async def _until_done(self, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await step()
+            except (WorkloadRefused, OSError, RuntimeError) as error:  # RuntimeError is gRPC's when it cannot bind
+                self._set(State.FAILED, str(error))
+            await asyncio.sleep(self._backoff.next())
+
+    async def _take_place(self) -> None:
+        self.refuse_if_taken()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        content = make_grpc_bootstrap(self._settings, self.config, self.folder.absolute(), self._socket.absolute())
+        await asyncio.to_thread(write_grpc_bootstrap, self.folder, content)
+        await self._status.start()
+
+    async def _offer(self) -> None:
+        """The newest certificate as files, and the way to Pilot, which stays open from the first on."""
+        await asyncio.to_thread(write_certificate, self.folder, await self.identity.wait())
+        if not self._serving:
+            await self._server.start()
+            self._serving = True
+        self._backoff.reset()
+        self._set(State.READY)
+
+    async def _give_up_place(self) -> None:
+        await self._server.stop()
+        await self._status.stop()
+
+    def _set(self, state: State, reason: str = "") -> None:
+        if (state, reason) != (self._state, self._reason):
+            log = _log.warning if state is State.FAILED else _log.info
+            log("workload", name=self.config.name, state=str(state), reason=reason)
+        self._state, self._reason = state, reason
