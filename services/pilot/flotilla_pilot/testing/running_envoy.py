@@ -20,9 +20,12 @@ _TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTl
 
 
 def bootstrap(
-    node: Node, admin_port: int, pilot_port: int, certificate: Certificate, dialect: Dialect
+    node: Node, admin_port: int, pilot_port: int, certificate: Certificate, dialect: Dialect, sds: Path | None = None
 ) -> dict[str, Any]:
-    """ADS from 127.0.0.1:`pilot_port` with `certificate`, which stands in the file; clusters named sds-grpc exist."""
+    """ADS from 127.0.0.1:`pilot_port` with `certificate`, which stands in the file; secrets from the socket `sds`.
+
+    Without a socket the cluster sds-grpc exists and gives none.
+    """
     ads = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
     backoff = {"base_interval": "0.05s", "max_interval": "0.2s"}
     tls = {
@@ -55,8 +58,11 @@ def bootstrap(
         },
         "static_resources": {
             "clusters": [
-                {**_cluster("xds-grpc", pilot_port), "transport_socket": {"name": "tls", "typed_config": tls}},
-                _cluster("sds-grpc", admin_port),
+                {
+                    **_cluster("xds-grpc", _address(pilot_port)),
+                    "transport_socket": {"name": "tls", "typed_config": tls},
+                },
+                _cluster("sds-grpc", {"pipe": {"path": str(sds)}} if sds else _address(admin_port)),
             ]
         },
     }
@@ -66,14 +72,14 @@ def _address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def _cluster(name: str, port: int) -> dict[str, Any]:
+def _cluster(name: str, address: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(port)}}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
         },
         "typed_extension_protocol_options": {
             _HTTP_OPTIONS: {
@@ -88,12 +94,19 @@ class RunningEnvoy:
     """One Envoy process, and what its admin port says."""
 
     def __init__(
-        self, binary: Path, folder: Path, node: Node, pilot_port: int, certificate: Certificate, dialect: Dialect
+        self,
+        binary: Path,
+        folder: Path,
+        node: Node,
+        pilot_port: int,
+        certificate: Certificate,
+        dialect: Dialect,
+        sds: Path | None = None,
     ) -> None:
         self._binary = binary
         self._folder = folder
         self._port = free_port()
-        self._bootstrap = bootstrap(node, self._port, pilot_port, certificate, dialect)
+        self._bootstrap = bootstrap(node, self._port, pilot_port, certificate, dialect, sds)
         self.log = folder / "envoy.log"
 
     async def __aenter__(self) -> Self:

@@ -1,0 +1,136 @@
+"""Applications of a few lines behind the Envoys: each tells what it was asked, and does as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from dataclasses import dataclass
+from typing import Self
+
+END = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it came; header names in lower case, values of one name joined by commas."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: str
+
+
+class Server:
+    """A server on a free port of 127.0.0.1, which counts its `connections`; a test may end them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.port = self.connections = 0
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._hold, "127.0.0.1", 0, **self.options())
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self.hang_up()
+        await self._server.wait_closed()
+
+    def options(self) -> dict[str, object]:
+        return {}
+
+    async def hang_up(self) -> None:
+        """End every connection: Envoy keeps them for a next call, and no test leaves one behind."""
+        held = list(self._writers)
+        for writer in held:
+            writer.close()
+        await asyncio.gather(*(each.wait_closed() for each in held), return_exceptions=True)
+
+    async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        self.connections += 1
+        try:
+            await self.serve(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+            self._writers.discard(writer)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raise NotImplementedError
+
+
+class Application(Server):
+    """HTTP/1.1. Answers with its name and the request as JSON, and accepts every upgrade with an echo of what follows.
+
+    `requests` are those that came, `statuses` the answers to the next ones (then 200); while `gate` is closed it does
+    not answer. `headers` go with every answer.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.gate = asyncio.Event()
+        self.clear()
+
+    def clear(self) -> None:
+        self.connections = 0
+        self.requests: list[Request] = []
+        self.statuses: deque[int] = deque()
+        self.headers: dict[str, str] = {}
+        self.came = asyncio.Event()
+        self.gate.set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            request = await read_request(reader)
+            self.requests.append(request)
+            self.came.set()
+            status = self.statuses.popleft() if self.statuses else 200
+            await self.gate.wait()
+            if "upgrade" in request.headers:
+                await self._upgrade(reader, writer, request.headers["upgrade"])
+                return
+            writer.write(self._answer(request, status))
+
+    def _answer(self, request: Request, status: int) -> bytes:
+        seen = {"method": request.method, "target": request.target, "headers": request.headers, "body": request.body}
+        body = json.dumps({"name": self.name, **seen})
+        headers = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
+        return f"HTTP/1.1 {status} Told\r\n{headers}content-length: {len(body)}\r\n\r\n{body}".encode()
+
+    async def _upgrade(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, protocol: str) -> None:
+        writer.write(f"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: {protocol}\r\n\r\n".encode())
+        while data := await reader.read(4096):
+            writer.write(data)
+
+
+async def read_request(reader: asyncio.StreamReader) -> Request:
+    """Raises IncompleteReadError at the end of the connection."""
+    first, *lines = (await reader.readuntil(END)).decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+    method, target, _ = first.split(" ", 2)
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        held = headers.get(name.lower())
+        headers[name.lower()] = f"{held},{value.strip()}" if held else value.strip()
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Request(method, target, headers, body.decode())
+
+
+class Echo(Server):
+    """TCP: every line comes back behind the application's name. With a TLS context, over TLS."""
+
+    def __init__(self, name: str, tls: object = None) -> None:
+        super().__init__(name)
+        self._tls = tls
+
+    def options(self) -> dict[str, object]:
+        return {"ssl": self._tls} if self._tls else {}
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            writer.write(f"{self.name}: ".encode() + line)
