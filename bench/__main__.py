@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m bench [start] [pods] [native] [kubernetes] [memory] ...`: all of it in one run.
+"""`make bench`, or `python -m bench [start] [pods] [templates] [scopes] [memory] ...`: all of it in one run.
 
 Four services and the monolith are measured one after the other, each with a mesh of its own.
 
@@ -13,8 +13,17 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import change, gateway, kubernetes, memory, mixer, native, pods, policy, start
+from bench import change, gateway, kubernetes, memory, mixer, native, pods, policy, scopes, start, templates
 from bench.meshes import running
+
+ALONE: dict[str, Callable[[], str]] = {
+    "pods": pods.measure,
+    "native": native.measure,
+    "kubernetes": kubernetes.measure,
+    "templates": templates.measure,
+    "scopes": scopes.measure,
+}
+"""What needs no mesh."""
 
 PARTS: dict[str, Callable[..., str]] = {
     "memory": memory.measure,
@@ -29,23 +38,18 @@ COMPARED = ("memory", "change", "gateway")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description="Measures a mesh on this machine.")
-    parser.add_argument(
-        "parts", nargs="*", choices=["start", "pods", "native", "kubernetes", *PARTS, []], help="default: all"
-    )
+    parser.add_argument("parts", nargs="*", choices=["start", *ALONE, *PARTS, []], help="default: all")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each load (default 8)")
     parser.add_argument("--changes", type=int, default=60, help="changes of configuration (default 60)")
     given = parser.parse_args()
-    wanted = given.parts or ["start", "pods", "native", "kubernetes", *PARTS]
+    wanted = given.parts or ["start", *ALONE, *PARTS]
     print(f"{platform.platform()}, Python {platform.python_version()}\n")
     with tempfile.TemporaryDirectory(prefix="fb") as folder:
         if "start" in wanted:
             print(start.measure(Path(folder)), flush=True)
-        if "pods" in wanted:
-            print(pods.measure(), flush=True)
-        if "native" in wanted:
-            print(native.measure(), flush=True)
-        if "kubernetes" in wanted:
-            print(kubernetes.measure(), flush=True)
+        for name, measure in ALONE.items():
+            if name in wanted:
+                print(measure(), flush=True)
         for shape, parts in (("four services", tuple(PARTS)), ("the monolith", COMPARED)):
             chosen = [part for part in parts if part in wanted]
             if chosen:

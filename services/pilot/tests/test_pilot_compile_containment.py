@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flotilla_pilot.compile import collection, entrance, gateway_hosts, names, outbound, virtual_hosts
+from flotilla_pilot.compile import collection, entrance, gateway_routes, names, outbound, virtual_hosts
 from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.compile.containment import MOST, ContainedCompiler, Parts, build_contained
 from flotilla_pilot.model import registry, route_rules
@@ -94,7 +94,7 @@ STEPS = {
         ROUTER,
     ),
     "gateway's routes": Step(
-        gateway_hosts, "translate", "rule a", lambda given: given.rules.item.key.name == "a", ROUTER
+        gateway_routes, "translate", "rule a", lambda given: given.rules.item.key.name == "a", ROUTER
     ),
 }
 BUILD = {

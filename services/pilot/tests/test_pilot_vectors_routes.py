@@ -4,15 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from envoy.config.route.v3.route_components_pb2 import Route
+from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 from google.protobuf import json_format
 
 from flotilla_pilot.compile import filters, names
 from flotilla_pilot.compile.claims import claim_path
 from flotilla_pilot.compile.destinations import Target
+from flotilla_pilot.compile.gateway_routes import catch_alls_last, finished
 from flotilla_pilot.compile.matching import Client, any_request, applies, route_match
 from flotilla_pilot.compile.route_action import find_targets, mirror_shares, route_action
-from flotilla_pilot.compile.routes import Translation, catch_alls_last, takes_everything, translate
+from flotilla_pilot.compile.routes import Translation, takes_everything, translate
 from flotilla_pilot.compile.virtual_hosts import domains
 from flotilla_pilot.model.delegation import conflict, merge_matches, merge_rule
 from flotilla_pilot.model.frozen import FrozenMap
@@ -141,7 +142,8 @@ def catch_all(route: Any, wanted: bool) -> Pair:
 
 
 def ordered(routes: list[Any], wanted: list[Any]) -> Pair:
-    return trees(catch_alls_last(parsed(Route, routes))), wanted
+    wire = b"".join(each.wire for each in catch_alls_last(map(finished, parsed(Route, routes))))
+    return trees(VirtualHost.FromString(wire).routes), wanted
 
 
 def injected(given: Any, wanted: Any) -> Pair:

@@ -52,8 +52,8 @@ class Compiler:
     also from one snapshot to the next. Pure but for these caches; one thread at a time.
     """
 
-    def __init__(self) -> None:
-        self._cache = ResourceCache()
+    def __init__(self, cache: ResourceCache | None = None) -> None:
+        self._cache = cache if cache is not None else ResourceCache()
         self._snapshot: MeshSnapshot | None = None
         self._scopes: dict[tuple[object, ...], Collected] = {}
         self._recent: deque[_Turn] = deque(maxlen=RECENT)

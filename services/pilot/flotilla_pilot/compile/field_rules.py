@@ -47,6 +47,8 @@ def _all(*checks: Check) -> Check:
     held = [check for check in checks if check is not _anything]
     if not held:
         return _anything
+    if len(held) == 1:
+        return held[0]
     return lambda value: next((text for check in held if (text := check(value))), "")
 
 

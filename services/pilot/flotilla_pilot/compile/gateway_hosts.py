@@ -7,10 +7,12 @@ from envoy.config.route.v3.route_components_pb2 import VirtualHost
 
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.destinations import Destinations
+from flotilla_pilot.compile.gateway_routes import WireRoutes, catch_alls_last, wire_routes
 from flotilla_pilot.compile.matching import Client
+from flotilla_pilot.compile.packing import serialized
+from flotilla_pilot.compile.resource import length_delimited
 from flotilla_pilot.compile.route_action import RouteTargets, find_targets
-from flotilla_pilot.compile.routes import Translation, catch_alls_last, translate
-from flotilla_pilot.compile.virtual_hosts import HostPart, wire_host
+from flotilla_pilot.compile.virtual_hosts import VIRTUAL_HOSTS, HostPart, wire_host
 from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.route_rules import RouteRules
 from flotilla_pilot.scope.gateway import BoundServer, served_hosts
@@ -78,7 +80,12 @@ def _part(host: GatewayHost, destinations: Destinations, cache: ResourceCache, n
     used = tuple(references)
     asked = tuple((rules.references, names, targets.key()) for rules, names, targets in found)
     key = ("gateway host", host.host, host.redirects, host.port, namespace, destinations.labels, used, asked)
-    part: HostPart = cache.get(key, lambda: _build(host, destinations, namespace, found, used))
+
+    def build() -> HostPart:
+        clients = ((rules, Client(host.port, namespace, destinations.labels, names), to) for rules, names, to in found)
+        return _build(host, [wire_routes(*each, destinations.snapshot.mesh, cache) for each in clients], used)
+
+    part: HostPart = cache.get(key, build)
     return part
 
 
@@ -86,24 +93,14 @@ def _targets(rules: RouteRules, destinations: Destinations, port: int) -> RouteT
     return find_targets(rules, lambda destination: destinations.target(destination, rules, port))
 
 
-def _build(
-    host: GatewayHost,
-    destinations: Destinations,
-    namespace: str,
-    found: Sequence[tuple[RouteRules, frozenset[str], RouteTargets]],
-    references: Iterable[Reference],
-) -> HostPart:
+def _build(host: GatewayHost, found: Sequence[WireRoutes], references: Iterable[Reference]) -> HostPart:
     log = ProblemLog()
-    label = f"{host.host}:{host.port}"
-    routes = []
-    for rules, gateways, targets in found:
-        client = Client(host.port, namespace, destinations.labels, gateways)
-        routes += translate(Translation(rules, client, targets, destinations.snapshot.mesh, log))
-    virtual_host = VirtualHost(
-        name=label,
-        domains=[host.host],
-        routes=catch_alls_last(routes),
-        include_request_attempt_count=True,
-        require_tls=VirtualHost.ALL if host.redirects else VirtualHost.NONE,
+    for each in found:
+        log.merge(each.problems)
+    routes = catch_alls_last(route for each in found for route in each.routes)
+    head = VirtualHost(name=f"{host.host}:{host.port}", domains=[host.host])
+    tail = VirtualHost(
+        include_request_attempt_count=True, require_tls=VirtualHost.ALL if host.redirects else VirtualHost.NONE
     )
-    return HostPart(wire_host(virtual_host), keys(references), log.found())
+    body = b"".join((serialized(head), *(each.wire for each in routes), serialized(tail)))
+    return HostPart(length_delimited(VIRTUAL_HOSTS, body), keys(references), log.found())

@@ -5,8 +5,9 @@ fields) and refuses a whole resource for one field. The same rules are in the de
 messages, so what one object asks for can be left out before it harms another.
 """
 
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 from google.protobuf import any_pb2, descriptor_pool, message_factory
@@ -19,54 +20,116 @@ from flotilla_pilot.compile.field_rules import Check, check_of, duration_fault
 Fault = tuple[str, str]
 """A field's path in the message, and what it would have to be."""
 
-_Checker = Callable[[Any], Iterator[Fault]]
+_Checker = Callable[[Any], Fault | None]
+
+_ANY, _DURATION = any_pb2.Any.DESCRIPTOR.full_name, Duration.DESCRIPTOR.full_name
+_REMEMBERED = 4096
+"""Packed messages of which the outcome is remembered: most of them are in every route or cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be checked of one type: its own fields, and by number the fields in whose messages more is checked."""
+
+    checks: tuple[_Checker, ...]
+    inner: dict[int, _Checker]
 
 
 def fault(message: Message) -> Fault | None:
     """The first rule that `message`, or anything in it, breaks; None if Envoy's rules are kept."""
-    return next(_faults(message), None)
+    return _fault(message)
 
 
-def _faults(message: Any) -> Iterator[Fault]:
-    if isinstance(message, any_pb2.Any):
-        yield from _packed_faults(message)
-        return
-    if isinstance(message, Duration):
-        text = duration_fault(message)
-        if text:
-            yield "seconds", text
-        return
-    for check in _checkers(message.DESCRIPTOR):
-        yield from check(message)
-    for field, value in message.ListFields():
-        for suffix, part in _parts(field, value):
-            for path, text in _faults(part):
-                yield f"{field.name}{suffix}.{path}", text
+def _fault(message: Any) -> Fault | None:
+    plan = _plan(message.DESCRIPTOR)
+    for check in plan.checks:
+        found = check(message)
+        if found is not None:
+            return found
+    if plan.inner:
+        for field, value in message.ListFields():
+            look = plan.inner.get(field.number)
+            found = look(value) if look is not None else None
+            if found is not None:
+                return f"{field.name}{found[0]}", found[1]
+    return None
 
 
-def _packed_faults(packed: any_pb2.Any) -> Iterator[Fault]:
-    """Faults of a message of a known type; of others nothing is known."""
+@cache
+def _plan(descriptor: Any) -> _Plan:
+    """Made once a type: most fields have no rule, and most messages none at all."""
+    if descriptor.full_name == _ANY:
+        return _Plan((lambda message: _packed_fault(message.type_url, message.value),), {})
+    if descriptor.full_name == _DURATION:
+        return _Plan((_broken_duration,), {})
+    inner = {field.number: look for field in descriptor.fields if (look := _look_inside(field)) is not None}
+    return _Plan(_checkers(descriptor), inner)
+
+
+def _broken_duration(message: Duration) -> Fault | None:
+    text = duration_fault(message)
+    return ("seconds", text) if text else None
+
+
+@lru_cache(_REMEMBERED)
+def _packed_fault(type_url: str, value: bytes) -> Fault | None:
+    """The fault of a message of a known type; of others nothing is known."""
     try:
-        descriptor = descriptor_pool.Default().FindMessageTypeByName(packed.type_url.rpartition("/")[2])
+        descriptor = descriptor_pool.Default().FindMessageTypeByName(type_url.rpartition("/")[2])
     except KeyError:
-        return
+        return None
     try:
-        yield from _faults(message_factory.GetMessageClass(descriptor).FromString(packed.value))
+        return _fault(message_factory.GetMessageClass(descriptor).FromString(value))
     except DecodeError:
-        yield "value", "must be of its type"
+        return "value", "must be of its type"
 
 
-def _parts(field: Any, value: Any) -> Iterator[tuple[str, Any]]:
-    """The messages in a field that is set, each with its index or key."""
-    if field.message_type is None or field.message_type.full_name == "google.protobuf.Struct":
-        return
+def _look_inside(field: Any) -> _Checker | None:
+    """The check of a field's messages, each path with its index or key; None where there is nothing to check."""
+    if field.message_type is None:
+        return None
     if field.message_type.GetOptions().map_entry:
-        if field.message_type.fields_by_name["value"].message_type is not None:
-            yield from ((f"[{key}]", value[key]) for key in sorted(value))
-    elif field.is_repeated:
-        yield from ((f"[{index}]", each) for index, each in enumerate(value))
-    else:
-        yield "", value
+        kind = field.message_type.fields_by_name["value"].message_type
+        return _look_at_map if kind is not None and _has_rules(kind) else None
+    if not _has_rules(field.message_type):
+        return None
+    return _look_at_all if field.is_repeated else _look_at_one
+
+
+def _look_at_one(message: Any) -> Fault | None:
+    found = _fault(message)
+    return (f".{found[0]}", found[1]) if found is not None else None
+
+
+def _look_at_all(messages: Any) -> Fault | None:
+    for index, message in enumerate(messages):
+        found = _fault(message)
+        if found is not None:
+            return f"[{index}].{found[0]}", found[1]
+    return None
+
+
+def _look_at_map(messages: Any) -> Fault | None:
+    for key in sorted(messages):
+        found = _fault(messages[key])
+        if found is not None:
+            return f"[{key}].{found[0]}", found[1]
+    return None
+
+
+@cache
+def _has_rules(descriptor: Any) -> bool:
+    """Whether anything in a message of this type may be checked: types that it leads to are looked at too."""
+    seen, waiting = {descriptor.full_name}, [descriptor]
+    while waiting:
+        each = waiting.pop()
+        if each.full_name in (_ANY, _DURATION) or _checkers(each):
+            return True
+        for field in each.fields:
+            if field.message_type is not None and field.message_type.full_name not in seen:
+                seen.add(field.message_type.full_name)
+                waiting.append(field.message_type)
+    return False
 
 
 @cache
@@ -82,11 +145,7 @@ def _checkers(descriptor: Any) -> tuple[_Checker, ...]:
 
 
 def _oneof_checker(name: str) -> _Checker:
-    def check(message: Any) -> Iterator[Fault]:
-        if message.WhichOneof(name) is None:
-            yield name, "must be stated"
-
-    return check
+    return lambda message: (name, "must be stated") if message.WhichOneof(name) is None else None
 
 
 def _field_checker(field: Any, rules: Any) -> _Checker:
@@ -104,15 +163,12 @@ def _single_checker(field: Any, rules: Any) -> _Checker:
     required = stated and field.containing_oneof is None
     wrapped = field.message_type is not None and field.message_type.full_name.endswith("Value")
 
-    def single(message: Any) -> Iterator[Fault]:
+    def single(message: Any) -> Fault | None:
         if presence and not message.HasField(name):
-            if required:
-                yield name, "must be stated"
-            return
+            return (name, "must be stated") if required else None
         value = getattr(message, name)
         text = check(value.value if wrapped else value)
-        if text:
-            yield name, text
+        return (name, text) if text else None
 
     return single
 
@@ -121,33 +177,35 @@ def _repeated_checker(field: Any, rules: Any) -> _Checker:
     name, least, most = field.name, rules.min_items, rules.max_items
     check: Check | None = check_of(rules.items) if rules.HasField("items") else None
 
-    def repeated(message: Any) -> Iterator[Fault]:
+    def repeated(message: Any) -> Fault | None:
         values = getattr(message, name)
         if len(values) < least and not (rules.ignore_empty and not values):
-            yield name, f"must have at least {least}"
+            return name, f"must have at least {least}"
         if most and len(values) > most:
-            yield name, f"must have at most {most}"
+            return name, f"must have at most {most}"
         for index, value in enumerate(values if check else ()):
             text = check(value) if check else ""
             if text:
-                yield f"{name}[{index}]", text
+                return f"{name}[{index}]", text
+        return None
 
     return repeated
 
 
 def _map_checker(field: Any, rules: Any) -> _Checker:
-    name = field.name
+    name, least = field.name, rules.min_pairs
     check_key = check_of(rules.keys)
     check_value = check_of(rules.values)
     plain = field.message_type.fields_by_name["value"].message_type is None
 
-    def mapping(message: Any) -> Iterator[Fault]:
+    def mapping(message: Any) -> Fault | None:
         values = getattr(message, name)
-        if len(values) < rules.min_pairs:
-            yield name, f"must have at least {rules.min_pairs}"
+        if len(values) < least:
+            return name, f"must have at least {least}"
         for key in sorted(values):
             text = check_key(key) or (check_value(values[key]) if plain else "")
             if text:
-                yield f"{name}[{key}]", text
+                return f"{name}[{key}]", text
+        return None
 
     return mapping

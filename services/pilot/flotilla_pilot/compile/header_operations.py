@@ -28,6 +28,8 @@ def apply_headers(target: Any, headers: Headers) -> Iterable[str]:
     `host` and of pseudo-headers are refused by Envoy with the whole route table, so they are left out.
     """
     for side in ("request", "response"):
+        if not headers.HasField(side):
+            continue
         operations = getattr(headers, side)
         options = getattr(target, f"{side}_headers_to_add")
         for name, value in sorted(operations.set.items()):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 
 from flotilla_shared.model.objects import ObjectKey, Problem
@@ -48,18 +49,22 @@ def make_resource(type_url: str, name: str, body: bytes, depends_on: Iterable[Ob
 
 def wire_part(type_url: str, body: bytes) -> bytes:
     """One `resources` entry (field 2, an Any) of a DiscoveryResponse, as protobuf would write it."""
-    return length_delimited(2, length_delimited(1, type_url.encode()) + length_delimited(2, body))
+    return length_delimited(2, _type(type_url) + length_delimited(2, body))
+
+
+@cache
+def _type(type_url: str) -> bytes:
+    return length_delimited(1, type_url.encode())
 
 
 def length_delimited(field: int, value: bytes) -> bytes:
     """A length-delimited protobuf field; empty values are left out, as proto3 does."""
-    return bytes([field << 3 | 2]) + _varint(len(value)) + value if value else b""
+    return b"%c%b%b" % (field << 3 | 2, _varint(len(value)), value) if value else b""
 
 
 def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    if number < 1 << 7:
+        return b"%c" % number
+    if number < 1 << 14:
+        return b"%c%c" % (number & 127 | 128, number >> 7)
+    return b"%c%b" % (number & 127 | 128, _varint(number >> 7))

@@ -20,13 +20,13 @@ _PRIORITY_ATTEMPTS = 2
 
 
 def retry_policy(own: HTTPRetry | None, mesh: HTTPRetry | None, *, hashed: bool = False) -> Any | None:
-    """The policy that a route states, else the mesh's, else Istio's two attempts; None for no retries.
+    """The policy that a route states, else the mesh's, else Istio's two attempts; None for no retries. To be copied.
 
     `hashed`: the request says which host is its own, so that one is tried again unless the policy says otherwise.
     """
     stated = own if own is not None else mesh
     if stated is None:
-        return _policy(_ATTEMPTS, RETRY_ON, [], ignores_previous=not hashed)
+        return _DEFAULT_HASHED if hashed else _DEFAULT
     if stated.attempts <= 0:
         return None
     conditions, codes = _conditions(stated.retry_on)
@@ -75,3 +75,6 @@ def _conditions(text: str) -> tuple[str, list[int]]:
     if codes and "retriable-status-codes" not in names:
         names.append("retriable-status-codes")
     return ",".join(names), codes
+
+
+_DEFAULT, _DEFAULT_HASHED = (_policy(_ATTEMPTS, RETRY_ON, [], ignores_previous=each) for each in (True, False))

@@ -1,6 +1,6 @@
 """From the HTTP rules of a VirtualService to Envoy's routes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,31 +64,45 @@ def translate(given: Translation) -> list[Any]:
     """The routes for the client, in order; nothing follows a rule that takes everything."""
     routes: list[Any] = []
     for index, http in enumerate(given.rules.spec.http):
+        base: Any = None
         for match, name, takes_all, stat_prefix in _matches(given, index, http):
-            route = _route(given, index, http, match, name)
-            if route is not None:
-                route.stat_prefix = stat_prefix
-            if route is not None and _kept(given, index, route):
-                routes.append(route)
-                if takes_all:
-                    return routes
+            base = base or _base(given, index, http)
+            if base is None:
+                break
+            if _refused(given, index, match):
+                continue
+            route = Route(name=name, match=match, stat_prefix=stat_prefix)
+            route.MergeFrom(base)
+            route.decorator.operation = _operation(given, index, http, match)
+            routes.append(route)
+            if takes_all:
+                return routes
     return routes
 
 
-def _kept(given: Translation, index: int, route: Any) -> bool:
-    """Hold a route to Envoy's own limits: a bad match is left out, anything else bad is answered 503."""
-    broken = fault(route)
+def _refused(given: Translation, index: int, match: RouteMatch) -> bool:
+    """Hold a match to Envoy's own limits: a bad one is left out."""
+    broken = fault(match)
     if broken is None:
-        return True
+        return False
     path, text = broken
-    in_match = path.startswith("match")
-    outcome = "requests go on to the next rule" if in_match else "calls are answered 503"
-    given.refuse(index, "refused-by-envoy", "", f"Envoy's {path} {text}; {outcome}")
-    if not in_match:
-        bare = Route(name=route.name, match=route.match, metadata=route.metadata, decorator=route.decorator)
-        bare.direct_response.status = UNAVAILABLE
-        route.CopyFrom(bare)
-    return fault(route) is None
+    given.refuse(index, "refused-by-envoy", "", f"Envoy's match.{path} {text}; requests go on to the next rule")
+    return True
+
+
+def _base(given: Translation, index: int, http: HTTPRoute) -> Any | None:
+    """All of a rule's routes but what each match says; what Envoy would refuse is answered 503. None: no route."""
+    route = _route(given, index, http)
+    if route is None:
+        return None
+    broken = fault(route)
+    if broken is not None:
+        path, text = broken
+        given.refuse(index, "refused-by-envoy", "", f"Envoy's {path} {text}; calls are answered 503")
+        route = Route(metadata=route.metadata)
+        route.direct_response.status = UNAVAILABLE
+    route.ClearField("match")
+    return route
 
 
 def default_route(targets: Any, label: str, mesh: MeshOptions) -> Any:
@@ -121,8 +135,8 @@ def _matches(given: Translation, index: int, http: HTTPRoute) -> Iterator[tuple[
         yield matcher, name, is_catch_all(match), match.stat_prefix
 
 
-def _route(given: Translation, index: int, http: HTTPRoute, match: RouteMatch, name: str) -> Any | None:
-    route = Route(name=name, match=match, metadata=_metadata(given.rules))
+def _route(given: Translation, index: int, http: HTTPRoute) -> Any | None:
+    route = Route(match=any_request(), metadata=_metadata(given.rules))
     if http.HasField("redirect"):
         if http.redirect.redirect_code not in _CODES:
             text = f"{http.redirect.redirect_code} is no redirect Envoy knows (301, 302, 303, 307, 308)"
@@ -136,7 +150,6 @@ def _route(given: Translation, index: int, http: HTTPRoute, match: RouteMatch, n
             given.refuse(index, "refused-by-envoy", part, text)
     else:
         route.direct_response.status = UNAVAILABLE
-    route.decorator.operation = _operation(given, index, http, match)
     mixer.add_static(route.metadata, _static(given, index, http))
     _extras(given, index, http, route)
     return route
@@ -224,13 +237,8 @@ def _metadata(rules: RouteRules) -> Metadata:
     return Metadata(filter_metadata={"istio": struct})
 
 
-def catch_alls_last(routes: Iterable[Any]) -> list[Any]:
-    """Routes of several VirtualServices in one virtual host: what takes everything must not hide the rest."""
-    ordered = list(routes)
-    return sorted(ordered, key=takes_everything)
-
-
 def takes_everything(route: Any) -> bool:
+    """Whether every request of the virtual host fits: nothing behind the route is ever come to."""
     match = route.match
     if match.headers or match.query_parameters or match.dynamic_metadata:
         return False

@@ -32,7 +32,9 @@ from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.model.problems import ProblemLog
 
 _HTTP_PORT = 80
-_VIRTUAL_HOSTS = 2
+VIRTUAL_HOSTS = 2
+"""The field of a RouteConfiguration that holds them."""
+
 _BAD_GATEWAY = 502
 
 
@@ -165,7 +167,7 @@ def _build(
 
 def wire_host(host: Any) -> bytes:
     """A virtual host as the entry of a RouteConfiguration: tables are such entries joined."""
-    return length_delimited(_VIRTUAL_HOSTS, serialized(host))
+    return length_delimited(VIRTUAL_HOSTS, serialized(host))
 
 
 def resolving_host() -> Any:

@@ -1,6 +1,6 @@
 """The Gateways that a router serves, merged by address and port."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from flotilla_pilot.model.proxy import Proxy
@@ -72,8 +72,9 @@ def gateway_key(snapshot: MeshSnapshot, proxy: Proxy) -> tuple[object, ...]:
 def gateway_scope(snapshot: MeshSnapshot, proxy: Proxy) -> GatewayScope:
     servers: dict[tuple[str, int], list[BoundServer]] = {}
     targets = _targets(snapshot, proxy)
+    by_gateway = _by_gateway(snapshot)
     for item in _selected(snapshot, proxy):
-        rules = tuple(_bound(snapshot, item))
+        rules = tuple(_bound(snapshot, item, by_gateway))
         spec: Gateway = item.spec
         for index, server in enumerate(spec.servers):
             for port, behind in _places(server.port.number, targets, proxy):
@@ -130,11 +131,21 @@ def _selected(snapshot: MeshSnapshot, proxy: Proxy) -> Iterable[ConfigObject]:
     return [item for item in snapshot.gateways if selects(item.spec.selector, proxy.labels)]
 
 
-def _bound(snapshot: MeshSnapshot, gateway: ConfigObject) -> Iterable[RouteRules]:
-    name = gateway.key.full_name
+def _by_gateway(snapshot: MeshSnapshot) -> dict[str, list[RouteRules]]:
+    """The VirtualServices that name each Gateway."""
+    found: dict[str, list[RouteRules]] = {}
     for rules in snapshot.route_rules:
-        default = snapshot.mesh.virtual_service_export
-        if name in rules.gateways and visible(rules.spec.export_to, rules.namespace, gateway.key.namespace, default):
+        for name in rules.gateways:
+            found.setdefault(name, []).append(rules)
+    return found
+
+
+def _bound(
+    snapshot: MeshSnapshot, gateway: ConfigObject, by_gateway: Mapping[str, list[RouteRules]]
+) -> Iterable[RouteRules]:
+    default = snapshot.mesh.virtual_service_export
+    for rules in by_gateway.get(gateway.key.full_name, ()):
+        if visible(rules.spec.export_to, rules.namespace, gateway.key.namespace, default):
             yield rules
 
 
