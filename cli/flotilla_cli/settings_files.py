@@ -163,6 +163,8 @@ def access_list(domain: str) -> list[Mapping[str, Any]]:
         kinds.VIRTUAL_SERVICES,
         kinds.DESTINATION_RULES,
         kinds.PEER_AUTHENTICATIONS,
+        kinds.POLICIES,
+        kinds.MESH_POLICIES,
         kinds.ENVOY_FILTERS,
     ]
     dispatched = [

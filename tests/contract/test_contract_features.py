@@ -26,6 +26,7 @@ KINDS = (
     kinds.WORKLOAD_ENTRIES,
     kinds.ENVOY_FILTERS,
     kinds.PEER_AUTHENTICATIONS,
+    kinds.POLICIES,
 )
 FULL, PART, NOT = "yes", "partly", "no"
 Field = tuple[str, str]

@@ -17,6 +17,8 @@ from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.model.problems import ProblemLog
 
+_AUTHENTICATION = (kinds.PEER_AUTHENTICATIONS, kinds.POLICIES, kinds.MESH_POLICIES)
+
 
 class Collected:
     """Gathers what is compiled for one side of a proxy; the first resource of a name stays."""
@@ -106,4 +108,4 @@ def _as_dialled(given: OutboundCluster, snapshot: MeshSnapshot) -> OutboundClust
 
 
 def _policies(references: tuple[Reference, ...]) -> tuple[Reference, ...]:
-    return tuple(each for each in references if each[0].collection == kinds.PEER_AUTHENTICATIONS)
+    return tuple(each for each in references if each[0].collection in _AUTHENTICATION)

@@ -58,7 +58,9 @@ def with_tls_modes(
         references.update(dict.fromkeys(endpoint.references))
         mutual = endpoint.tls_mode == TLS_ISTIO and not service.external
         if mutual:
-            asked = snapshot.authentication.mode(endpoint.namespace, endpoint.labels, endpoint.port_for(port))
+            asked = snapshot.peer_mode(
+                endpoint.namespace, endpoint.labels, (endpoint.address,), endpoint.port_for(port)
+            )
             references.update(dict.fromkeys(asked.references))
             mutual = asked.mode != DISABLE
         answer.append((endpoint, mutual))

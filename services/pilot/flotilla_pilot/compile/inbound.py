@@ -121,7 +121,7 @@ def _add(
     found: Collected, snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None, entrance: Entrance
 ) -> None:
     mesh = snapshot.mesh
-    asked = snapshot.authentication.mode(proxy.namespace, proxy.labels, entrance.port)
+    asked = snapshot.peer_mode(proxy.namespace, proxy.labels, proxy.addresses, entrance.port)
     cluster = inbound(entrance.port, entrance.target, entrance.target_port, mesh, http2=entrance.protocol.is_http2)
     stated = (*((reference(sidecar),) if sidecar is not None else ()), *mesh.references)
     found.intern(CLUSTER, cluster.name, serialized(cluster), keys(stated))

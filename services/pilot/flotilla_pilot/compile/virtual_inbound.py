@@ -124,7 +124,7 @@ def _may_have(entrance: Entrance, sidecar: ConfigObject | None, log: ProblemLog)
 
 
 def _guard(entrance: Entrance, snapshot: MeshSnapshot, proxy: Proxy) -> Guarded:
-    return Guarded(entrance, snapshot.authentication.mode(proxy.namespace, proxy.labels, entrance.port))
+    return Guarded(entrance, snapshot.peer_mode(proxy.namespace, proxy.labels, proxy.addresses, entrance.port))
 
 
 def _passthroughs(snapshot: MeshSnapshot, proxy: Proxy, held: Iterable[Entrance]) -> Iterable[Guarded]:

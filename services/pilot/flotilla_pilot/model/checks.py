@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from flotilla_pilot.model.destination_rules import rule_host
 from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.model.policy_checks import check_policies
 from flotilla_pilot.model.references import oldest_first
 from flotilla_pilot.model.route_rules import MESH_GATEWAY, Place, RouteRules
 from flotilla_pilot.model.services import Service
@@ -41,6 +42,9 @@ def check(
     _check_claims(rules, log)
     _check_single(held[kinds.SIDECARS], lambda item: not item.spec.workload_selector.labels, log)
     _check_single(held[kinds.PEER_AUTHENTICATIONS], lambda item: not item.spec.selector.match_labels, log)
+    _check_single(held[kinds.POLICIES], lambda item: not item.spec.targets, log)
+    _check_single(held[kinds.MESH_POLICIES], lambda item: not item.spec.targets, log)
+    check_policies((*held[kinds.POLICIES], *held[kinds.MESH_POLICIES]), log)
 
 
 def _check_hosts(hosts: Hosts, log: ProblemLog) -> None:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from flotilla_pilot.model.authentication import PeerAuthentications
+from flotilla_pilot.model.authentication import PeerAuthentications, PeerMode
 from flotilla_pilot.model.checks import check
 from flotilla_pilot.model.destination_rules import DestinationRules
 from flotilla_pilot.model.mesh import MeshOptions, MeshSettings, mesh_options
+from flotilla_pilot.model.policies import Called, Policies
 from flotilla_pilot.model.references import oldest_first
 from flotilla_pilot.model.registry import WorkloadIndex, build_services
 from flotilla_pilot.model.route_rules import RouteRules, build_route_rules
@@ -27,6 +28,8 @@ COLLECTIONS = (
     kinds.WORKLOAD_ENTRIES,
     kinds.SIDECARS,
     kinds.PEER_AUTHENTICATIONS,
+    kinds.POLICIES,
+    kinds.MESH_POLICIES,
     kinds.ENVOY_FILTERS,
     kinds.MESH_CONFIG,
 )
@@ -64,6 +67,17 @@ class MeshSnapshot:
     label_keys: frozenset[str]
     serving: Mapping[str, tuple[Served, ...]]
 
+    def peer_mode(self, namespace: str, labels: Mapping[str, str], addresses: Iterable[str], port: int) -> PeerMode:
+        """What mutual TLS the workload of `namespace` with `labels` at `addresses` takes on its own `port`."""
+        called = self._called(addresses, port) if self.authentication.asks_services(namespace) else ()
+        return self.authentication.mode(namespace, labels, port, called)
+
+    def _called(self, addresses: Iterable[str], port: int) -> Iterable[Called]:
+        """The services that lead to the port, whosever they are."""
+        for address in dict.fromkeys(addresses):
+            for service, endpoint in self.serving.get(address, ()):
+                yield from ((service, each) for each in service.ports if endpoint.port_for(each) == port)
+
 
 def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Service] = ()) -> MeshSnapshot:
     """The snapshot of `objects`, which are given by collection; collections unknown to Pilot are ignored.
@@ -80,6 +94,7 @@ def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Se
     services = tuple(sorted((*declared, *native), key=lambda each: each.age)) if native else declared
     rules = build_route_rules(held[kinds.VIRTUAL_SERVICES], mesh.domain, mesh.virtual_service_export, log)
     check(held, services, rules, mesh, log)
+    policies = Policies(held[kinds.POLICIES], held[kinds.MESH_POLICIES], mesh.domain)
     stated = _version(held, settings)
     return MeshSnapshot(
         version=_with_services(stated, ((each.host, each.version) for each in native)),
@@ -91,7 +106,7 @@ def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Se
         services=services,
         route_rules=rules,
         destination_rules=DestinationRules(held[kinds.DESTINATION_RULES], mesh),
-        authentication=PeerAuthentications(held[kinds.PEER_AUTHENTICATIONS], mesh.root_namespace),
+        authentication=PeerAuthentications(held[kinds.PEER_AUTHENTICATIONS], mesh.root_namespace, policies),
         gateways=tuple(oldest_first(held[kinds.GATEWAYS])),
         sidecars=_by_namespace(held[kinds.SIDECARS]),
         envoy_filters=_by_namespace(held[kinds.ENVOY_FILTERS]),

@@ -43,7 +43,7 @@ def compile_server(snapshot: MeshSnapshot, proxy: Proxy, cache: ResourceCache) -
     """A listener for every port by which services of the workload's namespace lead to it."""
     found = Collected(cache)
     for port, references in _ports(snapshot, proxy):
-        asked = snapshot.authentication.mode(proxy.namespace, proxy.labels, port)
+        asked = snapshot.peer_mode(proxy.namespace, proxy.labels, proxy.addresses, port)
         mutual = takes_mutual(asked, proxy)
         for address in dict.fromkeys((*proxy.addresses, *_ANYWHERE)):
             name = names.server_listener(address, port)
