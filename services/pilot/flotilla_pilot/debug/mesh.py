@@ -40,6 +40,7 @@ def registryz(snapshot: MeshSnapshot) -> list[dict[str, Any]]:
             "hostname": service.host,
             "namespace": service.namespace,
             "addresses": list(service.addresses),
+            "givenAddresses": list(snapshot.given_addresses.get((service.namespace, service.host), ())),
             "ports": [
                 {
                     "name": port.name,

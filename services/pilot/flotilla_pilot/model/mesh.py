@@ -24,6 +24,8 @@ class MeshSettings:
     cluster_id: str = "Kubernetes"
     sidecar_ingress_tls: bool = True
     """Whether TLS that a Sidecar states for a way in is served; Istio does so if it is asked to."""
+    gives_addresses: bool = True
+    """Whether every proxy whose DNS is captured knows given addresses, not only those that ask for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

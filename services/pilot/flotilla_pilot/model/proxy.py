@@ -46,6 +46,19 @@ class Proxy:
         """Whether it is no Envoy but an application whose gRPC library speaks xDS itself."""
         return self.metadata.get("GENERATOR") == "grpc"
 
+    @property
+    def captures_dns(self) -> bool:
+        """Whether what the workload asks of DNS is answered by the proxy's agent."""
+        return self._says("DNS_CAPTURE")
+
+    @property
+    def asks_for_addresses(self) -> bool:
+        """Whether it wants to know the addresses that services without any are given."""
+        return self._says("DNS_AUTO_ALLOCATE")
+
+    def _says(self, name: str) -> bool:
+        return self.metadata.get(name, "").lower() == "true"
+
     @classmethod
     def from_node(cls, node: Any) -> "Proxy":
         """The proxy of an `envoy.config.core.v3.Node`.

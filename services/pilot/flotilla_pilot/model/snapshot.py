@@ -8,6 +8,7 @@ from typing import Any
 from flotilla_pilot.model.authentication import PeerAuthentications, PeerMode
 from flotilla_pilot.model.checks import check
 from flotilla_pilot.model.destination_rules import DestinationRules
+from flotilla_pilot.model.given_addresses import GivenAddresses, give_addresses
 from flotilla_pilot.model.mesh import MeshOptions, MeshSettings, mesh_options
 from flotilla_pilot.model.policies import Called, Policies
 from flotilla_pilot.model.references import oldest_first
@@ -48,7 +49,8 @@ class MeshSnapshot:
     Kubernetes services are. `problems` holds what only the whole
     mesh shows, such as a route to a service that nobody declares. `label_keys` are the labels that rules
     ask of a client (`sourceLabels`, DestinationRule `workloadSelector`): proxies that agree on these may
-    share what is compiled for their outbound side. `serving` has the services by the addresses of their endpoints.
+    share what is compiled for their outbound side. `serving` has the services by the addresses of their endpoints,
+    `given_addresses` by namespace and host those that services without any are given.
     """
 
     version: str
@@ -66,6 +68,7 @@ class MeshSnapshot:
     envoy_filters: Mapping[str, tuple[ConfigObject, ...]]
     label_keys: frozenset[str]
     serving: Mapping[str, tuple[Served, ...]]
+    given_addresses: Mapping[tuple[str, str], GivenAddresses]
 
     def peer_mode(self, namespace: str, labels: Mapping[str, str], addresses: Iterable[str], port: int) -> PeerMode:
         """What mutual TLS the workload of `namespace` with `labels` at `addresses` takes on its own `port`."""
@@ -112,6 +115,7 @@ def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Se
         envoy_filters=_by_namespace(held[kinds.ENVOY_FILTERS]),
         label_keys=_label_keys(rules, held[kinds.DESTINATION_RULES]),
         serving=_by_address(services),
+        given_addresses=give_addresses(services),
     )
 
 

@@ -53,8 +53,7 @@ AUTO_ALLOCATE = "PILOT_ENABLE_IP_AUTOALLOCATE"
 KNOWN = (SIDECAR_INGRESS_TLS, AUTO_ALLOCATE)
 """Settings of the control plane, by the names of the environment variables that Istio has for them.
 
-The second says who gives a ServiceEntry an address that has none: a controller that writes it down, or each Pilot for
-itself. Neither is part of what a case states, so that it changes nothing here.
+Without the second only proxies that ask for it (`DNS_AUTO_ALLOCATE`) know the addresses that ServiceEntries are given.
 """
 
 
@@ -66,5 +65,6 @@ def settings_of(environment: Mapping[str, Any]) -> MeshSettings:
         if str(value).lower() not in ("true", "false"):
             raise BadCase(f"environment {name} is {value!r}; it must be true or false")
     served = str(environment.get(SIDECAR_INGRESS_TLS, "false")).lower() == "true"
+    given = str(environment.get(AUTO_ALLOCATE, "true")).lower() == "true"
     # The recorded meshes know no domain: a short name is `name.namespace` in them.
-    return MeshSettings(domain="", sidecar_ingress_tls=served)
+    return MeshSettings(domain="", sidecar_ingress_tls=served, gives_addresses=given)

@@ -10,6 +10,7 @@ from flotilla_pilot.model.route_rules import MESH_GATEWAY, RouteRules, RuleIndex
 from flotilla_pilot.model.services import Service
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.model.visibility import visible
+from flotilla_pilot.scope.addresses import AddressView, address_view
 from flotilla_pilot.scope.imports import Import, lets_in, parse_imports
 from flotilla_pilot.scope.seen import Seen, destinations, narrowed
 from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import (
@@ -84,13 +85,15 @@ def asked_labels(snapshot: MeshSnapshot, proxy: Proxy) -> FrozenMap:
 def outbound_key(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None) -> tuple[object, ...]:
     """What the outbound side of a proxy depends on within one snapshot."""
     key = sidecar.key if sidecar is not None else None
-    return proxy.namespace, proxy.domain, proxy.interception_mode, key, asked_labels(snapshot, proxy)
+    place = proxy.namespace, proxy.domain, proxy.interception_mode, _view(snapshot, proxy)
+    return *place, key, asked_labels(snapshot, proxy)
 
 
 def sidecar_scope(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None) -> SidecarScope:
     """What `proxy` sees through `sidecar`; without one, everything that is exported to its namespace."""
     namespace = proxy.namespace
-    everything = [each for each in snapshot.services if _exported(snapshot, each, namespace)]
+    exported = (each for each in snapshot.services if _exported(snapshot, each, namespace))
+    everything = _view(snapshot, proxy).see(exported, snapshot.given_addresses)
     rules = [each for each in snapshot.route_rules if mesh_rules_visible(snapshot, each, namespace)]
     listeners = _listeners(sidecar)
     imports = [parse_imports(each.hosts) if each is not None else _EVERYTHING for each in listeners]
@@ -128,6 +131,10 @@ def exported_services(snapshot: MeshSnapshot, namespace: str) -> dict[str, Servi
     """Every service that `namespace` sees, by host, oldest first."""
     seen = (each for each in snapshot.services if _exported(snapshot, each, namespace))
     return _one_a_host(seen, namespace)
+
+
+def _view(snapshot: MeshSnapshot, proxy: Proxy) -> AddressView:
+    return address_view(proxy, for_all=snapshot.settings.gives_addresses)
 
 
 def _exported(snapshot: MeshSnapshot, service: Service, namespace: str) -> bool:
