@@ -87,6 +87,17 @@ def found_rules(text: str, client: str = "client", labels: FrozenMap = EMPTY) ->
             ["istio-system/r"],
         ),
         (
+            "rules for different namespaces stay apart: the oldest counts",
+            rule("b", "client", f"host: {HOST}, exportTo: ['.']") + rule("a", "client", f"host: {HOST}"),
+            ["client/b"],
+        ),
+        (
+            "the same namespaces in another order",
+            rule("b", "client", f"host: {HOST}, exportTo: ['.', x]")
+            + rule("a", "client", f"host: {HOST}, exportTo: [x, '.']"),
+            ["client/b", "client/a"],
+        ),
+        (
             "a workload selector wants the client's labels",
             rule("r", "client", f"host: {HOST}, workloadSelector: {{matchLabels: {{app: x}}}}"),
             [],
@@ -95,6 +106,39 @@ def found_rules(text: str, client: str = "client", labels: FrozenMap = EMPTY) ->
 )
 def test_which_destination_rule_counts(case: str, text: str, expected: list[str]) -> None:
     assert found_rules(text) == expected, case
+
+
+@pytest.mark.parametrize(
+    ("case", "text", "expected"),
+    [
+        (
+            "the service's before what is for the whole mesh",
+            rule("r", "istio-system", "host: '*.local'") + rule("s", "service", f"host: {HOST}"),
+            ["service/s"],
+        ),
+        (
+            "what is for the root namespace alone first",
+            rule("r", "istio-system", "host: '*.local', exportTo: ['.']") + rule("s", "service", f"host: {HOST}"),
+            ["istio-system/r"],
+        ),
+        (
+            "by its name, too",
+            rule("r", "istio-system", f"host: {HOST}, exportTo: [istio-system]")
+            + rule("s", "service", f"host: {HOST}"),
+            ["istio-system/r"],
+        ),
+        ("nothing else is there", rule("r", "istio-system", f"host: {HOST}"), ["istio-system/r"]),
+    ],
+)
+def test_which_destination_rule_counts_in_the_root_namespace(case: str, text: str, expected: list[str]) -> None:
+    """Gateways often run there; rules for the whole mesh must not hide those of services from them."""
+    assert found_rules(text, "istio-system") == expected, case
+
+
+def test_selectors_that_differ_stay_apart() -> None:
+    one, other = (f"host: {HOST}, workloadSelector: {{matchLabels: {{{each}}}}}" for each in ("app: x", "tier: y"))
+    text = rule("one", "client", one) + rule("other", "client", other) + rule("all", "client", f"host: {HOST}")
+    assert found_rules(text, labels=FrozenMap({"app": "x", "tier": "y"})) == ["client/one", "client/all"]
 
 
 def test_a_rule_for_some_workloads_wins_among_them_and_in_its_own_namespace_only() -> None:
@@ -271,7 +315,8 @@ def test_asking_for_a_port_leaves_the_object_as_it_is() -> None:
         (["other", "third"], "other", ["*"], True),
         (["third"], "own", ["*"], False),
         (["~"], "own", ["*"], False),
-        (["*", "~"], "own", ["*"], False),
+        (["*", "~"], "other", ["*"], True),
+        ([".", "~"], "other", ["*"], False),
     ],
 )
 def test_export_to(export_to: list[str], viewer: str, default: list[str], expected: bool) -> None:

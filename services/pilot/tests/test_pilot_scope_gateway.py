@@ -56,7 +56,8 @@ def test_gateways_of_any_namespace_are_selected_by_labels_and_merged_by_place() 
         ("hosts: [a.io]", "front", False),
         ("hosts: [a.io], gateways: [mesh, front/g]", "apps", True),
         ("hosts: [a.io], gateways: [front/g], exportTo: ['.']", "apps", False),
-        ("hosts: [a.io], gateways: [front/g], exportTo: [front]", "apps", True),
+        ("hosts: [a.io], gateways: [front/g], exportTo: [front]", "apps", False),
+        ("hosts: [a.io], gateways: [front/g], exportTo: [gates]", "apps", True),
     ],
 )
 def test_which_virtual_services_are_bound(spec: str, namespace: str, bound: bool) -> None:

@@ -1,12 +1,12 @@
 """DestinationRules: which one speaks for a service, and what several say together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference, oldest_first, reference
-from flotilla_pilot.model.visibility import visible
+from flotilla_pilot.model.visibility import is_private, visible
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import (
     DestinationRule,
     Subset,
@@ -57,14 +57,21 @@ class DestinationRules:
         """What a client in namespace `client` with `labels` is told about `host` of namespace `owner`.
 
         Looked up in the client's namespace, the service's, the root one; in each, the most specific host
-        wins and rules for the same host are merged (pilot.md 2.7).
+        wins and rules for the same host are merged (pilot.md 2.7). What the root namespace tells the whole mesh is
+        looked at last by its own clients too: there only rules that are meant for nobody else come first.
         """
-        for namespace in dict.fromkeys((client, owner, self._mesh.root_namespace)):
+        root = self._mesh.root_namespace
+        for namespace, meant in ((client, self._is_private if client == root else None), (owner, None), (root, None)):
             for items in self._candidates(namespace, host):
-                seen = [item for item in items if self._visible(item, client, labels)]
+                seen = [
+                    item for item in items if self._visible(item, client, labels) and (meant is None or meant(item))
+                ]
                 if seen:
-                    return _merge(seen)
+                    return _merge(seen, self._mesh.destination_rule_export)
         return NO_POLICY
+
+    def _is_private(self, item: ConfigObject) -> bool:
+        return is_private(item.spec.export_to, item.key.namespace, self._mesh.destination_rule_export)
 
     def _candidates(self, namespace: str, host: str) -> Iterable[list[ConfigObject]]:
         yield self._exact.get((namespace, host), [])
@@ -86,9 +93,14 @@ def rule_host(item: ConfigObject, domain: str) -> str:
     return resolve_short_name(item.spec.host, item.key.namespace, domain).lower()
 
 
-def _merge(items: list[ConfigObject]) -> DestinationPolicy:
-    """Rules with a workload selector go before the others; the first policy and each first subset win."""
-    ordered = sorted(items, key=lambda item: not item.spec.workload_selector.match_labels)
+def _merge(items: list[ConfigObject], default: Sequence[str]) -> DestinationPolicy:
+    """Rules with a workload selector go before the others; the first policy and each first subset win.
+
+    Only rules that are exported to the same namespaces belong together, and of those with a selector such as have the
+    same one.
+    """
+    first, *others = sorted(items, key=lambda item: not item.spec.workload_selector.match_labels)
+    ordered = [first, *(each for each in others if _belongs(each, first, default))]
     subsets: dict[str, Subset] = {}
     for item in ordered:
         for subset in item.spec.subsets:
@@ -99,3 +111,9 @@ def _merge(items: list[ConfigObject]) -> DestinationPolicy:
         subsets=tuple(subsets.values()),
         references=tuple(reference(item) for item in ordered),
     )
+
+
+def _belongs(item: ConfigObject, first: ConfigObject, default: Sequence[str]) -> bool:
+    one, other = (set(each.spec.export_to or default) for each in (item, first))
+    labels = item.spec.workload_selector.match_labels
+    return one == other and (not labels or dict(labels) == dict(first.spec.workload_selector.match_labels))

@@ -74,7 +74,7 @@ def gateway_scope(snapshot: MeshSnapshot, proxy: Proxy) -> GatewayScope:
     targets = _targets(snapshot, proxy)
     by_gateway = _by_gateway(snapshot)
     for item in _selected(snapshot, proxy):
-        rules = tuple(_bound(snapshot, item, by_gateway))
+        rules = tuple(_bound(snapshot, item, proxy.namespace, by_gateway))
         spec: Gateway = item.spec
         for index, server in enumerate(spec.servers):
             for port, behind in _places(server.port.number, targets, proxy):
@@ -141,11 +141,12 @@ def _by_gateway(snapshot: MeshSnapshot) -> dict[str, list[RouteRules]]:
 
 
 def _bound(
-    snapshot: MeshSnapshot, gateway: ConfigObject, by_gateway: Mapping[str, list[RouteRules]]
+    snapshot: MeshSnapshot, gateway: ConfigObject, namespace: str, by_gateway: Mapping[str, list[RouteRules]]
 ) -> Iterable[RouteRules]:
+    """The rules of the gateway that routers of `namespace` see: what counts is where the router runs."""
     default = snapshot.mesh.virtual_service_export
     for rules in by_gateway.get(gateway.key.full_name, ()):
-        if visible(rules.spec.export_to, rules.namespace, gateway.key.namespace, default):
+        if visible(rules.spec.export_to, rules.namespace, namespace, default):
             yield rules
 
 
