@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -15,6 +17,7 @@ import pytest
 from flotilla_shared.testing.ports import free_port
 
 ROOT = Path(__file__).parents[2]
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 SERVICES = ("citadel", "galley", "pilot", "mixer")
 # What only one of them needs: found in another's environment, it came from a dependency that should not be there.
 OWN = {"citadel": {"pyjwt"}, "galley": {"watchfiles"}, "pilot": set(), "mixer": {"google-re2"}}
@@ -47,14 +50,28 @@ print(json.dumps([sorted(plain(d.metadata["Name"]) for d in distributions()), so
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first-party wheels, built once from the tree, as an image's build does it."""
-    folder = tmp_path_factory.mktemp("wheels")
-    rooms = ["./protos", "./shared", "./agent", *(f"./services/{service}" for service in SERVICES)]
-    command = ["-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder), *rooms]
-    subprocess.run([sys.executable, *command], check=True, cwd=ROOT, timeout=120)
+    """The first-party wheels, built once from the tree as an image's build does it, and all that they need.
+
+    Once for all workers of a run: whoever comes first makes them, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheels"
+    with (folder.parent / "wheels.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            _fill(folder)
+            (folder / "complete").touch()
     return folder
+
+
+def _fill(folder: Path) -> None:
+    rooms = ["./protos", "./shared", "./agent", *(f"./services/{service}" for service in SERVICES)]
+    build = ["wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder), *rooms]
+    subprocess.run([*PIP, *build], check=True, cwd=ROOT, timeout=120)
+    own = [str(each) for each in folder.glob("flotilla_mesh_*.whl")]
+    subprocess.run([*PIP, "download", "-q", "-c", "constraints.txt", "-d", str(folder), *own], check=True, cwd=ROOT)
 
 
 def install(service: str, wheels: Path, environment: Path) -> Path:
@@ -62,19 +79,9 @@ def install(service: str, wheels: Path, environment: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     python = environment / "bin" / "python"
     names = [next(wheels.glob(f"flotilla_mesh_{room}-*.whl")) for room in ("protos", "shared", service)]
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        str(python),
-        "install",
-        "-q",
-        "--no-compile",
-        "-c",
-        "constraints.txt",
-    ]
-    subprocess.run([*pip, *map(str, names)], check=True, cwd=ROOT, timeout=240)
+    into = ["--python", str(python), "install", "-q", "--no-compile", "--no-index", "--find-links", str(wheels)]
+    given = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
+    subprocess.run([*PIP, *into, *map(str, names)], check=True, cwd=ROOT, timeout=240, env=given)
     return python
 
 
