@@ -105,6 +105,11 @@ class WorkloadConfig(_Part):
         return tuple(each for each in (self.application_address, self.address) if each)
 
     @property
+    def shared_with_group(self) -> bool:
+        """Whether the group may read the folder's files and open its sockets, not the owner alone."""
+        return False
+
+    @property
     def node_metadata(self) -> Mapping[str, Any]:
         """What the node says beyond what every workload has."""
         generator = {"GENERATOR": "grpc"} if self.kind == "grpc" else {}

@@ -210,6 +210,29 @@ async def test_a_pods_life(
         assert agent.returncode == 0, log.decode()
 
 
+async def test_an_application_without_an_envoy(authority: Any, pilot: Any, envoy: Path, get: Get) -> None:
+    """The pod's group has what it needs, and nobody else: the application runs as another user of it."""
+    async with running("grpc", authority, pilot, envoy) as agent:
+        await get("http://127.0.0.1:15020/healthz/ready", 200, "ready")
+        folder = RUN_DIR / "grpc"
+        assert {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir() if each.suffix == ".pem"} == {
+            "cert-chain.pem": 0o640,
+            "key.pem": 0o640,
+            "root-cert.pem": 0o640,
+        }
+        ask = f"import grpc; grpc.channel_ready_future(grpc.insecure_channel('unix:{folder}/xds.sock')).result(10)"
+        for groups, code in (("--groups=1337", 0), ("--clear-groups", 1)):
+            words = ["setpriv", "--reuid=2000", "--regid=2000", groups]
+            reading = [*words, sys.executable, "-c", f"open('{folder}/key.pem').read(); {ask}"]
+            assert subprocess.run(reading, capture_output=True, check=False, cwd="/").returncode == code
+        node = json.loads((folder / "grpc-bootstrap.json").read_text())["node"]
+        assert node["metadata"]["GENERATOR"] == "grpc"
+        assert node["id"] == f"sidecar~{POD}~reviews-x.bookinfo~bookinfo.svc.cluster.local"
+        agent.send_signal(signal.SIGTERM)
+        _, log = await agent.communicate()
+        assert agent.returncode == 0, log.decode()
+
+
 async def _probes(application: Application, client: httpx.AsyncClient) -> None:
     """What the kubelet is told, as the application goes from well to unwell."""
     base = f"http://{POD}:15020/app-health"

@@ -13,7 +13,7 @@ import pytest
 
 INNER = Path(__file__).with_name("pod_in_namespace.py")
 ROOT = Path(__file__).parents[2]
-LEAST = 6
+LEAST = 7
 
 
 def opened(program: Path) -> str:

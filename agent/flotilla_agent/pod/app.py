@@ -15,6 +15,8 @@ from flotilla_agent.pod.scrape import Scraper
 from flotilla_agent.pod.signing import ExplainingSigner
 from flotilla_agent.pod.status_app import pod_app
 from flotilla_agent.pod.workload import LOOPBACK, PodWorkload
+from flotilla_agent.proxyless.workload import ProxylessWorkload
+from flotilla_agent.status.living import LivingWorkload
 from flotilla_agent.workload import Workload
 from flotilla_shared.runtime.citadel_client import CitadelClient
 from flotilla_shared.runtime.lifecycle import Lifecycle
@@ -40,9 +42,13 @@ class PodAgent:
         signer = CitadelClient(citadel.address, citadel.server_name, citadel.root_cert_file, config.token_file)
         explaining = ExplainingSigner(signer, config.token_file, citadel.root_cert_file, _account(config))
         self._secrets = gateway_secrets(config.namespace) if config.kind == "router" else None
-        self.workload = Workload(
-            settings, config, explaining, self._client, status=status, log=RelayedLog(), foreign=self._secrets
-        )
+        self.workload: LivingWorkload
+        if config.kind == "grpc":
+            self.workload = ProxylessWorkload(settings, config, explaining, status=status)
+        else:
+            self.workload = Workload(
+                settings, config, explaining, self._client, status=status, log=RelayedLog(), foreign=self._secrets
+            )
         self.lifecycle = Lifecycle(stop_seconds=settings.drain_seconds + SLACK_SECONDS)
         self.lifecycle.add(self, "clients")
         self.lifecycle.add(self.workload, "workload")

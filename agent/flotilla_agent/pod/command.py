@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="flotilla-agent")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("proxy", help="run the one workload of this pod, as its environment says")
-    run.add_argument("kind", choices=("sidecar", "router"))
+    run.add_argument("kind", choices=("sidecar", "router", "grpc"))
     run.add_argument("--domain", default="", help="<namespace>.svc.<cluster domain>")
     run.add_argument("--proxyLogLevel", default="warning", help="what Envoy says")
     run.add_argument("--proxyComponentLogLevel", default="", help="the same for its parts: misc:error,...")

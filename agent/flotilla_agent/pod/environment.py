@@ -33,7 +33,7 @@ WORKERS = 2
 LEFT_OUT = ("kubectl.kubernetes.io/last-applied-configuration", "kubernetes.io/config.")
 _META, _META_JSON = "ISTIO_META_", "ISTIO_METAJSON_"
 
-Kind = Literal["sidecar", "router"]
+Kind = Literal["sidecar", "router", "grpc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,8 @@ def _metadata(
 ) -> dict[str, Any]:
     """Later ones win: what has a variable, then what the variables hold as JSON."""
     own = {"INTERCEPTION_MODE": "REDIRECT" if kind == "sidecar" else "NONE"}
+    if kind == "grpc":
+        own["GENERATOR"] = "grpc"
     shown = {name: value for name, value in annotations.items() if not name.startswith(LEFT_OUT)}
     found: dict[str, Any] = {**own, "LABELS": dict(labels), "ANNOTATIONS": shown}
     found["INSTANCE_IPS"] = ",".join(_addresses(environ))

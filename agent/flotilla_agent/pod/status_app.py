@@ -25,14 +25,14 @@ from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
-    from flotilla_agent.workload import Workload
+    from flotilla_agent.status.living import LivingWorkload
 
 WITHIN = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 
 _log = get_logger(__name__)
 
 
-def pod_app(workload: Workload, probes: Mapping[str, Probe], prober: Prober, scraper: Scraper) -> FastAPI:
+def pod_app(workload: LivingWorkload, probes: Mapping[str, Probe], prober: Prober, scraper: Scraper) -> FastAPI:
     app = FastAPI(title=workload.config.name, openapi_url=None)
     add_health(app, workload)
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from flotilla_agent.config import STATUS_PORT, Ip, WorkloadConfig
 
 # The writable folder of the pod belongs to root; ours is below it.
-FOLDER = "envoy"
+FOLDER, GRPC_FOLDER = "envoy", "grpc"
 LOOPBACK = "127.0.0.1"
 
 
@@ -25,7 +25,7 @@ class PodWorkload(WorkloadConfig):
 
     @property
     def folder(self) -> str:
-        return FOLDER
+        return GRPC_FOLDER if self.kind == "grpc" else FOLDER
 
     @property
     def admin_address(self) -> str:
@@ -50,6 +50,11 @@ class PodWorkload(WorkloadConfig):
     @property
     def own_addresses(self) -> tuple[str, ...]:
         return self.addresses
+
+    @property
+    def shared_with_group(self) -> bool:
+        """Without an Envoy the files are the application's, which runs as another user of the pod's group."""
+        return self.kind == "grpc"
 
     @property
     def node_metadata(self) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ class XdsRelay(grpc.GenericRpcHandler):
     """The gRPC handler of one workload. Messages pass unread; a stream ends with the status that Pilot gave it.
 
     Every stream has a connection of its own, made with the certificate of that moment. Whoever can open the socket
-    is the workload: its folder is the owner's alone.
+    is the workload: its folder is closed to others.
     """
 
     def __init__(self, pilot: PilotConfig, identity: IdentitySource) -> None:
@@ -82,6 +82,6 @@ def xds_socket(run_dir: Path, folder: str) -> Path:
     return run_dir / folder / "xds.sock"
 
 
-def xds_server(relay: XdsRelay, socket: Path) -> GrpcServer:
-    """The server of one workload's streams; its folder must be 0700 and the socket's path short enough."""
-    return GrpcServer(uds=socket, generic_handlers=(relay,), grace_seconds=0)
+def xds_server(relay: XdsRelay, socket: Path, mode: int = 0o600) -> GrpcServer:
+    """The server of one workload's streams; its folder must be closed to others and the socket's path short enough."""
+    return GrpcServer(uds=socket, uds_mode=mode, generic_handlers=(relay,), grace_seconds=0)

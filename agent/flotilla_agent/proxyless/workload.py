@@ -36,6 +36,8 @@ class ProxylessWorkload:
         settings: AgentSettings,
         config: WorkloadConfig,
         signer: CertificateSigner,
+        *,
+        status: Callable[[ProxylessWorkload], Any] = workload_app,
     ) -> None:
         self.config = config
         self.folder = settings.run_dir / config.folder
@@ -44,8 +46,8 @@ class ProxylessWorkload:
         self.relay = XdsRelay(settings.pilot, self.identity)
         self._settings = settings
         self._socket = xds_socket(settings.run_dir, config.folder)
-        self._server = xds_server(self.relay, self._socket)
-        self._status = HttpServer(workload_app(self), config.public_address, config.status_port)
+        self._server = xds_server(self.relay, self._socket, 0o660 if config.shared_with_group else 0o600)
+        self._status = HttpServer(status(self), config.public_address, config.status_port)
         self._tasks = Tasks(f"workload:{config.name}")
         self._backoff = Backoff(first=0.2, cap=5.0)
         self._stopping = asyncio.Lock()
@@ -81,6 +83,9 @@ class ProxylessWorkload:
             await self._give_up_place()
             self._set(State.STOPPED)
 
+    async def drain(self) -> None:
+        """Nothing to ask of anybody: the calls are the application's own."""
+
     async def view(self) -> dict[str, Any]:
         """What it has instead of an Envoy, plain data."""
         return {"xds": {"socket": str(self._socket), "streams": self.relay.open}}
@@ -113,14 +118,15 @@ class ProxylessWorkload:
     async def _take_place(self) -> None:
         self.refuse_if_taken()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.folder.chmod(0o700)
+        self.folder.chmod(0o2750 if self.config.shared_with_group else 0o700)
         content = make_grpc_bootstrap(self._settings, self.config, self.folder.absolute(), self._socket.absolute())
         await asyncio.to_thread(write_grpc_bootstrap, self.folder, content)
         await self._status.start()
 
     async def _offer(self) -> None:
         """The newest certificate as files, and the way to Pilot, which stays open from the first on."""
-        await asyncio.to_thread(write_certificate, self.folder, await self.identity.wait())
+        mode = 0o640 if self.config.shared_with_group else 0o600
+        await asyncio.to_thread(write_certificate, self.folder, await self.identity.wait(), mode)
         if not self._serving:
             await self._server.start()
             self._serving = True

@@ -31,6 +31,10 @@ class LivingWorkload(Protocol):
 
     async def stop(self) -> None: ...
 
+    async def drain(self) -> None:
+        """Ask callers to leave, now. Raises AdminUnavailable."""
+        ...
+
     async def view(self) -> dict[str, Any]:
         """What only its kind has, for the control API."""
         ...

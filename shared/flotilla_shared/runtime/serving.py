@@ -56,6 +56,7 @@ class GrpcServer:
         identity: IdentitySource | None = None,
         client_certificate: ClientCertificate | None = None,
         uds: Path | None = None,
+        uds_mode: int = 0o600,
         generic_handlers: Sequence[grpc.GenericRpcHandler] = (),
         batch: Mapping[str, BatchFunction] | None = None,
         max_receive_bytes: int = 4 * 1024 * 1024,
@@ -68,6 +69,7 @@ class GrpcServer:
         self._identity = identity
         self._client_certificate = client_certificate
         self._uds = uds
+        self._uds_mode = uds_mode
         self._calls = OpenCalls()
         self._handlers = [self._calls.watch(each) for each in (*generic_handlers, BatchHandlers(dict(batch or {})))]
         self._max_receive_bytes = max_receive_bytes
@@ -97,7 +99,7 @@ class GrpcServer:
             self.bound_port = self._bind_tcp()
         await self._server.start()
         if self._uds is not None:
-            self._uds.chmod(0o600)
+            self._uds.chmod(self._uds_mode)
 
     async def stop(self) -> None:
         """Refuse new calls, let open ones end for the grace, then cancel them."""

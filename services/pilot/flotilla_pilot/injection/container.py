@@ -124,7 +124,7 @@ def _ports(context: PodContext) -> list[Json]:
 
 
 def readiness(context: PodContext, kind: str) -> Json:
-    """`readinessProbe` and, for a sidecar where it is on, `startupProbe`: the agent's word on the status port. Port 0
+    """`readinessProbe` and, beside an application where it is on, `startupProbe`: the agent's word on the status port. Port 0
     means none.
     """
     if not context.status_port:
@@ -141,7 +141,7 @@ def readiness(context: PodContext, kind: str) -> Json:
         "failureThreshold": number("failureThreshold", "readinessFailureThreshold"),
     }
     probes: Json = {"readinessProbe": {**ask, **{name: value for name, value in waits.items() if value}}}
-    if kind == "sidecar" and context.values.truth("global", "proxy", "startupProbe", "enabled"):
+    if kind != "router" and context.values.truth("global", "proxy", "startupProbe", "enabled"):
         failures = context.values.get("global", "proxy", "startupProbe", "failureThreshold")
         probes["startupProbe"] = {**ask, "periodSeconds": 1, "failureThreshold": failures}
     return probes

@@ -24,7 +24,7 @@ from flotilla_pilot.injection.probes import VARIABLE as PROBERS
 from flotilla_pilot.injection.probes import as_text as probers_text
 from flotilla_pilot.injection.probes import redirect_probes
 from flotilla_pilot.injection.proxy_config import merged_proxy_config
-from flotilla_pilot.injection.settings import SIDECAR, choose_templates
+from flotilla_pilot.injection.settings import GRPC, SIDECAR, choose_templates
 from flotilla_pilot.injection.templates import TEMPLATES as MADE
 from flotilla_shared.model.owners import Owner
 
@@ -71,7 +71,7 @@ def _injected(context: PodContext, chosen: tuple[str, ...], earlier: Earlier) ->
     pod["metadata"]["labels"] = {**_labels(context), **texts(at(pod, "metadata", "labels"))}
     if overrides := _apply_own(pod, context):
         pod["metadata"]["annotations"][OVERRIDES] = _text(overrides)
-    _order(pod, context)
+    _order(pod, context, held=context.holds or GRPC in chosen)
     _redirect(pod, context, earlier)
     pod["metadata"]["annotations"][STATUS] = _status(additions, context)
     return pod
@@ -184,7 +184,7 @@ def _redirect(pod: Json, context: PodContext, earlier: Earlier) -> None:
         proxy["env"] = [*given, *({"name": name, "value": value} for name, value in told.items() if value)]
 
 
-def _order(pod: Json, context: PodContext) -> None:
+def _order(pod: Json, context: PodContext, *, held: bool) -> None:
     """istio-init before whatever goes on beside the application, behind the user's own; the proxy last, or first where the
     application waits for it. Native: both before all others, which then can call out.
     """
@@ -194,7 +194,7 @@ def _order(pod: Json, context: PodContext) -> None:
         init = _first(init, INIT, PROXY)
     else:
         init = _last(init, INIT)
-        containers = _first(containers, PROXY) if context.holds else _last(containers, PROXY)
+        containers = _first(containers, PROXY) if held else _last(containers, PROXY)
     spec["containers"] = containers
     if init:
         spec["initContainers"] = init
@@ -212,9 +212,15 @@ def _last(containers: list[Json], name: str) -> list[Json]:
 
 
 def _status(additions: Json, context: PodContext) -> str:
+    """What was added by name. To the user's own containers something may be added, but they are not ours."""
+    own = {each.get("name") for each in context.applications}
     spec = mapping(additions.get("spec"))
     lists = ("initContainers", "containers", "volumes", "imagePullSecrets")
-    found = {name: [each["name"] for each in listing(spec.get(name))] or None for name in lists}
+    added = {name: [each["name"] for each in listing(spec.get(name))] for name in lists}
+    found = {
+        name: [each for each in names if each not in own or name != "containers"] or None
+        for name, names in added.items()
+    }
     return _text({**found, "revision": context.injector.revision_name})
 
 

@@ -12,8 +12,8 @@ from flotilla_pilot.injection.document import Json, at, listing, mapping, texts
 from flotilla_pilot.injection.errors import InjectionRefused
 
 POLICIES = ("enabled", "disabled")
-TEMPLATES = ("sidecar", "gateway")
-SIDECAR = "sidecar"
+SIDECAR, GATEWAY, GRPC = "sidecar", "gateway", "grpc-agent"
+TEMPLATES = (SIDECAR, GATEWAY, GRPC)
 DEFAULT_VALUES: Json = {
     "global": {
         "hub": "localhost/flotilla",
@@ -105,7 +105,7 @@ def _refuse_templates(content: Json) -> None:
     foreign = [name for name in mapping(content.get("templates")) if name not in TEMPLATES]
     if foreign:
         raise InjectionRefused(
-            f"config: there is no template {foreign[0]}: Flotilla has {' and '.join(TEMPLATES)}, made in code, and does not "
+            f"config: there is no template {foreign[0]}: Flotilla has {', '.join(TEMPLATES)}, made in code, and does not "
             "interpret templates"
         )
 

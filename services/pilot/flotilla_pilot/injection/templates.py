@@ -1,4 +1,4 @@
-"""The two templates: what is added to a pod for a sidecar, and for a gateway."""
+"""The templates: what is added to a pod for a sidecar, for a gateway, and for an application that speaks xDS itself."""
 
 from __future__ import annotations
 
@@ -17,12 +17,17 @@ from flotilla_pilot.injection.container import (
     volumes,
 )
 from flotilla_pilot.injection.context import INIT, PROXY_USER, PodContext
-from flotilla_pilot.injection.document import Json, mapping, without_nothing
+from flotilla_pilot.injection.document import Json, at, listing, mapping, without_nothing
 from flotilla_pilot.injection.errors import InjectionRefused
+from flotilla_pilot.injection.settings import GATEWAY, GRPC, SIDECAR
 
 TLS_MODE = "security.istio.io/tlsMode"
 NETWORK = "topology.istio.io/network"
 ALWAYS_FREE = "15090,15021"
+GRPC_VARIABLES = {
+    "GRPC_XDS_BOOTSTRAP": "/etc/istio/proxy/grpc/grpc-bootstrap.json",
+    "GRPC_XDS_EXPERIMENTAL_SECURITY_SUPPORT": "true",  # libraries of before 1.41 ask for it
+}
 # annotation, value below global.proxy, flag: given only where one of them says something
 MORE_FLAGS = (
     ("traffic.sidecar.istio.io/includeOutboundPorts", "includeOutboundPorts", "-q"),
@@ -35,7 +40,8 @@ MORE_FLAGS = (
 
 def sidecar(context: PodContext) -> Json:
     """A pod's worth of additions: labels, istio-init, istio-proxy, volumes."""
-    proxy = {**proxy_container(context, "sidecar"), **_lifecycle(context), "securityContext": _sidecar_rights(context)}
+    lifecycle = _lifecycle(context, held=context.holds)
+    proxy = {**proxy_container(context, "sidecar"), **lifecycle, "securityContext": _sidecar_rights(context)}
     proxy["volumeMounts"] = [*proxy["volumeMounts"], *_user_mounts(context)]
     if (amounts := resources(context)) is not None:
         proxy["resources"] = amounts
@@ -56,15 +62,7 @@ def gateway(context: PodContext) -> Json:
     """A pod whose only proxy it is; ports below 1024 are its own to open."""
     proxy = {
         **proxy_container(context, "router"),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "privileged": False,
-            "readOnlyRootFilesystem": True,
-            "runAsGroup": PROXY_USER,
-            "runAsNonRoot": True,
-            "runAsUser": PROXY_USER,
-        },
+        "securityContext": _rights_of_nobody(),
     }
     spec = {
         "securityContext": {"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]},
@@ -75,7 +73,51 @@ def gateway(context: PodContext) -> Json:
     return {"metadata": {"labels": _network(context)}, "spec": without_nothing(spec)}
 
 
-TEMPLATES: Mapping[str, Callable[[PodContext], Json]] = {"sidecar": sidecar, "gateway": gateway}
+def grpc_agent(context: PodContext) -> Json:
+    """An agent without an Envoy; nothing is intercepted. The application's containers find the agent's files, which its
+    group may read, and wait for the agent: gRPC does not look for its bootstrap twice.
+    """
+    proxy = {
+        **proxy_container(context, "grpc"),
+        **_lifecycle(context, held=True),
+        "securityContext": _rights_of_nobody(),
+    }
+    del proxy["ports"]
+    if (amounts := resources(context)) is not None:
+        proxy["resources"] = amounts
+    applications = [_grpc_application(each) for each in context.applications]
+    spec = {
+        "securityContext": {"fsGroup": at(context.pod, "spec", "securityContext", "fsGroup") or PROXY_USER},
+        "initContainers": [{**proxy, "restartPolicy": "Always"}] if context.native else [],
+        "containers": applications if context.native else [*applications, proxy],
+        "volumes": volumes(context),
+        "imagePullSecrets": pull_secrets(context),
+    }
+    labels = {TLS_MODE: context.labels.get(TLS_MODE) or "istio", **_network(context)}
+    return {"metadata": {"labels": labels}, "spec": without_nothing(spec)}
+
+
+def _grpc_application(container: Json) -> Json:
+    """What is added to a container, by its name; what it says itself stays."""
+    given = {each.get("name") for each in listing(container.get("env"))}
+    env = [{"name": name, "value": value} for name, value in GRPC_VARIABLES.items() if name not in given]
+    mount = {"name": "istio-envoy", "mountPath": "/etc/istio/proxy", "readOnly": True}
+    return without_nothing({"name": container.get("name"), "env": env, "volumeMounts": [mount]})
+
+
+def _rights_of_nobody() -> Json:
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "privileged": False,
+        "readOnlyRootFilesystem": True,
+        "runAsGroup": PROXY_USER,
+        "runAsNonRoot": True,
+        "runAsUser": PROXY_USER,
+    }
+
+
+TEMPLATES: Mapping[str, Callable[[PodContext], Json]] = {SIDECAR: sidecar, GATEWAY: gateway, GRPC: grpc_agent}
 
 
 def _network(context: PodContext) -> dict[str, str]:
@@ -83,7 +125,7 @@ def _network(context: PodContext) -> dict[str, str]:
     return {NETWORK: context.labels.get(NETWORK) or network} if network else {}
 
 
-def _lifecycle(context: PodContext) -> Json:
+def _lifecycle(context: PodContext, *, held: bool) -> Json:
     """A native sidecar ends after the application, and drains before; one that is held for makes the others wait."""
     given = mapping(context.values.get("global", "proxy", "lifecycle"))
     if given:
@@ -91,7 +133,7 @@ def _lifecycle(context: PodContext) -> Json:
     ask = f"--debug-port={context.status_port}"
     if context.native:
         return {"lifecycle": {"preStop": {"exec": {"command": [COMMAND, "request", ask, "POST", "drain"]}}}}
-    if context.holds:
+    if held:
         wait = f"--url=http://127.0.0.1:{context.status_port}/healthz/ready"
         return {"lifecycle": {"postStart": {"exec": {"command": [COMMAND, "wait", wait]}}}}
     return {}

@@ -57,6 +57,9 @@ PODS: dict[str, Json] = {
     "its own image": pod(containers=[{"name": "istio-proxy", "image": "mine/proxy:2"}, app()]),
     "its own init": pod(initContainers=[{"name": "istio-init", "image": "auto", "args": ["interception", "-n"]}]),
     "a gateway": pod({"inject.istio.io/templates": "gateway"}, containers=[{"name": "istio-proxy", "image": "auto"}]),
+    "without an Envoy": pod(
+        {"inject.istio.io/templates": "grpc-agent"}, containers=[app(env=[{"name": "A", "value": "b"}]), app("two")]
+    ),
     "no status port": pod({"status.sidecar.istio.io/port": "0"}, containers=[app(**READY)]),
     "another status port": pod({"status.sidecar.istio.io/port": "1234"}, containers=[app(**READY)]),
 }
@@ -112,6 +115,8 @@ ORDERS = (
     ("native by annotation", PLAIN, ["istio-init", "istio-proxy"], ["web"]),
     ("its own image", PLAIN, ["istio-init"], ["web", "istio-proxy"]),
     ("a gateway", PLAIN, [], ["istio-proxy"]),
+    ("without an Envoy", PLAIN, [], ["istio-proxy", "web", "two"]),
+    ("without an Envoy", NATIVE, ["istio-proxy"], ["web", "two"]),
 )
 
 
@@ -170,6 +175,7 @@ RIGHTS = (
     ("plain", "containers", 1337, True, {"drop": ["ALL"]}),
     ("transparent", "containers", 0, False, {"add": ["NET_ADMIN"], "drop": ["ALL"]}),
     ("a gateway", "containers", 1337, True, {"drop": ["ALL"]}),
+    ("without an Envoy", "containers", 1337, True, {"drop": ["ALL"]}),
 )
 
 
@@ -179,6 +185,34 @@ def test_rights(name: str, place: str, user: int, non_root: bool, capabilities: 
     assert (rights["runAsUser"], rights["runAsNonRoot"], rights["capabilities"]) == (user, non_root, capabilities)
     assert rights["readOnlyRootFilesystem"]
     assert not rights["privileged"]
+
+
+def test_an_application_without_an_envoy_finds_the_agents_files() -> None:
+    found = inject(PLAIN, PODS["without an Envoy"], "shop")
+    proxy = proxy_of(found)
+    assert proxy["args"][:2] == ["proxy", "grpc"]
+    assert "ports" not in proxy, "no Envoy is there to be scraped"
+    assert "wait" in proxy["lifecycle"]["postStart"]["exec"]["command"]
+    for name in ("web", "two"):
+        container = next(each for each in found["spec"]["containers"] if each["name"] == name)
+        told = environment(container)
+        assert told["GRPC_XDS_BOOTSTRAP"] == "/etc/istio/proxy/grpc/grpc-bootstrap.json"
+        mount = {"name": "istio-envoy", "mountPath": "/etc/istio/proxy", "readOnly": True}
+        assert mount in container["volumeMounts"]
+    assert environment(found["spec"]["containers"][1])["A"] == "b"
+    assert found["spec"]["securityContext"] == {"fsGroup": 1337}
+    assert json.loads(found["metadata"]["annotations"]["sidecar.istio.io/status"])["containers"] == ["istio-proxy"]
+    assert found["metadata"]["labels"]["security.istio.io/tlsMode"] == "istio"
+
+
+def test_what_a_user_says_of_grpc_and_of_groups_stays() -> None:
+    own = {"name": "GRPC_XDS_BOOTSTRAP", "value": "/mine"}
+    given_pod = pod(
+        {"inject.istio.io/templates": "grpc-agent"}, containers=[app(env=[own])], securityContext={"fsGroup": 5}
+    )
+    found = inject(PLAIN, given_pod, "shop")
+    assert environment(found["spec"]["containers"][1])["GRPC_XDS_BOOTSTRAP"] == "/mine"
+    assert found["spec"]["securityContext"]["fsGroup"] == 5
 
 
 def test_the_users_own_proxy_counts() -> None:

@@ -314,7 +314,7 @@ def test_urls_that_cannot_be(path: str) -> None:
 
 BAD_SETTINGS = (
     ("policy: sometimes", "config: policy is 'sometimes': it must be enabled or disabled"),
-    ("templates: {custom: '{{ .X }}'}", "there is no template custom: Flotilla has sidecar and gateway"),
+    ("templates: {custom: '{{ .X }}'}", "there is no template custom: Flotilla has sidecar, gateway, grpc-agent"),
     ("defaultTemplates: [waypoint]", "config: defaultTemplates names the template 'waypoint'"),
     ("- a", "config: it holds a list where key: value pairs must stand"),
     ("a: [", "config: it is not YAML"),
@@ -333,7 +333,7 @@ def test_templates_by_alias() -> None:
     assert choose_templates(config, "", "x") == ("sidecar",)
     assert choose_templates(config, "edge,edge", "x") == ("gateway",)
     assert choose_templates(config, "both", "x") == ("sidecar", "gateway")
-    with pytest.raises(InjectionRefused, match="it must be one of sidecar, gateway, edge, both"):
+    with pytest.raises(InjectionRefused, match="it must be one of sidecar, gateway, grpc-agent, edge, both"):
         choose_templates(config, "nothing", "annotation inject.istio.io/templates")
 
 

@@ -29,7 +29,7 @@ LEAST_CASES = 60
 CNI = "with the CNI plug-in, which Flotilla has not"
 OPENSHIFT = "user ranges of OpenShift's namespaces are not read"
 TEMPLATE = "a template of its own text: templates here are made in code"
-GRPC = "proxyless gRPC's templates are not offered"
+GRPC = "a bootstrap without an agent and so without certificates is not offered"
 SPIRE = "a template that mounts SPIRE's socket"
 SKIPPED = {
     "hello-existing-cncf-networks-json": CNI,
