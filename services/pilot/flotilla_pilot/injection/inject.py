@@ -213,7 +213,7 @@ def _last(containers: list[Json], name: str) -> list[Json]:
 
 def _status(additions: Json, context: PodContext) -> str:
     """What was added by name. To the user's own containers something may be added, but they are not ours."""
-    own = {each.get("name") for each in context.applications}
+    own = [each.get("name") for each in context.applications]
     spec = mapping(additions.get("spec"))
     lists = ("initContainers", "containers", "volumes", "imagePullSecrets")
     added = {name: [each["name"] for each in listing(spec.get(name))] for name in lists}

@@ -85,7 +85,7 @@ def grpc_agent(context: PodContext) -> Json:
     del proxy["ports"]
     if (amounts := resources(context)) is not None:
         proxy["resources"] = amounts
-    applications = [_grpc_application(each) for each in context.applications]
+    applications = [_grpc_application(each) for each in context.applications if each.get("name")]
     spec = {
         "securityContext": {"fsGroup": at(context.pod, "spec", "securityContext", "fsGroup") or PROXY_USER},
         "initContainers": [{**proxy, "restartPolicy": "Always"}] if context.native else [],
@@ -99,7 +99,7 @@ def grpc_agent(context: PodContext) -> Json:
 
 def _grpc_application(container: Json) -> Json:
     """What is added to a container, by its name; what it says itself stays."""
-    given = {each.get("name") for each in listing(container.get("env"))}
+    given = [each.get("name") for each in listing(container.get("env"))]
     env = [{"name": name, "value": value} for name, value in GRPC_VARIABLES.items() if name not in given]
     mount = {"name": "istio-envoy", "mountPath": "/etc/istio/proxy", "readOnly": True}
     return without_nothing({"name": container.get("name"), "env": env, "volumeMounts": [mount]})

@@ -284,11 +284,11 @@ strange_pods = st.fixed_dictionaries(
 )
 
 
-@given(strange_pods)
-def test_any_pod_is_injected_or_refused(strange: Json) -> None:
+@given(st.sampled_from([PLAIN, Injector(config=InjectionConfig(default_templates=("grpc-agent",)))]), strange_pods)
+def test_any_pod_is_injected_or_refused(injector: Injector, strange: Json) -> None:
     """The API server has checked the pod, but nobody has checked that it was the API server."""
     try:
-        found = inject(PLAIN, strange, "shop")
+        found = inject(injector, strange, "shop")
     except InjectionRefused:
         return
     assert patches.json_patch(strange, json_patch(strange, found)) == found
