@@ -74,7 +74,8 @@ class EnvoyProcess:
         if self._settings.envoy_component_log_level:
             options["--component-log-level"] = self._settings.envoy_component_log_level
         named = (str(word) for pair in options.items() for word in pair)
-        return (str(self._settings.envoy), *named, "--disable-hot-restart")
+        # Every route has one deprecated field: a line for each at every change would say nothing.
+        return (str(self._settings.envoy), *named, "--disable-hot-restart", "--skip-deprecated-logs")
 
     async def ended(self, timeout: float) -> bool:
         """Wait for its end, at most so many seconds; whether it has ended."""

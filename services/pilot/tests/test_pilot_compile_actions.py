@@ -58,10 +58,13 @@ def test_rewrites(rewrite: str, expected: dict[str, Any]) -> None:
     ("redirect", "expected"),
     [
         ("uri: /there", {"path_redirect": "/there"}),
-        ("authority: b.io", {"host_redirect": "b.io"}),
+        ("authority: b.io", {"host_redirect": "b.io", "path_redirect": ""}),
         ("prefixRewrite: /new", {"prefix_rewrite": "/new"}),
         ("uri: /there, prefixRewrite: /new", {"prefix_rewrite": "/new"}),
-        ("scheme: https, port: 8443", {"scheme_redirect": "https", "port_redirect": 8443}),
+        (
+            "scheme: https, port: 8443",
+            {"scheme_redirect": "https", "port_redirect": 8443, "path_redirect": ""},
+        ),
         ("uri: /x, redirectCode: 301", {"path_redirect": "/x"}),
         ("uri: /x, redirectCode: 302", {"path_redirect": "/x", "response_code": "FOUND"}),
         ("uri: /x, redirectCode: 303", {"path_redirect": "/x", "response_code": "SEE_OTHER"}),
@@ -85,11 +88,11 @@ def test_direct_answers(response: str, expected: dict[str, Any]) -> None:
     assert route_of(f"directResponse: {{{response}}}")["direct_response"] == expected
 
 
-def mirrored(cluster: str, millionths: int) -> dict[str, Any]:
-    share = {"numerator": millionths, "denominator": "MILLION"}
+def mirrored(cluster: str, share: int, of: str = "MILLION") -> dict[str, Any]:
+    fraction = {"numerator": share, **({} if of == "HUNDRED" else {"denominator": of})}
     return {
         "cluster": cluster,
-        "runtime_fraction": {"default_value": share},
+        "runtime_fraction": {"default_value": fraction},
         "trace_sampled": False,
         "disable_shadow_host_suffix_append": True,
     }
@@ -98,27 +101,28 @@ def mirrored(cluster: str, millionths: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
-        ("mirror: {host: b}", [mirrored(B, 1_000_000)]),
+        ("mirror: {host: b}", [mirrored(B, 100, "HUNDRED")]),
         ("mirror: {host: b}, mirrorPercentage: {value: 2.5}", [mirrored(B, 25_000)]),
-        ("mirror: {host: b}, mirrorPercent: 10", [mirrored(B, 100_000)]),
-        ("mirrors: [{destination: {host: b}}]", [mirrored(B, 1_000_000)]),
+        ("mirror: {host: b}, mirrorPercent: 10", [mirrored(B, 10, "HUNDRED")]),
+        ("mirrors: [{destination: {host: b}}]", [mirrored(B, 100, "HUNDRED")]),
         (
             "mirrors: [{destination: {host: b}, percentage: {value: 1}}, {destination: {host: a}}]",
-            [mirrored(B, 10_000), mirrored(A, 1_000_000)],
+            [mirrored(B, 10_000), mirrored(A, 100, "HUNDRED")],
         ),
         ("mirror: {host: nobody}", None),
     ],
 )
 def test_mirrors(rule: str, expected: list[dict[str, Any]] | None) -> None:
     found = route_of(f"{TO_A}, {rule}")["route"]["request_mirror_policies"]
-    assert found == (expected or [mirrored("outbound|80||nobody.default.svc.cluster.local", 1_000_000)])
+    assert found == (expected or [mirrored("outbound|80||nobody.default.svc.cluster.local", 100, "HUNDRED")])
 
 
 @pytest.mark.parametrize(
     ("rule", "expected"), [("", "0s"), ("timeout: 1.5s", "1.500s"), ("timeout: 0s", "0s"), ("timeout: 60s", "60s")]
 )
 def test_timeouts(rule: str, expected: str) -> None:
-    assert route_of(", ".join(each for each in (TO_A, rule) if each))["route"]["timeout"] == expected
+    found = route_of(", ".join(each for each in (TO_A, rule) if each))["route"]
+    assert (found["timeout"], found["max_grpc_timeout"]) == (expected, expected)
 
 
 TWO = "route: [{destination: {host: a}, weight: 1}, {destination: {host: b}, weight: 1}]"
@@ -133,7 +137,7 @@ TWO = "route: [{destination: {host: a}, weight: 1}, {destination: {host: b}, wei
         (f"match: [{{uri: {{exact: /x}}}}], {TO_A}", "a.default.svc.cluster.local:80/x"),
         (f"match: [{{uri: {{prefix: /x}}}}], {TO_A}", "a.default.svc.cluster.local:80/x*"),
         (f"match: [{{uri: {{regex: /x+}}}}], {TO_A}", "a.default.svc.cluster.local:80/x+"),
-        ("route: [{destination: {host: nobody}}]", "r:80/*"),
+        ("route: [{destination: {host: nobody}}]", "nobody.default.svc.cluster.local:80/*"),
         ("redirect: {uri: /x}", "r:80/*"),
     ],
 )

@@ -131,11 +131,11 @@ def test_retries_in_other_localities(stated: str, name: str | None, validate: Ca
 @pytest.mark.parametrize(
     ("mirrors", "shares"),
     [
-        ("mirror: {host: a}", [1_000_000]),
+        ("mirror: {host: a}", [100]),
         ("mirror: {host: a}, mirrorPercentage: {value: 0}", []),
         ("mirror: {host: a}, mirrorPercent: 0", []),
-        ("mirrors: [{destination: {host: a}, percentage: {value: 0.5}}, {destination: {host: a}}]", [5000, 1_000_000]),
-        ("mirrors: [{destination: {host: a}, percentage: {value: 0}}, {destination: {host: a}}]", [1_000_000]),
+        ("mirrors: [{destination: {host: a}, percentage: {value: 0.5}}, {destination: {host: a}}]", [5000, 100]),
+        ("mirrors: [{destination: {host: a}, percentage: {value: 0}}, {destination: {host: a}}]", [100]),
     ],
 )
 def test_copies_of_no_request_are_no_copies(mirrors: str, shares: list[int]) -> None:

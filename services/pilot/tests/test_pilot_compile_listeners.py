@@ -229,16 +229,32 @@ spec: {hosts: [virtual.example, a], http: [{route: [{destination: {host: a}}]}]}
 @pytest.mark.parametrize(
     ("port", "extra", "table", "expected"),
     [
-        (80, "", "80", ["virtual.example"]),
-        (9080, "", "9080", None),
-        (9080, PROXIED, "15002", ["virtual.example", "virtual.example:80"]),
+        (80, "", "80", {"virtual.example:80": ["virtual.example"]}),
+        (9080, "", "9080", {"virtual.example:9080": ["virtual.example"]}),
+        (
+            9080,
+            PROXIED,
+            "15002",
+            {
+                "virtual.example:80": ["virtual.example", "virtual.example:80"],
+                "virtual.example:9080": ["virtual.example:9080"],
+            },
+        ),
     ],
 )
-def test_hosts_that_only_rules_know_are_on_port_80(
-    port: int, extra: str, table: str, expected: list[str] | None
+def test_hosts_that_only_rules_know_are_where_others_of_the_rules_are(
+    port: int, extra: str, table: str, expected: dict[str, list[str]]
 ) -> None:
     found = domains(Mesh(service("a", "HTTP", port) + ROUTES + extra).compile(PROXY), table)
+    assert {name: each for name, each in found.items() if name.startswith("virtual.example:")} == expected
+
+
+@pytest.mark.parametrize(("port", "expected"), [(80, ["virtual.example"]), (9080, None)])
+def test_hosts_of_rules_without_any_service_are_on_port_80(port: int, expected: list[str] | None) -> None:
+    rules = ROUTES.replace("[virtual.example, a]", "[virtual.example]")
+    found = domains(Mesh(service("a", "HTTP", port) + rules).compile(PROXY), str(port))
     assert found.get("virtual.example:80") == expected
+    assert "virtual.example:9080" not in found
 
 
 @pytest.mark.parametrize(

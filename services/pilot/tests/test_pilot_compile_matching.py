@@ -26,7 +26,7 @@ def translated(**match: Any) -> dict[str, Any]:
     ],
 )
 def test_paths(uri: dict[str, str] | None, expected: dict[str, Any]) -> None:
-    assert translated(**({"uri": uri} if uri is not None else {})) == expected
+    assert translated(**({"uri": uri} if uri is not None else {})) == {**expected, "case_sensitive": True}
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,10 @@ def test_paths(uri: dict[str, str] | None, expected: dict[str, Any]) -> None:
     [
         ({"exact": "/a"}, {"path": "/a", "case_sensitive": False}),
         ({"prefix": "/a"}, {"prefix": "/a", "case_sensitive": False}),
-        ({"regex": "/a"}, {"safe_regex": {"regex": "/a"}}),
+        ({"regex": "/a"}, {"safe_regex": {"regex": "/a"}, "case_sensitive": False}),
     ],
 )
-def test_case_may_be_ignored_but_in_patterns(uri: dict[str, str], expected: dict[str, Any]) -> None:
+def test_case_may_be_ignored_which_patterns_do_not_heed(uri: dict[str, str], expected: dict[str, Any]) -> None:
     assert translated(uri=uri, ignoreUriCase=True) == expected
 
 
@@ -114,4 +114,4 @@ def test_any_request_is_every_path() -> None:
 
 @pytest.mark.parametrize("stated", [{"port": 80}, {"sourceLabels": {"a": "b"}}, {"gateways": ["g"]}, {"name": "n"}])
 def test_what_is_about_the_client_never_reaches_envoy(stated: dict[str, Any]) -> None:
-    assert translated(**stated) == {"prefix": "/"}
+    assert translated(**stated) == {"prefix": "/", "case_sensitive": True}

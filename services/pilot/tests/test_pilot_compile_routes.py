@@ -129,6 +129,8 @@ def test_requests_are_hashed_as_the_destination_wants() -> None:
         (["hosts: [b], http: [{name: x, %s}]"], "default"),
         (["hosts: [a], gateways: [g], http: [{name: x, %s}]"], "default"),
         (["hosts: [a], tcp: [{%s}]"], "default"),
+        (["hosts: [a], http: [{name: x, match: [{port: 81}], %s}]"], "default"),
+        (["hosts: [a], http: [{match: [{port: 81}], %s}]", "hosts: [a], http: [{name: y, %s}]"], "y"),
     ],
 )
 def test_which_rules_route_a_service(specs: list[str], expected: str) -> None:
@@ -239,9 +241,11 @@ def test_previous_hosts_may_be_tried_again() -> None:
 
 @pytest.mark.parametrize(
     ("stated", "default", "expected"),
-    [(None, 100, 1_000_000), (None, 0, 0), (Percent(value=0.01), 0, 100), (Percent(value=300), 0, 1_000_000)],
+    [(None, 100, 100), (None, 0, 0), (Percent(value=0.01), 0, 100), (Percent(value=300), 0, 1_000_000)],
 )
-def test_percentages_are_millionths(stated: Percent | None, default: float, expected: int) -> None:
+def test_percentages_are_millionths_and_defaults_hundredths(
+    stated: Percent | None, default: int, expected: int
+) -> None:
     assert percent(stated, default).numerator == expected
     assert fraction(stated, default).default_value == percent(stated, default)
 
@@ -253,11 +257,11 @@ def test_percentages_are_millionths(stated: Percent | None, default: float, expe
         ({"delay": {"fixedDelay": "0s"}}, None),
         (
             {"delay": {"fixedDelay": "1s"}},
-            {"delay": {"fixed_delay": "1s", "percentage": {"denominator": "MILLION"}}},
+            {"delay": {"fixed_delay": "1s", "percentage": {}}},
         ),
         (
             {"delay": {"fixedDelay": "1s", "percent": 50}},
-            {"delay": {"fixed_delay": "1s", "percentage": {"numerator": 500000, "denominator": "MILLION"}}},
+            {"delay": {"fixed_delay": "1s", "percentage": {"numerator": 50}}},
         ),
         (
             {"abort": {"httpStatus": 503, "percentage": {"value": 1}}},
@@ -281,6 +285,10 @@ def test_faults(stated: dict[str, Any], expected: dict[str, Any] | None) -> None
     [
         ({"allowOrigins": [{"prefix": "https://"}]}, {"allow_origin_string_match": [{"prefix": "https://"}]}),
         ({"allowOrigin": ["*"]}, {"allow_origin_string_match": [{"exact": "*"}]}),
+        (
+            {"allowOrigin": ["*"], "allowOrigins": [{"exact": "a"}]},
+            {"allow_origin_string_match": [{"exact": "a"}]},
+        ),
         ({"allowOrigins": [{"regex": "("}]}, {}),
         ({"allowHeaders": ["a", "b"], "exposeHeaders": ["c"]}, {"allow_headers": "a,b", "expose_headers": "c"}),
         ({"unmatchedPreflights": "FORWARD"}, {"forward_not_matching_preflights": True}),
@@ -291,4 +299,4 @@ def test_faults(stated: dict[str, Any], expected: dict[str, Any] | None) -> None
 def test_cors(stated: dict[str, Any], expected: dict[str, Any]) -> None:
     found = as_dict(cors(json_format.ParseDict(stated, CorsPolicy())))
     found.pop("filter_enabled")
-    assert found == expected
+    assert found == {"forward_not_matching_preflights": True, **expected}

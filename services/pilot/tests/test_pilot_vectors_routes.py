@@ -11,10 +11,10 @@ from flotilla_pilot.compile import filters, names
 from flotilla_pilot.compile.claims import claim_path
 from flotilla_pilot.compile.destinations import Target
 from flotilla_pilot.compile.gateway_routes import catch_alls_last, finished
+from flotilla_pilot.compile.host_plans import domains
 from flotilla_pilot.compile.matching import Client, any_request, applies, route_match
 from flotilla_pilot.compile.route_action import find_targets, mirror_shares, route_action
 from flotilla_pilot.compile.routes import Translation, takes_everything, translate
-from flotilla_pilot.compile.virtual_hosts import domains
 from flotilla_pilot.model.delegation import conflict, merge_matches, merge_rule
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.mesh import MeshSettings, mesh_options
@@ -204,17 +204,12 @@ def target(destination: Destination, port: int) -> Target:
 
 def outline(route: Any) -> Any:
     """A route but for its metadata (Istio's version of the API is another), what a DestinationRule of the registry adds,
-    the limit of gRPC's own time limit, which stock Envoy calls deprecated, what the Gateway API's annotation adds, and
-    that a header may be empty, which is said here.
+    and what the Gateway API's annotation adds.
     """
     found = json_format.MessageToDict(parse(Route, {**route, "metadata": {}}))
-    if found["match"].get("caseSensitive"):  # Envoy's default
-        del found["match"]["caseSensitive"]
     action = found.get("route", {})
-    for name in ("maxGrpcTimeout", "hashPolicy", "clusterNotFoundResponseCode", "appendXForwardedHost"):
+    for name in ("hashPolicy", "clusterNotFoundResponseCode", "appendXForwardedHost"):
         action.pop(name, None)
-    for option in (*found.get("requestHeadersToAdd", ()), *found.get("responseHeadersToAdd", ())):
-        option.pop("keepEmptyValue", None)
     return found
 
 

@@ -32,13 +32,15 @@ _GRPC_NAMES = (
 _GRPC_CODES = {name: number for number, name in enumerate(_GRPC_NAMES.split(", "))}
 
 
-def percent(stated: Percent | None, default: float) -> FractionalPercent:
-    """In millionths; `default` where no percentage is stated. Never above the whole."""
-    value = default if stated is None or isnan(stated.value) else stated.value
-    return FractionalPercent(numerator=round(min(max(value, 0), 100) * 10_000), denominator=FractionalPercent.MILLION)
+def percent(stated: Percent | None, default: int) -> FractionalPercent:
+    """In millionths; `default`, in hundredths, where no percentage is stated. Never above the whole."""
+    if stated is None or isnan(stated.value):
+        return FractionalPercent(numerator=min(max(default, 0), 100), denominator=FractionalPercent.HUNDRED)
+    millionths = round(min(max(stated.value, 0), 100) * 10_000)
+    return FractionalPercent(numerator=millionths, denominator=FractionalPercent.MILLION)
 
 
-def fraction(stated: Percent | None, default: float) -> RuntimeFractionalPercent:
+def fraction(stated: Percent | None, default: int) -> RuntimeFractionalPercent:
     return RuntimeFractionalPercent(default_value=percent(stated, default))
 
 
@@ -76,10 +78,7 @@ def _is_positive(duration: Duration) -> bool:
 def cors(settings: CorsPolicy) -> EnvoyCors:
     """The cors policy of a route; origins whose regular expression Envoy would refuse are left out."""
     answer = EnvoyCors(
-        allow_origin_string_match=[
-            *(StringMatcher(exact=origin) for origin in settings.allow_origin),
-            *(matcher for each in settings.allow_origins if (matcher := _origin(each)) is not None),
-        ],
+        allow_origin_string_match=_origins(settings),
         allow_methods=",".join(settings.allow_methods),
         allow_headers=",".join(settings.allow_headers),
         expose_headers=",".join(settings.expose_headers),
@@ -89,10 +88,16 @@ def cors(settings: CorsPolicy) -> EnvoyCors:
         answer.max_age = str(settings.max_age.seconds)
     if settings.HasField("allow_credentials"):
         answer.allow_credentials.CopyFrom(settings.allow_credentials)
-    if settings.unmatched_preflights != CorsPolicy.UNSPECIFIED:
-        forwards = settings.unmatched_preflights == CorsPolicy.FORWARD
-        answer.forward_not_matching_preflights.CopyFrom(BoolValue(value=forwards))
+    ignored = settings.unmatched_preflights == CorsPolicy.IGNORE
+    answer.forward_not_matching_preflights.CopyFrom(BoolValue(value=not ignored))
     return answer
+
+
+def _origins(settings: CorsPolicy) -> list[StringMatcher]:
+    """The older list counts only where the newer one is empty."""
+    if not settings.allow_origins:
+        return [StringMatcher(exact=origin) for origin in settings.allow_origin]
+    return [matcher for each in settings.allow_origins if (matcher := _origin(each)) is not None]
 
 
 def _origin(origin: StringMatch) -> StringMatcher | None:

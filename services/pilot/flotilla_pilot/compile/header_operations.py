@@ -63,9 +63,9 @@ def _is_reserved(name: str) -> bool:
 
 
 def _option(name: str, value: str, action: int) -> HeaderValueOption:
-    return HeaderValueOption(
-        header=HeaderValue(key=name, value=_literal(value)), append_action=action, keep_empty_value=True
-    )
+    """An empty value is written too: without being told, Envoy would leave the header as it came."""
+    header = HeaderValue(key=name, value=_literal(value))
+    return HeaderValueOption(header=header, append_action=action, keep_empty_value=not value)
 
 
 def _literal(value: str) -> str:

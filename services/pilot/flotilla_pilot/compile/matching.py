@@ -80,8 +80,7 @@ def _set_path(answer: Any, match: HTTPMatchRequest) -> None:
         answer.safe_regex.CopyFrom(_regex(match.uri.regex, "uri.regex"))
     else:
         answer.prefix = match.uri.prefix or "/"
-    if match.ignore_uri_case and kind != "regex":
-        answer.case_sensitive.value = False
+    answer.case_sensitive.value = not match.ignore_uri_case
 
 
 def _headers(match: HTTPMatchRequest) -> Iterable[HeaderMatcher]:

@@ -17,6 +17,12 @@ def outbound_cluster(port: int, subset: str, host: str) -> str:
     return f"outbound|{port}|{subset}|{host}"
 
 
+def host_and_port(cluster: str) -> tuple[str, str] | None:
+    """Whose cluster it is, by its name; None for one that is no service's."""
+    parts = cluster.split("|")
+    return (parts[3], parts[1]) if len(parts) == 4 else None
+
+
 def outbound_sni(port: int, subset: str, host: str) -> str:
     return f"outbound_.{port}_.{subset}_.{host}"
 

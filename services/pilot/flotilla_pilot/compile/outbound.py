@@ -15,6 +15,7 @@ from flotilla_pilot.compile.connections import service_chains, tcp_targets
 from flotilla_pilot.compile.destinations import Destinations
 from flotilla_pilot.compile.egress_plan import plan_listeners
 from flotilla_pilot.compile.endpoints import socket_address
+from flotilla_pilot.compile.host_plans import HostPlan, plan_hosts, plan_owned
 from flotilla_pilot.compile.http_manager import OUTBOUND, Manner, http_manager
 from flotilla_pilot.compile.intercepted import intercepted_listener, tls_inspector, virtual_outbound
 from flotilla_pilot.compile.listener_plan import ListenerPlan
@@ -23,7 +24,7 @@ from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER
 from flotilla_pilot.compile.route_table import route_table
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
-from flotilla_pilot.compile.virtual_hosts import HostPart, HostPlan, catch_all, host_part, plan_hosts, wire_host
+from flotilla_pilot.compile.virtual_hosts import HostPart, catch_all, host_part, wire_host
 from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.services import Resolution, Service
 from flotilla_pilot.model.snapshot import MeshSnapshot
@@ -68,10 +69,9 @@ def _table(
 
 
 def _hosts(plan: ListenerPlan, scope: SidecarScope, ports: list[tuple[Service, int]]) -> list[HostPlan]:
-    """Of a listener that is one service's alone, everything is for that service, whatever name was asked for."""
     if plan.owned:
-        return [HostPlan(each.host, port, ("*",), plan.egress.routes.find(each.host), each) for each, port in ports]
-    return plan_hosts(plan.egress, ports, port_in_domain=plan.proxy, namespace=scope.namespace, domain=scope.domain)
+        return plan_owned(plan.egress, ports, scope)
+    return plan_hosts(plan.egress, ports, scope, port_in_domain=plan.proxy)
 
 
 def _listener(plan: ListenerPlan, scope: SidecarScope, destinations: Destinations, cache: ResourceCache) -> Any:

@@ -42,10 +42,6 @@ class RouteTargets:
         """Equal keys lead equally."""
         return tuple((each.cluster, each.references) for each in self.all())
 
-    def single(self, index: int, http: HTTPRoute) -> Target | None:
-        used = [target for target, _ in weighted(self.routes[index], http.route)]
-        return used[0] if len(used) == 1 else None
-
 
 def find_targets(rules: RouteRules, find: Find) -> RouteTargets:
     http = rules.spec.http
@@ -55,8 +51,15 @@ def find_targets(rules: RouteRules, find: Find) -> RouteTargets:
     )
 
 
+def timed(action: Any, limit: Duration) -> Any:
+    """`action` with its limit, which is also the most that a gRPC client may ask for; 0 is none."""
+    action.timeout.CopyFrom(limit)
+    action.max_grpc_timeout.CopyFrom(limit)
+    return action
+
+
 def default_action(target: Target, mesh: MeshOptions) -> RouteAction:
-    action = RouteAction(cluster=target.cluster, timeout=Duration())
+    action = timed(RouteAction(cluster=target.cluster), Duration())
     _hash(action, [target])
     _retry(action, None, mesh, hashed=False)
     return action
@@ -70,7 +73,7 @@ def route_action(
     Answers with what Envoy would refuse and is left out: fields of the rule, and why.
     """
     chosen = weighted(targets.routes[index], http.route)
-    action = RouteAction(timeout=http.timeout)
+    action = timed(RouteAction(), http.timeout)
     if len(chosen) == 1:
         target, destination = chosen[0]
         action.cluster = target.cluster

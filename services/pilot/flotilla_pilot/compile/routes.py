@@ -73,7 +73,7 @@ def translate(given: Translation) -> list[Any]:
                 continue
             route = Route(name=name, match=match, stat_prefix=stat_prefix)
             route.MergeFrom(base)
-            route.decorator.operation = _operation(given, index, http, match)
+            route.decorator.operation = _operation(given, route)
             routes.append(route)
             if takes_all:
                 return routes
@@ -189,7 +189,7 @@ def _redirect(settings: HTTPRedirect, port: int) -> RedirectAction:
         action.port_redirect = 0 if port == _DEFAULT_PORTS.get(settings.scheme) else port
     if settings.prefix_rewrite:
         action.prefix_rewrite = settings.prefix_rewrite
-    elif settings.uri:
+    else:
         action.path_redirect = settings.uri
     if settings.scheme:
         action.scheme_redirect = settings.scheme
@@ -220,14 +220,16 @@ def _direct_response(given: Translation, index: int, http: HTTPRoute) -> DirectR
     return action
 
 
-def _operation(given: Translation, index: int, http: HTTPRoute, match: Any) -> str:
+def _operation(given: Translation, route: Any) -> str:
     """`host:port` and the path, as traces name the operation; without one destination the rules' name is the host."""
+    place = names.host_and_port(route.route.cluster) if route.HasField("route") else None
+    host, port = place or (given.rules.item.key.name, str(given.client.port))
+    return f"{host}:{port}{_shown_path(route.match)}"
+
+
+def _shown_path(match: Any) -> str:
     kind = match.WhichOneof("path_specifier")
-    path = f"{match.prefix}*" if kind == "prefix" else match.path or match.safe_regex.regex
-    target = given.targets.single(index, http)
-    if target is not None and target.host:
-        return f"{target.host}:{target.port}{path}"
-    return f"{given.rules.item.key.name}:{given.client.port}{path}"
+    return f"{match.prefix}*" if kind == "prefix" else match.path or match.safe_regex.regex or "/*"
 
 
 def _metadata(rules: RouteRules) -> Metadata:

@@ -1,6 +1,6 @@
 """VirtualServices: whose traffic they route, and through which gateways."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flotilla_pilot.model.delegation import merge_rule
@@ -173,16 +173,19 @@ class RuleIndex:
     """Rules by host: the most specific host that covers a name decides, among equals the oldest rules."""
 
     def __init__(self, rules: Iterable[RouteRules]) -> None:
-        self._exact: dict[str, RouteRules] = {}
-        wildcards: dict[str, RouteRules] = {}
+        self._exact: dict[str, list[RouteRules]] = {}
+        wildcards: dict[str, list[RouteRules]] = {}
         for each in rules:
             for host in each.hosts:
-                (wildcards if is_wildcard(host) else self._exact).setdefault(host, each)
+                (wildcards if is_wildcard(host) else self._exact).setdefault(host, []).append(each)
         self._wildcards = sorted(wildcards.items(), key=lambda pair: specificity(pair[0]))
 
-    def find(self, host: str) -> RouteRules | None:
-        """The rules that route `host`, which may be a wildcard itself; None if none do."""
-        found = self._exact.get(host)
-        if found is not None:
-            return found
-        return next((rules for pattern, rules in self._wildcards if covers(pattern, host)), None)
+    def find(self, host: str, fits: Callable[[RouteRules], bool] = lambda _: True) -> RouteRules | None:
+        """The rules that route `host`, which may be a wildcard itself, of those that fit; None if none do."""
+        return next(filter(fits, self._covering(host)), None)
+
+    def _covering(self, host: str) -> Iterator[RouteRules]:
+        yield from self._exact.get(host, ())
+        for pattern, rules in self._wildcards:
+            if covers(pattern, host):
+                yield from rules

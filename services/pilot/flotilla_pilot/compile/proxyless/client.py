@@ -18,13 +18,14 @@ from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import every_cluster
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.destinations import Destinations
+from flotilla_pilot.compile.host_plans import domains, plan_owned
 from flotilla_pilot.compile.packing import pack, serialized, typed
 from flotilla_pilot.compile.proxyless import names
 from flotilla_pilot.compile.proxyless.clusters import cluster
 from flotilla_pilot.compile.proxyless.routes import grpc_routes
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER, ROUTES
 from flotilla_pilot.compile.sources import ads
-from flotilla_pilot.compile.virtual_hosts import HostPlan, domains, host_part
+from flotilla_pilot.compile.virtual_hosts import host_part
 from flotilla_pilot.model.references import keys
 from flotilla_pilot.model.services import Resolution, Service, ServicePort
 from flotilla_pilot.model.snapshot import MeshSnapshot
@@ -42,7 +43,7 @@ def compile_client(snapshot: MeshSnapshot, scope: SidecarScope, cache: ResourceC
     destinations = Destinations(snapshot, scope.namespace, scope.labels, scope.services)
     for egress, service, port in _called(scope):
         _add_names(found, service, port, scope)
-        _add_routes(found, egress, service, port, destinations, cache)
+        _add_routes(found, egress, service, port, destinations, scope, cache)
     dialled = (each for each in scope.services.values() if each.resolution in _DIALLED)
     for given in every_cluster(dialled, destinations.policy, snapshot.mesh, binds=True):
         made = cluster(given)
@@ -86,11 +87,12 @@ def _add_routes(
     service: Service,
     port: ServicePort,
     destinations: Destinations,
+    scope: SidecarScope,
     cache: ResourceCache,
 ) -> None:
     """One virtual host for every authority: a channel is for one service from the start."""
-    plan = HostPlan(service.host, port.number, ("*",), egress.routes.find(service.host), service)
-    part = host_part(plan, destinations, cache, destinations.namespace)
+    (plan,) = plan_owned(egress, [(service, port.number)], scope)
+    part = host_part(plan, destinations, cache, scope.namespace)
     found.merge_problems(part.problems)
     name = names.routes(service.host, port.number)
     body = cache.get(("proxyless routes", name, part), lambda: serialized(grpc_routes(name, part)))
