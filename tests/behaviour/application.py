@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections import deque
 from dataclasses import dataclass
 from typing import Self
@@ -22,15 +23,16 @@ class Request:
 
 
 class Server:
-    """A server on a free port of 127.0.0.1, which counts its `connections`; a test may end them."""
+    """A server on a free port of 127.0.0.1, over TLS if it has a context; a test may end its `connections`."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tls: ssl.SSLContext | None = None) -> None:
         self.name = name
         self.port = self.connections = 0
+        self._tls = tls
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._hold, "127.0.0.1", 0, **self.options())
+        self._server = await asyncio.start_server(self.hold, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -39,9 +41,6 @@ class Server:
         await self.hang_up()
         await self._server.wait_closed()
 
-    def options(self) -> dict[str, object]:
-        return {}
-
     async def hang_up(self) -> None:
         """End every connection: Envoy keeps them for a next call, and no test leaves one behind."""
         held = list(self._writers)
@@ -49,7 +48,7 @@ class Server:
             writer.close()
         await asyncio.gather(*(each.wait_closed() for each in held), return_exceptions=True)
 
-    async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         self.connections += 1
         try:
@@ -71,8 +70,8 @@ class Application(Server):
     not answer. `headers` go with every answer.
     """
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(name, tls)
         self.gate = asyncio.Event()
         self.clear()
 
@@ -95,6 +94,8 @@ class Application(Server):
                 await self._upgrade(reader, writer, request.headers["upgrade"])
                 return
             writer.write(self._answer(request, status))
+            if request.headers.get("connection") == "close":
+                return
 
     def _answer(self, request: Request, status: int) -> bytes:
         seen = {"method": request.method, "target": request.target, "headers": request.headers, "body": request.body}
@@ -109,8 +110,12 @@ class Application(Server):
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request:
-    """Raises IncompleteReadError at the end of the connection."""
-    first, *lines = (await reader.readuntil(END)).decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+    """Raises IncompleteReadError at the end of the connection, ConnectionError at once for what is no HTTP."""
+    start = await reader.readexactly(1)
+    if not start.isalpha():
+        raise ConnectionAbortedError
+    head = (start + await reader.readuntil(END)).decode("latin-1")
+    first, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
     method, target, _ = first.split(" ", 2)
     headers: dict[str, str] = {}
     for line in lines:
@@ -122,14 +127,7 @@ async def read_request(reader: asyncio.StreamReader) -> Request:
 
 
 class Echo(Server):
-    """TCP: every line comes back behind the application's name. With a TLS context, over TLS."""
-
-    def __init__(self, name: str, tls: object = None) -> None:
-        super().__init__(name)
-        self._tls = tls
-
-    def options(self) -> dict[str, object]:
-        return {"ssl": self._tls} if self._tls else {}
+    """TCP: every line comes back behind the application's name."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():

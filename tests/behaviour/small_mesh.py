@@ -9,6 +9,7 @@ from string import Template
 
 import httpx
 import pytest
+from envoy.config.core.v3.base_pb2 import Node
 
 from flotilla_agent.sds.secrets import VersionedSecret, make_authority, make_pair
 from flotilla_agent.sds.server import sds_server
@@ -87,18 +88,20 @@ class SmallMesh:
         await server.start()
         self._held.push_async_callback(server.stop)
         port = self.edge.server.bound_port
-        envoy = RunningEnvoy(binary, folder, _node(name, kind), port, certificate, DIALECT, folder / "sds")
+        node = _node(name, kind, f"127.0.3.{len(self.envoys) + 1}")
+        envoy = RunningEnvoy(binary, folder, node, port, certificate, DIALECT, folder / "sds")
         self.envoys[name] = await self._held.enter_async_context(envoy)
         await envoy.ready()
         return envoy
 
 
-def _node(name: str, kind: str) -> object:
+def _node(name: str, kind: str, address: str) -> Node:
+    """Every proxy has an address of its own, though all that it listens on is at 127.0.0.1."""
     return make_node(
-        f"{kind}~127.0.0.1~{name}.default~default.svc.cluster.local",
+        f"{kind}~{address}~{name}.default~default.svc.cluster.local",
         INTERCEPTION_MODE="NONE",
         NAMESPACE="default",
-        INSTANCE_IPS="127.0.0.1",
+        INSTANCE_IPS=address,
         SERVICE_ACCOUNT=name,
         CLUSTER_ID="Kubernetes",
         LABELS={"app": name},

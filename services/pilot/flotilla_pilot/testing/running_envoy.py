@@ -129,10 +129,12 @@ class RunningEnvoy:
 
     async def ready(self) -> None:
         """Wait until it is LIVE: clusters, listeners and routes have come."""
-        async with asyncio.timeout(START_SECONDS):
-            while not await self._is_live():
-                assert self._process.returncode is None, self.log.read_text()
-                await asyncio.sleep(0.02)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + START_SECONDS
+        while not await self._is_live():
+            assert self._process.returncode is None, self.log.read_text()
+            assert loop.time() < end, self.log.read_text()
+            await asyncio.sleep(0.02)
 
     async def _is_live(self) -> bool:
         try:

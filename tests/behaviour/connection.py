@@ -1,0 +1,63 @@
+"""A client on a connection of its own, with TLS or without: it says a line, or asks for a page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A connection, and who showed a certificate on it: the last part of its SPIFFE ID, "" without TLS."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @property
+    def server(self) -> str:
+        shown = self.writer.get_extra_info("peercert") or {}
+        names = [value for kind, value in shown.get("subjectAltName", ()) if kind == "URI"]
+        return names[0].rpartition("/")[2] if names else ""
+
+    async def say(self, line: str) -> str:
+        """The line that comes back; "" where the connection ends instead."""
+        self.writer.write(f"{line}\n".encode())
+        return (await self.reader.readline()).decode().strip()
+
+    async def get(self, host: str, *headers: str) -> tuple[int, str]:
+        """Status, and the name of the application that answered or the `location`."""
+        lines = [f"GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close", *headers]
+        self.writer.write("\r\n".join((*lines, "\r\n")).encode())
+        head, _, body = (await self.reader.read()).decode().partition("\r\n\r\n")
+        if not head:
+            raise ConnectionResetError
+        places = [each.partition(": ")[2] for each in head.split("\r\n") if each.startswith("location: ")]
+        told = json.loads(body)["name"] if body.startswith("{") else ""
+        return int(head.split(" ")[1]), told or "".join(places)
+
+
+@asynccontextmanager
+async def connected(port: int, tls: ssl.SSLContext | None = None, sni: str = "") -> AsyncIterator[Talk]:
+    """Raises OSError (ssl.SSLError is one) where the server does not want it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=sni or None)
+    try:
+        yield Talk(reader, writer)
+    finally:
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+async def page(port: int, host: str, tls: ssl.SSLContext | None = None, sni: str = "") -> str:
+    """What a client gets: `status name`, `by server` where TLS says who that was; or REFUSED."""
+    try:
+        async with connected(port, tls, (sni or host) if tls else "") as talk:
+            status, name = await talk.get(host)
+            return " ".join((str(status), *filter(None, [name, talk.server and f"by {talk.server}"])))
+    except OSError:
+        return REFUSED
