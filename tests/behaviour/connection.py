@@ -27,8 +27,11 @@ class Talk:
 
     async def say(self, line: str) -> str:
         """The line that comes back; "" where the connection ends instead."""
-        self.writer.write(f"{line}\n".encode())
-        return (await self.reader.readline()).decode().strip()
+        try:
+            self.writer.write(f"{line}\n".encode())
+            return (await self.reader.readline()).decode().strip()
+        except ConnectionError:
+            return ""
 
     async def get(self, host: str, *headers: str) -> tuple[int, str]:
         """Status, and the name of the application that answered or the `location`."""

@@ -58,8 +58,9 @@ spec:
 """
 
 
-def destination_rule(host: str, policy: str) -> str:
-    """Subsets v1 and v2 of a host, and the policy for its traffic."""
+def destination_rule(host: str, policy: str, versions: Iterable[str] = ("v1", "v2")) -> str:
+    """A subset for each version of a host, and the policy for its traffic."""
+    subsets = ", ".join(f"{{name: {each}, labels: {{version: {each}}}}}" for each in versions)
     return f"""
 ---
 apiVersion: networking.istio.io/v1
@@ -68,7 +69,7 @@ metadata: {{name: {host.partition(".")[0]}, namespace: default}}
 spec:
   host: {host}
   trafficPolicy: {{{policy}}}
-  subsets: [{{name: v1, labels: {{version: v1}}}}, {{name: v2, labels: {{version: v2}}}}]
+  subsets: [{subsets}]
 """
 
 

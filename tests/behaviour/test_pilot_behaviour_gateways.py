@@ -51,7 +51,7 @@ spec:
 """
 
 
-def service(name: str, number: int, protocol: str, port: str) -> str:
+def service(name: str, number: int, protocol: str, port: str, mode: str = "disabled") -> str:
     return f"""
 ---
 apiVersion: networking.istio.io/v1
@@ -62,7 +62,7 @@ spec:
   location: MESH_INTERNAL
   resolution: STATIC
   ports: [{{number: {number}, name: main, protocol: {protocol}}}]
-  endpoints: [{{address: 127.0.0.1, ports: {{main: ${port}}}}}]
+  endpoints: [{{address: 127.0.0.1, ports: {{main: ${port}}}, labels: {{security.istio.io/tlsMode: {mode}}}}}]
 """
 
 
@@ -91,6 +91,7 @@ OBJECTS = "".join(
         service("v1", 80, "HTTP", "v1"),
         service("v2", 80, "HTTP", "v2"),
         service("secure", 443, "TLS", "secure"),
+        service("inside", 443, "TLS", "secure", "istio"),
         service("echo", 9000, "TCP", "echo"),
         routes("shop", "edge, later", '"*.example.com"', "http: [{route: [{destination: {host: v1.example.com}}]}]"),
         routes("inner", "inner", "shop.example.com", "http: [{route: [{destination: {host: v2.example.com}}]}]"),
@@ -198,11 +199,12 @@ async def test_lines_to_a_tcp_service(world: World, port: str, host: str, server
 
 @pytest.mark.parametrize(
     ("who", "sni", "sees"),
-    [
-        ("sidecar", "outbound_.443_._.secure.example.com", "200 secure by secure"),
+    [  # only what takes the mesh's TLS is there for other networks
+        ("sidecar", "outbound_.443_._.inside.example.com", "200 secure by secure"),
         ("sidecar", "outbound_.443_._.nobody.example.com", REFUSED),
-        ("anybody", "outbound_.443_._.secure.example.com", REFUSED),
-        ("sidecar", "secure.example.com", REFUSED),
+        ("sidecar", "outbound_.443_._.secure.example.com", REFUSED),
+        ("anybody", "outbound_.443_._.inside.example.com", REFUSED),
+        ("sidecar", "inside.example.com", REFUSED),
     ],
 )
 async def test_sidecars_pass_by_the_name_of_a_cluster(world: World, who: str, sni: str, sees: str) -> None:
