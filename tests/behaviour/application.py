@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 END = b"\r\n\r\n"
 
@@ -23,34 +24,47 @@ class Request:
 
 
 class Server:
-    """A server on a free port of 127.0.0.1, over TLS if it has a context; a test may end its `connections`."""
+    """A server on a free port of 127.0.0.1, over TLS if it has a context. `running` are all that there are."""
+
+    running: ClassVar[set[Server]] = set()
 
     def __init__(self, name: str, tls: ssl.SSLContext | None = None) -> None:
         self.name = name
-        self.port = self.connections = 0
+        self.port = 0
         self._tls = tls
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self.hold, "127.0.0.1", 0, ssl=self._tls)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        await self.listen()
+        self.running.add(self)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        self.running.discard(self)
         await self.hang_up()
-        await self._server.wait_closed()
+        self._socket.close()
+
+    def clear(self) -> None:
+        """Forget what came."""
+
+    async def listen(self) -> None:
+        self._server = await asyncio.start_server(self.hold, sock=self._socket.dup(), ssl=self._tls)
 
     async def hang_up(self) -> None:
-        """End every connection: Envoy keeps them for a next call, and no test leaves one behind."""
-        held = list(self._writers)
-        for writer in held:
-            writer.close()
-        await asyncio.gather(*(each.wait_closed() for each in held), return_exceptions=True)
+        """End every connection, and take no other until `listen`: Envoy keeps them for a next call, no test does."""
+        self._server.close()
+        for _ in range(4):  # one that is accepted already is known a few turns of the loop later
+            await asyncio.sleep(0)
+        while held := list(self._writers):
+            for writer in held:
+                writer.close()
+            await asyncio.gather(*(each.wait_closed() for each in held), return_exceptions=True)
+        await self._server.wait_closed()
 
     async def hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
-        self.connections += 1
         try:
             await self.serve(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -66,8 +80,8 @@ class Server:
 class Application(Server):
     """HTTP/1.1. Answers with its name and the request as JSON, and accepts every upgrade with an echo of what follows.
 
-    `requests` are those that came, `statuses` the answers to the next ones (then 200); while `gate` is closed it does
-    not answer. `headers` go with every answer.
+    `requests` are those that came, `statuses` the answers to the next ones (then 200; at 0 it hangs up instead); while
+    `gate` is closed it does not answer. `headers` go with every answer; `connections` are those that a request came on.
     """
 
     def __init__(self, name: str, tls: ssl.SSLContext | None = None) -> None:
@@ -83,19 +97,29 @@ class Application(Server):
         self.came = asyncio.Event()
         self.gate.set()
 
+    async def asked(self, count: int) -> int:
+        """How many requests came, once there are `count`."""
+        while len(self.requests) < count:
+            self.came.clear()
+            await self.came.wait()
+        return len(self.requests)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = True
         while True:
             request = await read_request(reader)
+            self.connections += first
+            first = False
             self.requests.append(request)
             self.came.set()
             status = self.statuses.popleft() if self.statuses else 200
             await self.gate.wait()
+            if status == 0:
+                return
             if "upgrade" in request.headers:
                 await self._upgrade(reader, writer, request.headers["upgrade"])
                 return
             writer.write(self._answer(request, status))
-            if request.headers.get("connection") == "close":
-                return
 
     def _answer(self, request: Request, status: int) -> bytes:
         seen = {"method": request.method, "target": request.target, "headers": request.headers, "body": request.body}

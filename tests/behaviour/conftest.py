@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.behaviour.application import Application
+from tests.behaviour.application import Application, Server
 from tests.behaviour.small_mesh import SmallMesh
 
 
@@ -27,12 +27,14 @@ async def versions() -> AsyncIterator[tuple[Application, Application]]:
         yield v1, v2
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def anew(versions: tuple[Application, Application]) -> AsyncIterator[None]:
-    """Both versions know nothing of tests before, and hold no connection after this one."""
-    for each in versions:
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def anew() -> AsyncIterator[None]:
+    """Applications know nothing of tests before, and hold no connection after this one."""
+    for each in Server.running:
+        await each.hang_up()
         each.clear()
+        await each.listen()
     yield
-    for each in versions:
-        each.gate.set()
+    for each in Server.running:
+        each.clear()
         await each.hang_up()

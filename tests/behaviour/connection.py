@@ -34,15 +34,16 @@ class Talk:
             return ""
 
     async def get(self, host: str, *headers: str) -> tuple[int, str]:
-        """Status, and the name of the application that answered or the `location`."""
-        lines = [f"GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close", *headers]
-        self.writer.write("\r\n".join((*lines, "\r\n")).encode())
-        head, _, body = (await self.reader.read()).decode().partition("\r\n\r\n")
-        if not head:
-            raise ConnectionResetError
-        places = [each.partition(": ")[2] for each in head.split("\r\n") if each.startswith("location: ")]
-        told = json.loads(body)["name"] if body.startswith("{") else ""
-        return int(head.split(" ")[1]), told or "".join(places)
+        """Status, and the name of the application that answered or the `location`. Raises ConnectionError."""
+        self.writer.write("\r\n".join((f"GET / HTTP/1.1\r\nhost: {host}", *headers, "\r\n")).encode())
+        try:
+            first, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            found = dict(each.split(": ", 1) for each in lines if each)
+            body = await self.reader.readexactly(int(found.get("content-length", "0")))
+        except asyncio.IncompleteReadError as error:
+            raise ConnectionResetError from error
+        name = json.loads(body)["name"] if body.startswith(b"{") else ""
+        return int(first.split(" ")[1]), name or found.get("location", "")
 
 
 @asynccontextmanager

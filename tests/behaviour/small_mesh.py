@@ -109,7 +109,6 @@ def _node(name: str, kind: str, address: str) -> Node:
 
 
 def client(proxy_port: int | None = None, **options: object) -> httpx.AsyncClient:
-    """A client that keeps no connection; through the HTTP proxy on `proxy_port` where one is stated."""
+    """A client of its own; through the HTTP proxy on `proxy_port` where one is stated."""
     proxy = f"http://127.0.0.1:{proxy_port}" if proxy_port else None
-    limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(proxy=proxy, trust_env=False, limits=limits, **{"verify": False, "timeout": 20, **options})
+    return httpx.AsyncClient(proxy=proxy, trust_env=False, **{"verify": False, "timeout": 20, **options})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import httpx
@@ -10,10 +11,11 @@ import pytest_asyncio
 
 from flotilla_shared.testing.ports import free_port
 from tests.behaviour.application import Application
+from tests.behaviour.connection import connected
 from tests.behaviour.rows import destination_rule, http_proxy, services, virtual_service
 from tests.behaviour.small_mesh import SmallMesh, client
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("anew")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HASHED = {
     "by-header": "httpHeaderName: x-user",
@@ -26,6 +28,8 @@ HASHED = {
 }
 POLICIES = {
     **{name: f"loadBalancer: {{consistentHash: {{{by}}}}}" for name, by in HASHED.items()},
+    "least": "loadBalancer: {simple: LEAST_REQUEST}",
+    "by-chance": "loadBalancer: {simple: RANDOM}",
     "in-turn": "loadBalancer: {simple: ROUND_ROBIN}",
     "quarter": "",
     "all": "",
@@ -63,10 +67,10 @@ async def name_of(http: httpx.AsyncClient, host: str, target: str = "/", **heade
 
 async def test_weights_hold(proxy: int) -> None:
     """Within five standard deviations of 400 draws with a chance of a quarter."""
-    async with client(proxy) as http:
-        found = Counter([await name_of(http, "quarter") for _ in range(400)])
-    assert abs(found["v1"] - 100) < 5 * 8.7
-    assert found["v1"] + found["v2"] == 400
+    async with connected(proxy) as talk:
+        found = Counter([await talk.get("quarter.example.com") for _ in range(400)])
+    assert abs(found[200, "v1"] - 100) < 5 * 8.7
+    assert found[200, "v1"] + found[200, "v2"] == 400
 
 
 @pytest.mark.parametrize(("host", "names"), [("all", {"v2"}), ("subset", {"v1"}), ("in-turn", {"v1", "v2"})])
@@ -75,6 +79,33 @@ async def test_who_is_asked_at_all(proxy: int, host: str, names: set[str]) -> No
         found = [await name_of(http, host) for _ in range(20)]
     assert set(found) == names
     assert all(found.count(name) == 20 / len(names) for name in names)
+
+
+async def stuck(http: httpx.AsyncClient, host: str, versions: tuple[Application, Application]) -> int:
+    """How many of 120 calls go to the one of two endpoints that answers none of them."""
+    versions[0].gate.clear()
+    calls = []
+    for _ in range(120):
+        versions[0].came.clear()
+        calls.append(asyncio.create_task(name_of(http, host)))
+        came = asyncio.create_task(versions[0].came.wait())
+        await asyncio.wait((calls[-1], came), return_when=asyncio.FIRST_COMPLETED)
+        came.cancel()
+    versions[0].gate.set()
+    return (await asyncio.gather(*calls)).count("v1")
+
+
+async def test_who_has_least_to_do_is_asked(proxy: int, versions: tuple[Application, Application]) -> None:
+    """Of two endpoints that are drawn the busy one loses: it gets a quarter, within five standard deviations."""
+    async with client(proxy) as http:
+        found = await stuck(http, "least", versions)
+    assert abs(found - 30) < 5 * 4.8
+
+
+async def test_chance_knows_nothing_of_who_is_busy(proxy: int, versions: tuple[Application, Application]) -> None:
+    async with client(proxy) as http:
+        found = await stuck(http, "by-chance", versions)
+    assert abs(found - 60) < 5 * 5.5
 
 
 @pytest.mark.parametrize("host", ["by-header", "by-query", "by-cookie", "by-maglev", "by-ring"])

@@ -14,7 +14,7 @@ from tests.behaviour.application import Application
 from tests.behaviour.rows import http_proxy
 from tests.behaviour.small_mesh import SmallMesh, client
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("anew")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 Versions = tuple[Application, Application]
 
 

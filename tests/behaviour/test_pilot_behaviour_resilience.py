@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import httpx
@@ -12,10 +13,11 @@ import pytest_asyncio
 from flotilla_pilot.testing.running_envoy import RunningEnvoy
 from flotilla_shared.testing.ports import free_port
 from tests.behaviour.application import Application
+from tests.behaviour.connection import connected
 from tests.behaviour.rows import destination_rule, http_proxy, services, virtual_service
 from tests.behaviour.small_mesh import SmallMesh, client
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("anew")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 Versions = tuple[Application, Application]
 
 RULES = {
@@ -23,6 +25,9 @@ RULES = {
     "by-default": "",
     "never-again": "retries: {attempts: 0}",
     "by-code": 'retries: {attempts: 1, retryOn: "418", backoff: 0.001s}',
+    "gateway-error": "retries: {attempts: 2, retryOn: gateway-error, backoff: 0.001s}",
+    "reset": "retries: {attempts: 2, retryOn: reset, backoff: 0.001s}",
+    "client-error": "retries: {attempts: 2, retryOn: retriable-4xx, backoff: 0.001s}",
     "each-try": "retries: {attempts: 2, perTryTimeout: 0.1s, retryOn: 5xx, backoff: 0.001s}",
     "slow": "timeout: 0.2s",
     "delayed": "fault: {delay: {fixedDelay: 60s, percentage: {value: 100}}}",
@@ -46,12 +51,17 @@ OBJECTS += "".join(destination_rule(host, POLICIES.get(host.partition(".")[0], "
 for name, rule in RULES.items():
     route = f"- route: [{{destination: {{host: {name}.example.com, subset: v1}}}}]\n  {rule}"
     OBJECTS += virtual_service(f"{name}.example.com", route)
+for name, attempts in (("lame", 6), ("lame-once", 0)):
+    host = f"{name}.example.com"
+    OBJECTS += services([host], "{number: 80, name: http, protocol: HTTP}").replace("$v2", "$dead")
+    retries = f"retries: {{attempts: {attempts}, retryOn: connect-failure, backoff: 0.001s}}"
+    OBJECTS += virtual_service(host, f"- route: [{{destination: {{host: {host}}}}}]\n  {retries}")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def caller(mesh: SmallMesh, versions: Versions) -> tuple[RunningEnvoy, int]:
     port = free_port()
-    mesh.publish(OBJECTS, {"v1": versions[0].port, "v2": versions[1].port, "proxy": port})
+    mesh.publish(OBJECTS, {"v1": versions[0].port, "v2": versions[1].port, "proxy": port, "dead": free_port()})
     envoy = await mesh.add("caller")
     await mesh.applied()
     return envoy, port
@@ -67,11 +77,19 @@ async def http(caller: tuple[RunningEnvoy, int]) -> AsyncIterator[httpx.AsyncCli
 TRIES = [
     ("retried", [500, 503], 200, 3),
     ("retried", [500] * 9, 500, 4),
-    ("by-default", [503], 503, 1),
+    ("by-default", [500], 500, 1),
     ("never-again", [500], 500, 1),
     ("by-code", [418], 200, 2),
     ("by-code", [418, 418], 418, 2),
     ("by-code", [500], 500, 1),
+    ("by-code", [0], 503, 1),
+    ("gateway-error", [502, 503], 200, 3),
+    ("gateway-error", [504] * 9, 504, 3),
+    ("gateway-error", [500], 500, 1),
+    ("reset", [0, 0], 200, 3),
+    ("reset", [503], 503, 1),
+    ("client-error", [409], 200, 2),
+    ("client-error", [404], 404, 1),
 ]
 
 
@@ -84,37 +102,46 @@ async def test_retries(
     assert (answer.status_code, len(versions[0].requests)) == (status, asked)
 
 
+@pytest.mark.parametrize(("host", "statuses"), [("lame", {200}), ("lame-once", {200, 503})])
+async def test_an_endpoint_that_nobody_listens_on(http: httpx.AsyncClient, host: str, statuses: set[int]) -> None:
+    found = [(await http.get(f"http://{host}.example.com/")).status_code for _ in range(40)]
+    assert set(found) == statuses
+
+
 @pytest.mark.parametrize(("host", "asked"), [("slow", 1), ("each-try", 3)])
 async def test_timeouts(http: httpx.AsyncClient, versions: Versions, host: str, asked: int) -> None:
     versions[0].gate.clear()
     answer = await http.get(f"http://{host}.example.com/")
-    assert (answer.status_code, len(versions[0].requests)) == (504, asked)
+    assert (answer.status_code, await versions[0].asked(asked)) == (504, asked)
 
 
-async def test_a_delay_keeps_the_request_from_the_server(caller: tuple[RunningEnvoy, int], versions: Versions) -> None:
-    async with client(caller[1], timeout=0.3) as hasty:
-        with pytest.raises(httpx.ReadTimeout):
-            await hasty.get("http://delayed.example.com/")
+async def test_a_delay_keeps_the_request_from_the_server(
+    caller: tuple[RunningEnvoy, int], http: httpx.AsyncClient, versions: Versions
+) -> None:
+    counter = r"http\.outbound_127\.0\.0\.1_\d+;?\.fault\.delays_injected"
+    call = asyncio.create_task(http.get("http://delayed.example.com/"))
+    while await caller[0].statistic(counter) == 0:
+        assert not call.done()
     assert versions[0].requests == []
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
 
 
-async def test_half_of_the_requests_are_aborted(http: httpx.AsyncClient) -> None:
+async def test_half_of_the_requests_are_aborted(caller: tuple[RunningEnvoy, int]) -> None:
     """Within five standard deviations of 200 throws of a coin."""
-    found = [(await http.get("http://half-aborted.example.com/")).status_code for _ in range(200)]
-    assert set(found) == {200, 555}
-    assert abs(found.count(555) - 100) < 5 * 7.1
+    async with connected(caller[1]) as talk:
+        found = Counter([await talk.get("half-aborted.example.com") for _ in range(200)])
+    assert set(found) == {(200, "v1"), (555, "")}
+    assert abs(found[555, ""] - 100) < 5 * 7.1
 
 
 @pytest.mark.parametrize(("host", "copies"), [("mirrored", 1), ("mirrored-twice", 2)])
 async def test_mirrored_requests_arrive(http: httpx.AsyncClient, versions: Versions, host: str, copies: int) -> None:
     answer = await http.post(f"http://{host}.example.com/a?b", content="words")
     assert answer.json()["name"] == "v1"
-    while len(versions[1].requests) < copies:
-        versions[1].came.clear()
-        await versions[1].came.wait()
+    assert await versions[1].asked(copies) == copies
     found = {(each.method, each.target, each.body, each.headers["host"]) for each in versions[1].requests}
     assert found == {("POST", "/a?b", "words", f"{host}.example.com")}
-    assert len(versions[1].requests) == copies
 
 
 @pytest.mark.parametrize(("host", "error"), [("ejected", 500), ("gateway-ejected", 502)])

@@ -109,7 +109,6 @@ async def proxy(mesh: SmallMesh, versions: tuple[Application, Application]) -> i
     return port
 
 
-@pytest.mark.usefixtures("anew")
 async def test_what_a_client_sees(proxy: int, versions: tuple[Application, Application]) -> None:
     """All rows over one client: a row costs a millisecond, and a failure tells of every row that is wrong."""
     for each in versions:

@@ -116,7 +116,8 @@ class RunningEnvoy:
         arguments = ["-c", str(file), "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(str(self._binary), *arguments, stdout=log, stderr=log)
-        self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", trust_env=False)
+        limits = httpx.Limits(max_keepalive_connections=0)  # a test that asks leaves no connection behind
+        self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", trust_env=False, limits=limits)
         return self
 
     async def __aexit__(
