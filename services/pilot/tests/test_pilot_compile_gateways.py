@@ -1,10 +1,11 @@
 """Routers: listeners by place, TLS by host, virtual hosts of merged VirtualServices, only the clusters used."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
+from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
 
 PROXY = make_proxy("gate", 100, "router", LABELS={"app": "gate"})
 
@@ -220,9 +221,10 @@ def test_tls_is_passed_through_by_name(validate: Callable[[Compiled], None]) -> 
 @pytest.mark.parametrize(
     ("spec", "suites", "versions"),
     [
-        ("cipherSuites: [ECDHE-RSA-AES128-GCM-SHA256, NOBODY]", ["ECDHE-RSA-AES128-GCM-SHA256"], (3, 4)),
+        ("cipherSuites: [ECDHE-RSA-AES128-GCM-SHA256, NOBODY]", ["ECDHE-RSA-AES128-GCM-SHA256"], (0, 0)),
         ("minProtocolVersion: TLSV1_3, maxProtocolVersion: TLSV1_2", [], (4, 4)),
-        ("maxProtocolVersion: TLSV1_2", [], (3, 3)),
+        ("maxProtocolVersion: TLSV1_2", [], (0, 3)),
+        ("maxProtocolVersion: TLSV1_1", [], (0, 3)),
     ],
 )
 def test_tls_parameters_that_envoy_knows(
@@ -236,6 +238,30 @@ def test_tls_parameters_that_envoy_knows(
     stated = context.common_tls_context.tls_params
     assert list(stated.cipher_suites) == suites
     assert (stated.tls_minimum_protocol_version, stated.tls_maximum_protocol_version) == versions
+    validate(compiled)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "own", "expected"),
+    [
+        ("minProtocolVersion: TLSV1_3", "", {"tls_minimum_protocol_version": "TLSv1_3"}),
+        ("minProtocolVersion: TLSV1_3", ", minProtocolVersion: TLSV1_2", {"tls_minimum_protocol_version": "TLSv1_2"}),
+        ("cipherSuites: [AES128-GCM-SHA256]", "", {"cipher_suites": ["AES128-GCM-SHA256"]}),
+        ("cipherSuites: [AES128-SHA]", ", cipherSuites: [AES256-SHA]", {"cipher_suites": ["AES256-SHA"]}),
+        (
+            "ecdhCurves: [P-256, P-384, P-521, X25519, X25519MLKEM768, P-1]",
+            "",
+            {"ecdh_curves": ["P-256", "P-384", "P-521", "X25519", "X25519MLKEM768"]},
+        ),
+    ],
+)
+def test_what_the_mesh_says_of_tls_where_a_server_says_nothing(
+    defaults: str, own: str, expected: dict[str, Any], validate: Callable[[Compiled], None]
+) -> None:
+    text = gateway(server("HTTPS", "a.io", f"{SIMPLE}{own}"))
+    compiled = Mesh(f"kind: MeshConfig\nspec: {{tlsDefaults: {{{defaults}}}}}\n---\n{text}").compile(PROXY)
+    socket = as_dict(compiled.listeners["0.0.0.0_80"])["filter_chains"][0]["transport_socket"]
+    assert socket["typed_config"]["common_tls_context"]["tls_params"] == expected
     validate(compiled)
 
 

@@ -15,9 +15,11 @@ import yaml
 from flotilla_pilot.compile.access_log import access_logs, unmatched_logs
 from flotilla_pilot.compile.retries import retry_policy
 from flotilla_pilot.compile.sources import ads, sds
-from flotilla_pilot.compile.tls import modern
+from flotilla_pilot.compile.tls import MESH_CIPHERS, modern
+from flotilla_pilot.compile.tracing import tracing
 from flotilla_pilot.compile.traffic_policy import PortPolicy, apply_policy
 from flotilla_pilot.model.frozen import FrozenMap
+from flotilla_pilot.model.proxy_options import ProxyOptions
 from flotilla_pilot.testing.meshes import SHORT, Compiled, Mesh, as_dict, make_proxy
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -48,6 +50,8 @@ def known_blocks(mesh: Mesh) -> list[tuple[Any, str]]:
         (as_dict(sds()), "<sds>"),
         (as_dict(sds(5)), "<sds, 5s>"),
         (as_dict(modern()), "<TLS 1.2 to 1.3>"),
+        (as_dict(tracing(ProxyOptions("default", "Kubernetes"))), "<tracing>"),
+        ({**as_dict(modern()), "cipher_suites": list(MESH_CIPHERS)}, "<TLS 1.2 to 1.3 of the mesh>"),
         (as_dict(retry_policy(None, None)), "<default retries>"),
         (as_dict(cluster.circuit_breakers), "<no limits>"),
         ([as_dict(each) for each in logs], "<access log>"),

@@ -33,13 +33,9 @@ TABLE: dict[tuple[int, Protocol], list[tuple[str, tuple[str, ...], Kind, bool]]]
         ("raw_buffer", (), TCP, False),
         ("tls", (), TCP, False),
     ],
-    (DISABLE, Protocol.HTTP): [("", (), HTTP, False)],
-    (DISABLE, Protocol.TCP): [("", (), TCP, False)],
-    (DISABLE, Protocol.UNSUPPORTED): [
-        ("raw_buffer", PLAIN_HTTP, HTTP, False),
-        ("raw_buffer", (), TCP, False),
-        ("tls", (), TCP, False),
-    ],
+    (DISABLE, Protocol.HTTP): [("raw_buffer", (), HTTP, False)],
+    (DISABLE, Protocol.TCP): [("raw_buffer", (), TCP, False)],
+    (DISABLE, Protocol.UNSUPPORTED): [("raw_buffer", PLAIN_HTTP, HTTP, False), ("raw_buffer", (), TCP, False)],
 }
 
 
@@ -120,7 +116,8 @@ def test_connections_that_no_chain_takes_are_logged() -> None:
         ("HTTP", "PERMISSIVE", ["tls_inspector"]),
         ("''", "STRICT", ["tls_inspector"]),
         ("''", "PERMISSIVE", ["tls_inspector", "http_inspector"]),
-        ("''", "DISABLE", ["tls_inspector", "http_inspector"]),
+        ("''", "DISABLE", ["http_inspector"]),
+        ("TCP", "DISABLE", []),
     ],
 )
 def test_the_inspectors_that_the_chains_need(protocol: str, mode: str, expected: list[str]) -> None:

@@ -169,7 +169,8 @@ def test_proxies_of_other_namespaces_share_what_is_equal() -> None:
     mesh = Mesh(SERVICES)
     one = mesh.compile(make_proxy("c", 3)).compiled
     other = mesh.compile(make_proxy("c", 4, namespace="other")).compiled
-    assert changed(one, other) == {"R 80"}  # the bare name is only known in a service's own namespace
+    # The bare name is only known in a service's own namespace, and traces tell a proxy's own.
+    assert changed(one, other) == {"L 127.0.0.1_80", "R 80"}
 
 
 @pytest.mark.parametrize(

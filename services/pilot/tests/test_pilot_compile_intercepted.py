@@ -54,7 +54,7 @@ def rest(cluster: str) -> Seen:
 
 
 def sni(host: str, cluster: str) -> Seen:
-    return "tls", (), (host,), (), cluster
+    return "", (), (host,), (), cluster
 
 
 def cluster(name: str, port: int = 80) -> str:

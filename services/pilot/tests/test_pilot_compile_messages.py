@@ -13,7 +13,7 @@ from flotilla_pilot.compile.gateway_tls import gateway_server
 from flotilla_pilot.compile.http_manager import GATEWAY, INBOUND, OUTBOUND, Manner, Side, http_manager
 from flotilla_pilot.compile.intercepted import virtual_outbound
 from flotilla_pilot.compile.sources import ads, sds
-from flotilla_pilot.compile.tls import mesh_client, mesh_server
+from flotilla_pilot.compile.tls import MESH_CIPHERS, mesh_client, mesh_server
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.services import Endpoint
@@ -107,7 +107,7 @@ def test_the_forwarding_filter_and_cluster_share_a_cache() -> None:
         ("accessLogFile: /dev/stdout", {"text_format_source": {"inline_string": TEXT_FORMAT}}),
         (
             "accessLogFile: /x, accessLogFormat: '%PROTOCOL%'",
-            {"text_format_source": {"inline_string": "%PROTOCOL%"}},
+            {"text_format_source": {"inline_string": "%PROTOCOL%\n"}},
         ),
         ("accessLogFile: /x, accessLogEncoding: JSON", {"json_format": JSON_FORMAT, "json_format_options": {}}),
         (
@@ -150,14 +150,29 @@ def test_whom_a_caller_trusts(identities: list[str], expected: list[dict[str, st
 
 
 def test_both_sides_of_the_mesh_use_the_identity_of_the_agent() -> None:
-    for socket in (mesh_client("s", [], ["td"], []), mesh_server(["td"], [])):
+    for socket in (mesh_client("s", [], ["td"], []), mesh_server(options(), [])):
         common = as_dict(socket)["typed_config"]["common_tls_context"]
         (secret,) = common["tls_certificate_sds_secret_configs"]
         assert secret == {"name": "default", "sds_config": as_dict(sds())}
-        assert common["tls_params"] == {
-            "tls_minimum_protocol_version": "TLSv1_2",
-            "tls_maximum_protocol_version": "TLSv1_3",
-        }
+        parameters = common["tls_params"]
+        assert (parameters["tls_minimum_protocol_version"], parameters["tls_maximum_protocol_version"]) == (
+            "TLSv1_2",
+            "TLSv1_3",
+        )
+
+
+@pytest.mark.parametrize(
+    ("spec", "least", "suites"),
+    [
+        ("", "TLSv1_2", list(MESH_CIPHERS)),
+        ("meshMTLS: {minProtocolVersion: TLSV1_3}", "TLSv1_3", list(MESH_CIPHERS)),
+        ("meshMTLS: {cipherSuites: [AES256-GCM-SHA384, NOBODY]}", "TLSv1_2", ["AES256-GCM-SHA384"]),
+        ("meshMTLS: {cipherSuites: [NOBODY]}", "TLSv1_2", list(MESH_CIPHERS)),
+    ],
+)
+def test_what_servers_of_the_mesh_take(spec: str, least: str, suites: list[str]) -> None:
+    parameters = as_dict(mesh_server(options(spec), []))["typed_config"]["common_tls_context"]["tls_params"]
+    assert (parameters["tls_minimum_protocol_version"], parameters["cipher_suites"]) == (least, suites)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +203,7 @@ def test_both_sides_of_the_mesh_use_the_identity_of_the_agent() -> None:
 def test_what_a_gateway_shows_and_asks_for(
     settings: dict[str, Any], certificate: str, authority: str | None, required: bool
 ) -> None:
-    context = as_dict(gateway_server(json_format.ParseDict(settings, ServerTLSSettings()), ["td"]))["typed_config"]
+    context = as_dict(gateway_server(json_format.ParseDict(settings, ServerTLSSettings()), options()))["typed_config"]
     common = context["common_tls_context"]
     assert [each["name"] for each in common["tls_certificate_sds_secret_configs"]] == [certificate]
     combined = common.get("combined_validation_context", {})
@@ -208,7 +223,7 @@ def test_what_a_gateway_shows_and_asks_for(
 )
 def test_a_gateway_shows_two_certificates_at_most(settings: dict[str, Any], names: list[str]) -> None:
     given = json_format.ParseDict({"mode": "SIMPLE", **settings}, ServerTLSSettings())
-    common = as_dict(gateway_server(given, ["td"]))["typed_config"]["common_tls_context"]
+    common = as_dict(gateway_server(given, options()))["typed_config"]["common_tls_context"]
     assert [each["name"] for each in common["tls_certificate_sds_secret_configs"]] == names
 
 

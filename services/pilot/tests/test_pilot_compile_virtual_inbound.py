@@ -62,14 +62,11 @@ def rest(mode: str) -> list[tuple[Any, ...]]:
     plain = ("raw_buffer", PLAIN_HTTP, f"http {cluster}", False, web)
     if mode == "STRICT":
         return [*mutual, ("tls", (), cluster, True, "virtualInbound")]
-    others = [
-        plain,
-        ("raw_buffer", (), cluster, False, "virtualInbound"),
-        ("tls", (), cluster, False, "virtualInbound"),
-    ]
+    others = [plain, ("raw_buffer", (), cluster, False, "virtualInbound")]
     if mode == "DISABLE":
         return others
-    return [*mutual, ("tls", ISTIO_TCP, cluster, True, "virtualInbound"), *others]
+    foreign = ("tls", (), cluster, False, "virtualInbound")
+    return [*mutual, ("tls", ISTIO_TCP, cluster, True, "virtualInbound"), *others, foreign]
 
 
 @pytest.mark.parametrize("mode", ["STRICT", "PERMISSIVE", "DISABLE"])
@@ -84,14 +81,14 @@ HTTP, NAME = "http inbound|8080||", "0.0.0.0_8080"
 PORTS: dict[tuple[str, str], list[tuple[Any, ...]]] = {
     ("HTTP", "STRICT"): [("tls", (), HTTP, True, NAME)],
     ("HTTP", "PERMISSIVE"): [("tls", ISTIO_ALPN, HTTP, True, NAME), ("raw_buffer", (), HTTP, False, NAME)],
-    ("HTTP", "DISABLE"): [("", (), HTTP, False, NAME)],
+    ("HTTP", "DISABLE"): [("raw_buffer", (), HTTP, False, NAME)],
     ("TCP", "STRICT"): [("tls", (), "inbound|8080||", True, NAME)],
     ("TCP", "PERMISSIVE"): [
         ("tls", ISTIO_ALPN, "inbound|8080||", True, NAME),
         ("raw_buffer", (), "inbound|8080||", False, NAME),
         ("tls", (), "inbound|8080||", False, NAME),
     ],
-    ("TCP", "DISABLE"): [("", (), "inbound|8080||", False, NAME)],
+    ("TCP", "DISABLE"): [("raw_buffer", (), "inbound|8080||", False, NAME)],
     ("''", "PERMISSIVE"): [
         ("tls", ISTIO_HTTP_ALPN, HTTP, True, NAME),
         ("tls", ISTIO_TCP, "inbound|8080||", True, NAME),

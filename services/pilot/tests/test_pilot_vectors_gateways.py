@@ -149,7 +149,7 @@ def context(case: Any) -> Pair:
     if case.get("transportProtocol"):
         raise Skipped("HTTP/3 is not offered")
     tls = json_format.ParseDict(case["server"], Server()).tls
-    found = as_dict(gateway_server(tls, ["cluster.local"]))["typed_config"]
+    found = as_dict(gateway_server(tls, Mesh().snapshot.mesh))["typed_config"]
     wanted = as_dict(json_format.ParseDict(case["result"], _context(), ignore_unknown_fields=True))
     return context_outline(found, case), context_outline(wanted, case)
 

@@ -78,7 +78,7 @@ def small_meshes(folder: Path) -> Iterator[Case]:
             name=f"golden/{each.name}",
             documents=documents(each / "config.yaml"),
             mesh=(documents(mesh) or [None])[0] if mesh.exists() else None,
-            proxy=documents(each / "proxy.yaml")[0],
+            proxy={"metadata": {"CLUSTER_ID": "Kubernetes"}, **documents(each / "proxy.yaml")[0]},
             expected=by_name(expected),
             environment={},
         )
@@ -189,7 +189,7 @@ def test_most_leaves_are_compared(played: list[Played]) -> None:
         print(f"{each.case.name}: {result.compared} of {result.leaves} leaves, {len(result.differences)} differ")
     every, compared = (sum(getattr(each.result, name) for each in played) for name in ("leaves", "compared"))
     print(f"{compared} of {every} leaves are compared, {compared / every:.1%}")
-    assert compared >= 0.72 * every
+    assert compared >= 0.85 * every
 
 
 def test_few_paths_are_dropped_and_each_has_its_reason() -> None:
@@ -207,7 +207,7 @@ def test_a_changed_leaf_is_seen(played: list[Played], comparison: Comparison, kn
         if not unexplained(each.case.name, changed - set(each.result.differences), known, Counter()):
             unseen.append((each.case.name, kind, name, where))
     print(f"{MUTATIONS - len(unseen)} of {MUTATIONS} changed leaves are seen")
-    assert len(unseen) <= MUTATIONS // 8, "\n".join(map(str, unseen))
+    assert len(unseen) <= MUTATIONS // 20, "\n".join(map(str, unseen))
 
 
 def change(resource: Any, where: tuple[str | int, ...]) -> None:

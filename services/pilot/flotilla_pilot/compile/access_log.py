@@ -85,7 +85,9 @@ def format_problem(mesh: MeshOptions) -> str:
 def _format(mesh: MeshOptions) -> SubstitutionFormatString:
     own = "" if format_problem(mesh) else mesh.access_log_format
     if not mesh.access_log_json:
-        return SubstitutionFormatString(text_format_source=DataSource(inline_string=own or TEXT_FORMAT))
+        text = own or TEXT_FORMAT
+        line = text if text.endswith("\n") else f"{text}\n"
+        return SubstitutionFormatString(text_format_source=DataSource(inline_string=line))
     fields = Struct()
     fields.update(_parsed(own) or JSON_FORMAT)
     return SubstitutionFormatString(json_format=fields, json_format_options=JsonFormatOptions())

@@ -9,7 +9,6 @@ from envoy.config.listener.v3.listener_components_pb2 import FilterChain, Filter
 
 from flotilla_pilot.compile.destinations import Destinations, Target
 from flotilla_pilot.compile.matching import Client, applies
-from flotilla_pilot.compile.names import outbound_cluster
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference
@@ -42,11 +41,13 @@ class SniChain:
 
     def message(self, mesh: MeshOptions) -> FilterChain:
         names = [] if "*" in self.sni else self.sni
-        match = FilterChainMatch(transport_protocol="tls" if self.sni else "", server_names=names)
+        only_tls = "*" in self.sni  # who asks for a name speaks TLS anyhow
+        match = FilterChainMatch(transport_protocol="tls" if only_tls else "", server_names=names)
         for each in self.networks:
             address, _, length = each.partition("/")
             match.prefix_ranges.add(address_prefix=address).prefix_len.value = int(length)
-        return FilterChain(filter_chain_match=match, filters=[tcp_proxy(self.stat_prefix, self.targets, mesh)])
+        asked = match if match.ListFields() else None
+        return FilterChain(filter_chain_match=asked, filters=[tcp_proxy(self.stat_prefix, self.targets, mesh)])
 
     def key(self) -> tuple[object, ...]:
         """Equal keys give equal chains in one mesh."""
@@ -54,18 +55,29 @@ class SniChain:
         return self.sni, self.networks, self.stat_prefix, targets, self.references
 
 
-def tcp_targets(
-    service: Service, port: ServicePort, rules: RuleIndex, destinations: Destinations
-) -> tuple[Shares, tuple[Reference, ...]]:
-    """Where connections to a TCP service go: by the first TCP route that is for this client, else to it."""
+def tcp_chain(
+    service: Service,
+    port: ServicePort,
+    rules: RuleIndex,
+    destinations: Destinations,
+    networks: tuple[str, ...] = (),
+) -> SniChain:
+    """For connections to a TCP service: by the first TCP route that is for this client, else to it."""
     best = rules.find(service.host)
     if best is not None:
         client = Client(port.number, destinations.namespace, destinations.labels)
         for route in best.spec.tcp:
             if tcp_route_applies(route, best, client):
-                return rule_shares(route.route, best, port.number, destinations, service.references)
+                targets, used = rule_shares(route.route, best, port.number, destinations, service.references)
+                return SniChain((), stat_prefix(targets, best), targets, used, networks)
     own = destinations.of(service, port.number)
-    return [(own, 1)], (*service.references, *own.references)
+    return SniChain((), own.cluster, [(own, 1)], (*service.references, *own.references), networks)
+
+
+def stat_prefix(targets: Shares, rules: RouteRules) -> str:
+    """What connections by a rule are counted under: their cluster, or where they are shared out, the rule."""
+    key = rules.item.key
+    return targets[0][0].cluster if len(targets) == 1 else f"{key.name}.{key.namespace}"
 
 
 def subnet_chains(
@@ -80,9 +92,8 @@ def subnet_chains(
         for match in route.match if route.route else ():
             if not match.source_subnet and applies(match, best, client):
                 targets, used = rule_shares(route.route, best, port.number, destinations, service.references)
-                stat = outbound_cluster(port.number, "", service.host)
                 for network in networks_asked(match):
-                    yield SniChain((), stat, targets, used, (network,))
+                    yield SniChain((), stat_prefix(targets, best), targets, used, (network,))
 
 
 def networks_asked(match: L4MatchAttributes | TLSMatchAttributes) -> tuple[str, ...]:
@@ -127,8 +138,7 @@ def service_chains(
     own = _untaken((service.host,), taken) if by_name else ()
     if own:
         target = destinations.of(service, port.number)
-        stat = outbound_cluster(port.number, "", service.host)
-        yield SniChain(own, stat, [(target, 1)], (*service.references, *target.references))
+        yield SniChain(own, target.cluster, [(target, 1)], (*service.references, *target.references))
 
 
 def rule_chains(
@@ -141,7 +151,7 @@ def rule_chains(
     by_network: bool = False,
 ) -> Iterator[SniChain]:
     """A chain for each TLS match that is for `client`; a name goes to the first that asks for it, in each network."""
-    for index, route in enumerate(rules.spec.tls):
+    for route in rules.spec.tls:
         for match in route.match if route.route else ():
             if match.source_subnet or (match.destination_subnets and not by_network):
                 continue
@@ -152,7 +162,7 @@ def rule_chains(
                 if sni:
                     targets, used = rule_shares(route.route, rules, client.port, destinations, references)
                     networks = (network,) if network else ()
-                    yield SniChain(sni, f"{rules.item.key.full_name}/tls[{index}]", targets, used, networks)
+                    yield SniChain(sni, stat_prefix(targets, rules), targets, used, networks)
 
 
 def rule_shares(

@@ -44,6 +44,13 @@ class Entrance:
     """TLS that its Sidecar states: served where the mesh's own is switched off for the port."""
     service_port: int = 0
     """The port of that service, which leads to this one; 0 for none. What the routes are named after."""
+    declared_by: str = ""
+    """The Sidecar that states it, as `name.namespace`."""
+
+    @property
+    def host(self) -> str:
+        """The name under which calls to it are told: that of who says that it is there."""
+        return self.declared_by or (self.served[0].host if self.served is not None else "")
 
     @property
     def cluster(self) -> str:
@@ -78,9 +85,9 @@ def entrance_chain(chain: Chain, entrance: Entrance, mesh: MeshOptions, name: st
     filters = list(_filters(chain, entrance, mesh))
     answer = FilterChain(name=name or chain.name, filter_chain_match=match, filters=filters)
     if chain.mutual:
-        answer.transport_socket.CopyFrom(tls.mesh_server(mesh.trust_domains, tls.SERVER_ALPN_HTTP))
+        answer.transport_socket.CopyFrom(tls.mesh_server(mesh, tls.SERVER_ALPN_HTTP))
     if chain.own_tls and entrance.tls is not None:
-        answer.transport_socket.CopyFrom(gateway_server(entrance.tls, mesh.trust_domains))
+        answer.transport_socket.CopyFrom(gateway_server(entrance.tls, mesh))
     return answer
 
 
@@ -105,8 +112,7 @@ def _routes(cluster: str, entrance: Entrance, attributes: mixer.Attributes) -> R
     route = Route(name="default", route=action)
     mixer.add_static(route.metadata, attributes)
     route.match.prefix = "/"
-    host = entrance.served[0].host if entrance.served is not None else ""
     number = 0 if entrance.unserved else entrance.service_port or entrance.port
-    route.decorator.operation = f"{host}:{number}/*"
+    route.decorator.operation = f"{entrance.host}:{number}/*"
     every = VirtualHost(name=f"inbound|http|{number}", domains=["*"], routes=[route])
     return RouteConfiguration(name=cluster, virtual_hosts=[every], validate_clusters=BoolValue(value=False))

@@ -8,6 +8,7 @@ from envoy.config.listener.v3.listener_components_pb2 import FilterChain, Filter
 from envoy.config.listener.v3.listener_pb2 import Listener
 
 from flotilla_pilot.compile import names
+from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, HANDSHAKE
 from flotilla_pilot.compile.access_log import unmatched_logs
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import OutboundCluster, black_hole
@@ -21,7 +22,7 @@ from flotilla_pilot.compile.gateway_tcp import plain_chain, sni_chains
 from flotilla_pilot.compile.gateway_tls import gateway_server, socket_fault
 from flotilla_pilot.compile.gateway_topology import connection_filters, gateway_side
 from flotilla_pilot.compile.http_manager import http_manager
-from flotilla_pilot.compile.intercepted import ACCEPTED_AT_ONCE, HANDSHAKE, tls_inspector
+from flotilla_pilot.compile.inspectors import tls_inspector
 from flotilla_pilot.compile.listener_plan import is_place, is_port
 from flotilla_pilot.compile.mixer_clusters import add_mixer_clusters
 from flotilla_pilot.compile.packing import serialized
@@ -43,8 +44,8 @@ class GatewayCompilation:
     def __init__(self, snapshot: MeshSnapshot, scope: GatewayScope, proxy: Proxy, cache: ResourceCache) -> None:
         self.found = Collected(cache)
         self._snapshot = snapshot
-        self._mesh = snapshot.mesh
-        self._side = gateway_side(snapshot.mesh.topology)
+        self._mesh = scope.mesh
+        self._side = gateway_side(scope.mesh.topology)
         self._scope = scope
         self._cache = cache
         self._destinations = Destinations(snapshot, proxy.namespace, proxy.labels, scope.services)
@@ -144,7 +145,7 @@ class GatewayCompilation:
 
         Where HTTP is not looked into, TLS routes come first, each with a chain for the names that it asks for.
         """
-        socket = gateway_server(bound.server.tls, self._mesh.trust_domains)
+        socket = gateway_server(bound.server.tls, self._mesh)
         broken = socket_fault(socket)
         if broken is not None:
             text = f"Envoy's {broken[0]} {broken[1]}; this server is left out"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
 
 from flotilla_pilot.compile import mixer
-from flotilla_pilot.compile.connections import Shares, rule_chains, rule_shares, tcp_route_applies
+from flotilla_pilot.compile.connections import Shares, rule_chains, rule_shares, stat_prefix, tcp_route_applies
 from flotilla_pilot.compile.destinations import Destinations
 from flotilla_pilot.compile.matching import Client
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
@@ -21,7 +21,7 @@ def plain_chain(bound: BoundServer, port: int, destinations: Destinations, mesh:
         for route in rules.spec.tcp:
             if tcp_route_applies(route, rules, client):
                 targets, _ = rule_shares(route.route, rules, port, destinations)
-                proxy = tcp_proxy(rules.item.key.full_name, targets, mesh)
+                proxy = tcp_proxy(stat_prefix(targets, rules), targets, mesh)
                 return FilterChain(filters=[*_asked(targets, mesh), proxy])
     return None
 
@@ -34,8 +34,6 @@ def sni_chains(
     for rules in served_rules(bound):
         for chain in rule_chains(rules, client, destinations, (), taken):
             message = chain.message(mesh)
-            if message.filter_chain_match.server_names:  # only TLS asks for a name
-                message.filter_chain_match.transport_protocol = ""
             filters = [*_asked(chain.targets, mesh), *message.filters]
             del message.filters[:]
             message.filters.extend(filters)

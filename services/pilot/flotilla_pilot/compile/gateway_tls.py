@@ -1,6 +1,5 @@
 """What a gateway's server shows to its clients, and what it asks of them."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from envoy.config.core.v3.base_pb2 import TransportSocket
@@ -11,24 +10,20 @@ from google.protobuf.wrappers_pb2 import BoolValue
 from flotilla_pilot.compile.guard import Fault, fault
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.compile.tls import (
+    CURVES,
     FOREIGN_SECRET_WAIT,
     IDENTITY,
     SERVER_ALPN_HTTP,
     TLS_SOCKET,
+    known_suites,
     mesh_server,
-    modern,
     san,
     secret,
     validate,
 )
+from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import ServerTLSSettings
-
-CIPHER_SUITES = frozenset(
-    f"{exchange}{cipher}"
-    for exchange in ("ECDHE-ECDSA-", "ECDHE-RSA-", "")
-    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA")
-) | {"ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305"}
-"""The suites that Envoy knows by name; one that it does not know would lose the whole listener."""
 
 _PROTOCOLS = {
     ServerTLSSettings.TLSV1_0: TlsParameters.TLSv1_0,
@@ -36,16 +31,22 @@ _PROTOCOLS = {
     ServerTLSSettings.TLSV1_2: TlsParameters.TLSv1_2,
     ServerTLSSettings.TLSV1_3: TlsParameters.TLSv1_3,
 }
+_LEAST = {
+    MeshConfig.TLSConfig.TLSV1_2: TlsParameters.TLSv1_2,
+    MeshConfig.TLSConfig.TLSV1_3: TlsParameters.TLSv1_3,
+}
+_ENVOYS_LEAST = TlsParameters.TLSv1_2
 _CERTIFICATES = 2
 """How many certificates a server may show, as in Istio: one for RSA, one for ECDSA."""
 _AUTHORITY = "-cacert"
 
 
-def gateway_server(settings: ServerTLSSettings, trust_domains: Iterable[str]) -> Any:
+def gateway_server(settings: ServerTLSSettings, mesh: MeshOptions) -> Any:
     """The server's side of TLS; ISTIO_MUTUAL is the mesh's own, and so is what names no certificate."""
     if settings.mode == ServerTLSSettings.ISTIO_MUTUAL:
-        return mesh_server(trust_domains, SERVER_ALPN_HTTP)
-    common = CommonTlsContext(alpn_protocols=SERVER_ALPN_HTTP, tls_params=_parameters(settings))
+        return mesh_server(mesh, SERVER_ALPN_HTTP)
+    common = CommonTlsContext(alpn_protocols=SERVER_ALPN_HTTP)
+    _set_parameters(common, settings, mesh.tls_defaults)
     for name in _certificates(settings):
         wait = 0 if name == IDENTITY else FOREIGN_SECRET_WAIT
         common.tls_certificate_sds_secret_configs.append(secret(name, wait))
@@ -95,13 +96,15 @@ def _secret_name(name: str) -> str:
     return name if "://" in name else f"kubernetes://{name}"
 
 
-def _parameters(settings: ServerTLSSettings) -> TlsParameters:
-    parameters = modern()
-    if settings.min_protocol_version in _PROTOCOLS:
-        parameters.tls_minimum_protocol_version = _PROTOCOLS[settings.min_protocol_version]
-    if settings.max_protocol_version in _PROTOCOLS:
-        parameters.tls_maximum_protocol_version = _PROTOCOLS[settings.max_protocol_version]
-    if parameters.tls_maximum_protocol_version < parameters.tls_minimum_protocol_version:
-        parameters.tls_maximum_protocol_version = parameters.tls_minimum_protocol_version
-    parameters.cipher_suites.extend(each for each in settings.cipher_suites if each in CIPHER_SUITES)
-    return parameters
+def _set_parameters(common: CommonTlsContext, settings: ServerTLSSettings, default: MeshConfig.TLSConfig) -> None:
+    """Versions and suites as the server states them, else as the mesh does; else they are Envoy's own."""
+    parameters = TlsParameters(cipher_suites=known_suites(settings.cipher_suites or default.cipher_suites))
+    least = _PROTOCOLS.get(settings.min_protocol_version) or _LEAST.get(default.min_protocol_version)
+    most = _PROTOCOLS.get(settings.max_protocol_version)
+    if least is not None:
+        parameters.tls_minimum_protocol_version = least
+    if most is not None:
+        parameters.tls_maximum_protocol_version = max(most, least or _ENVOYS_LEAST)
+    parameters.ecdh_curves.extend(each for each in default.ecdh_curves if each in CURVES)
+    if parameters.ListFields():
+        common.tls_params.CopyFrom(parameters)

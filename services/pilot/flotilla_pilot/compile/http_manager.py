@@ -27,6 +27,7 @@ from flotilla_pilot.compile.access_log import access_logs
 from flotilla_pilot.compile.clusters import dns_cache
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.compile.sources import ads
+from flotilla_pilot.compile.tracing import tracing
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_shared.model import static_attributes
 
@@ -95,6 +96,7 @@ def http_manager(
         proxy_100_continue=True,
         forward_client_cert_details=side.certificates,
         http_filters=_filters(side, mesh, manner),
+        tracing=tracing(mesh.proxy),
         upgrade_configs=[_MANAGER.UpgradeConfig(upgrade_type=each) for each in _upgrades(manner)],
     )
     if isinstance(routes, str):
@@ -109,7 +111,9 @@ def http_manager(
         manager.local_reply_config.CopyFrom(mixer.true_grpc_status())
     if side.foreign:
         manager.early_header_mutation_extensions.append(_distrust())
-    if manner.tunnels:
+    if side.remote_address:
+        manager.http_protocol_options.SetInParent()
+    if manner.tunnels or mesh.proxy.http10:
         manager.http_protocol_options.accept_http_10 = True
     return typed(Filter, HTTP_MANAGER, manager)
 

@@ -1,6 +1,5 @@
 """A sidecar's inbound side: the listeners of its Sidecar's ingress, guarded as PeerAuthentication says."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection
@@ -15,8 +14,7 @@ from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.endpoints import UNIX, socket_address
 from flotilla_pilot.compile.entrance import Entrance, entrance_chain, static
 from flotilla_pilot.compile.gateway_tls import gateway_server, socket_fault
-from flotilla_pilot.compile.inbound_chains import Chain
-from flotilla_pilot.compile.intercepted import http_inspector, tls_inspector
+from flotilla_pilot.compile.inspectors import inbound_inspectors
 from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, is_place, is_port
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER
@@ -24,6 +22,7 @@ from flotilla_pilot.compile.virtual_inbound import add_virtual_inbound
 from flotilla_pilot.model.authentication import PeerMode
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
+from flotilla_pilot.model.proxy_options import proxy_options
 from flotilla_pilot.model.references import keys, reference
 from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.snapshot import MeshSnapshot, Served
@@ -47,9 +46,9 @@ def compile_inbound(
     taken: set[tuple[str, int]] = set()
     inside: list[Entrance] = []
     for index, ingress in enumerate(ingress_listeners(sidecar)):
-        entrance = _entrance(ingress, proxy, snapshot)
+        entrance = _entrance(ingress, sidecar, proxy, snapshot)
         place = entrance.address, entrance.port
-        wrong = _fault(ingress, entrance, place in taken)
+        wrong = _fault(ingress, entrance, place in taken, snapshot.mesh)
         if wrong is not None:
             if sidecar is not None:
                 field, code, text = wrong
@@ -69,7 +68,9 @@ def _is_intercepted(ingress: IstioIngressListener, proxy: Proxy) -> bool:
     return proxy.intercepts and ingress.capture_mode != CaptureMode.NONE
 
 
-def _fault(ingress: IstioIngressListener, entrance: Entrance, taken: bool) -> tuple[str, str, str] | None:
+def _fault(
+    ingress: IstioIngressListener, entrance: Entrance, taken: bool, mesh: MeshOptions
+) -> tuple[str, str, str] | None:
     """Why there cannot be such a listener: the field in it, a code and a sentence; None if there can."""
     place = f"{entrance.address}:{entrance.port}"
     if not (is_place(ingress.bind, entrance.port) and is_port(entrance.port)):
@@ -78,13 +79,15 @@ def _fault(ingress: IstioIngressListener, entrance: Entrance, taken: bool) -> tu
         return "", "listener-taken", f"{place} has a listener already; give this one a bind of its own"
     if not (entrance.target.startswith(UNIX) or (is_ip(entrance.target) and is_port(entrance.target_port))):
         return ".defaultEndpoint", "bad-address", f"{ingress.default_endpoint!r} must be an IP address and a port"
-    broken = socket_fault(gateway_server(entrance.tls, ())) if entrance.tls is not None else None
+    broken = socket_fault(gateway_server(entrance.tls, mesh)) if entrance.tls is not None else None
     if broken is not None:
         return ".tls", "refused-by-envoy", f"Envoy's {broken[0]} {broken[1]}; this way in is left out"
     return None
 
 
-def _entrance(ingress: IstioIngressListener, proxy: Proxy, snapshot: MeshSnapshot) -> Entrance:
+def _entrance(
+    ingress: IstioIngressListener, sidecar: ConfigObject | None, proxy: Proxy, snapshot: MeshSnapshot
+) -> Entrance:
     address, port = _application(ingress.default_endpoint, ingress.port.number, proxy)
     own = proxy.addresses[0] if _is_intercepted(ingress, proxy) else ANY_ADDRESS
     return Entrance(
@@ -94,6 +97,7 @@ def _entrance(ingress: IstioIngressListener, proxy: Proxy, snapshot: MeshSnapsho
         target=address,
         target_port=port,
         served=_served(ingress, proxy, snapshot) if snapshot.mesh.mixer.servers else None,
+        declared_by=f"{sidecar.key.name}.{sidecar.key.namespace}" if sidecar is not None else "",
         tls=ingress.tls if ingress.HasField("tls") and snapshot.settings.sidecar_ingress_tls else None,
     )
 
@@ -120,7 +124,7 @@ def _application(endpoint: str, port: int, proxy: Proxy) -> tuple[str, int]:
 def _add(
     found: Collected, snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None, entrance: Entrance
 ) -> None:
-    mesh = snapshot.mesh
+    mesh = snapshot.mesh.of(proxy_options(proxy, snapshot.mesh.proxy_default))
     asked = snapshot.peer_mode(proxy.namespace, proxy.labels, proxy.addresses, entrance.port)
     cluster = inbound(entrance.port, entrance.target, entrance.target_port, mesh, http2=entrance.protocol.is_http2)
     stated = (*((reference(sidecar),) if sidecar is not None else ()), *mesh.references)
@@ -131,24 +135,16 @@ def _add(
 
 
 def _listener(entrance: Entrance, asked: PeerMode, mesh: MeshOptions) -> Any:
-    found = entrance.chains(asked.mode)
+    held = [entrance_chain(each, entrance, mesh) for each in entrance.chains(asked.mode)]
     listener = Listener(
         name=entrance.listener,
         address=socket_address(entrance.address, entrance.port),
         traffic_direction=TrafficDirection.INBOUND,
-        listener_filters=list(_inspectors(found)),
+        listener_filters=inbound_inspectors(each.filter_chain_match for each in held),
         listener_filters_timeout=Duration(),
         continue_on_listener_filters_timeout=True,
         access_log=unmatched_logs(mesh),
-        filter_chains=[entrance_chain(each, entrance, mesh) for each in found],
+        filter_chains=held,
     )
     mixer.add_static(listener.metadata, static(entrance, mesh))
     return listener
-
-
-def _inspectors(found: Iterable[Chain]) -> Iterable[Any]:
-    """What tells connections apart before a chain is chosen."""
-    held = list(found)
-    yield tls_inspector()
-    if any(each.transport == "raw_buffer" and each.alpn for each in held):
-        yield http_inspector()

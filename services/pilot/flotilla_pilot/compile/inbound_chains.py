@@ -1,22 +1,20 @@
 """Which filter chains a listener has for each mode of PeerAuthentication and each protocol.
 
 The table is pilot.md 2.6. A caller's ALPN says what its connection carries: one of the mesh's HTTP protocols
-lands in an HTTP chain, plain `istio` in a TCP one.
+lands in an HTTP chain, plain `istio` in a TCP one. Where mutual TLS is switched off, TLS is not looked for: it is
+the application's own business, and plain bytes for us.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
+from flotilla_pilot.compile.inspectors import PLAIN_HTTP
 from flotilla_pilot.compile.tls import ISTIO_ALPN, ISTIO_HTTP_ALPN
 from flotilla_pilot.model.authentication import DISABLE, STRICT
 from flotilla_shared.model.protocols import Protocol
 
 TLS = "tls"
 PLAIN = "raw_buffer"
-ANYTHING = ""
-"""Where mutual TLS is switched off, TLS is the application's own business."""
-_PLAIN_HTTP = ("http/1.1", "h2c")
-"""HTTP/1.0 is left alone: Envoy would refuse it."""
 _ISTIO_TCP = ("istio", "istio-peer-exchange")
 
 
@@ -57,17 +55,17 @@ def _known(mode: int, kind: Kind) -> tuple[Chain, ...]:
     if mode == STRICT:
         return (Chain("mtls", TLS, (), kind, mutual=True),)
     if mode == DISABLE:
-        return (Chain("plaintext", ANYTHING, (), kind),)
+        return (Chain("plaintext", PLAIN, (), kind),)
     both = (Chain("mtls", TLS, ISTIO_ALPN, kind, mutual=True), Chain("plaintext", PLAIN, (), kind))
     return both if kind is Kind.HTTP else (*both, Chain("foreign-tls", TLS, (), kind))
 
 
 def _unknown(mode: int) -> tuple[Chain, ...]:
     http = Chain("mtls-http", TLS, ISTIO_HTTP_ALPN, Kind.HTTP, mutual=True)
-    plain_http = Chain("plaintext-http", PLAIN, _PLAIN_HTTP, Kind.HTTP)
+    plain = Chain("plaintext-http", PLAIN, PLAIN_HTTP, Kind.HTTP), Chain("plaintext", PLAIN, (), Kind.TCP)
     if mode == STRICT:
         return http, Chain("mtls", TLS, (), Kind.TCP, mutual=True)
-    rest = plain_http, Chain("plaintext", PLAIN, (), Kind.TCP), Chain("foreign-tls", TLS, (), Kind.TCP)
     if mode == DISABLE:
-        return rest
-    return http, Chain("mtls", TLS, _ISTIO_TCP, Kind.TCP, mutual=True), *rest
+        return plain
+    tcp, foreign = Chain("mtls", TLS, _ISTIO_TCP, Kind.TCP, mutual=True), Chain("foreign-tls", TLS, (), Kind.TCP)
+    return http, tcp, *plain, foreign

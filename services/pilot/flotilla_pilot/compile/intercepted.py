@@ -13,25 +13,23 @@ from envoy.config.listener.v3.listener_components_pb2 import (
     Filter,
     FilterChain,
     FilterChainMatch,
-    ListenerFilter,
 )
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.filters.common.set_filter_state.v3.value_pb2 import FilterStateValue
-from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
-from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
 from envoy.extensions.filters.network.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+from google.protobuf.wrappers_pb2 import BoolValue
 
 from flotilla_pilot.compile import mixer, names, tls
+from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, HANDSHAKE, accept_transparently, finish_outbound
 from flotilla_pilot.compile.access_log import unmatched_logs
 from flotilla_pilot.compile.cache import ResourceCache
-from flotilla_pilot.compile.connections import SniChain, service_chains, subnet_chains, tcp_targets
+from flotilla_pilot.compile.connections import SniChain, service_chains, subnet_chains, tcp_chain
 from flotilla_pilot.compile.destinations import Destinations, Target
 from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.http_manager import OUTBOUND, Manner, http_manager
+from flotilla_pilot.compile.inspectors import PLAIN_HTTP, http_inspector, tls_inspector
 from flotilla_pilot.compile.intercepted_plan import networks_of
 from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, VIRTUAL_OUTBOUND_PORT, ListenerPlan
 from flotilla_pilot.compile.packing import serialized, typed
@@ -45,19 +43,6 @@ from flotilla_pilot.scope.sidecar import SidecarScope
 
 APPLICATION_PROTOCOLS = "envoy.network.application_protocols"
 """The filter state by which Envoy is told the ALPN of one connection, over that of its cluster."""
-
-PLAIN_HTTP = ("http/1.1", "h2c")
-"""What an inspector calls HTTP that is not encrypted. HTTP/1.0 is left alone: Envoy would refuse it."""
-
-
-HANDSHAKE = Duration(seconds=15)
-"""How long a connection may take to be set up: one that never is would be held for ever."""
-
-ACCEPTED_AT_ONCE = UInt32Value(value=1)
-"""Connections that one thread takes at a time: the others get theirs."""
-
-_FIRST_READ = 512
-"""Bytes in which a handshake's first message mostly is; more are read where it is not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +70,7 @@ def intercepted_listener(
     plan: ListenerPlan, scope: SidecarScope, destinations: Destinations, cache: ResourceCache, *, forwards: bool
 ) -> CompiledResource:
     """The listener of `plan`, made once for equal inputs. `forwards`: its table resolves the names asked for."""
-    mesh = destinations.snapshot.mesh
+    mesh = scope.mesh
     chains = tuple(_chains(plan, destinations))
     given = InterceptedListener(plan, chains, _rest(plan, destinations), onward(scope.allow_any), forwards)
     references = (*given.references(), *scope.references, *mesh.references)
@@ -93,7 +78,8 @@ def intercepted_listener(
     def build() -> CompiledResource:
         return cache.intern(LISTENER, plan.name, serialized(_listener(given, mesh)), keys(references))
 
-    found: CompiledResource = cache.get((*given.key(), scope.references, mesh.references), build)
+    options = mesh.proxy if plan.http else mesh.proxy.of_connections
+    found: CompiledResource = cache.get((*given.key(), scope.references, mesh.references, options), build)
     return found
 
 
@@ -124,8 +110,7 @@ def _by_network(plan: ListenerPlan, destinations: Destinations) -> Iterable[SniC
     for service, port in [held for held, _ in plan.networks] + ([plan.tcp] if plan.tcp is not None else []):
         yield from subnet_chains(service, port, plan.egress.routes, destinations)
     for (service, port), networks in plan.networks:
-        targets, used = tcp_targets(service, port, plan.egress.routes, destinations)
-        yield SniChain((), names.outbound_cluster(port.number, "", service.host), targets, used, networks)
+        yield tcp_chain(service, port, plan.egress.routes, destinations, networks)
 
 
 def _by_name(plan: ListenerPlan, destinations: Destinations) -> Iterable[SniChain]:
@@ -145,8 +130,7 @@ def _rest(plan: ListenerPlan, destinations: Destinations) -> SniChain | None:
     if plan.tcp is None:
         return None
     service, port = plan.tcp
-    targets, used = tcp_targets(service, port, plan.egress.routes, destinations)
-    return SniChain((), names.outbound_cluster(port.number, "", service.host), targets, used)
+    return tcp_chain(service, port, plan.egress.routes, destinations)
 
 
 def _listener(given: InterceptedListener, mesh: MeshOptions) -> Any:
@@ -170,10 +154,13 @@ def _listener(given: InterceptedListener, mesh: MeshOptions) -> Any:
         last.filters.insert(0, _carries_tcp())
     if listener.filter_chains:
         last.ClearField("filter_chain_match")
+        if given.rest is not None:
+            last.transport_socket_connect_timeout.CopyFrom(HANDSHAKE)
         listener.default_filter_chain.CopyFrom(last)
     else:
         last.transport_socket_connect_timeout.CopyFrom(HANDSHAKE)
         listener.filter_chains.append(last)
+    finish_outbound(listener, mesh)
     mixer.add_static(listener.metadata, _static(plan, given.onward, mesh))
     return listener
 
@@ -232,6 +219,7 @@ def virtual_outbound(allow_any: bool, mesh: MeshOptions, *, resolves_names: bool
         access_log=unmatched_logs(mesh),
         filter_chains=[loop_chain(names.VIRTUAL_OUTBOUND, VIRTUAL_OUTBOUND_PORT), rest],
     )
+    accept_transparently(listener, mesh)
     if resolves_names:
         listener.filter_chains.insert(1, _resolving_chain(mesh))
         listener.listener_filters.append(http_inspector())
@@ -263,15 +251,3 @@ def loop_chain(listener: str, port: int) -> FilterChain:
 
 def _dropping() -> Filter:
     return typed(Filter, TCP_PROXY, TcpProxy(stat_prefix=names.BLACK_HOLE, cluster=names.BLACK_HOLE))
-
-
-def tls_inspector() -> Any:
-    return typed(
-        ListenerFilter,
-        "envoy.filters.listener.tls_inspector",
-        TlsInspector(initial_read_buffer_size=UInt32Value(value=_FIRST_READ)),
-    )
-
-
-def http_inspector() -> Any:
-    return typed(ListenerFilter, "envoy.filters.listener.http_inspector", HttpInspector())

@@ -7,24 +7,25 @@ from envoy.config.listener.v3.listener_components_pb2 import FilterChain
 from envoy.config.listener.v3.listener_pb2 import Listener
 from google.protobuf.duration_pb2 import Duration
 
-from flotilla_pilot.compile import mixer, names
+from flotilla_pilot.compile import mixer
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import black_hole, every_cluster, forward_proxy, passthrough, resolved_names
 from flotilla_pilot.compile.collection import Collected
-from flotilla_pilot.compile.connections import service_chains, tcp_targets
+from flotilla_pilot.compile.connections import service_chains, tcp_chain
 from flotilla_pilot.compile.destinations import Destinations
 from flotilla_pilot.compile.egress_plan import plan_listeners
 from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.host_plans import HostPlan, plan_hosts, plan_owned
 from flotilla_pilot.compile.http_manager import OUTBOUND, Manner, http_manager
-from flotilla_pilot.compile.intercepted import intercepted_listener, tls_inspector, virtual_outbound
+from flotilla_pilot.compile.inspectors import tls_inspector
+from flotilla_pilot.compile.intercepted import intercepted_listener, virtual_outbound
 from flotilla_pilot.compile.listener_plan import ListenerPlan
 from flotilla_pilot.compile.mixer_clusters import add_mixer_clusters
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER
 from flotilla_pilot.compile.route_table import route_table
-from flotilla_pilot.compile.tcp_proxy import tcp_proxy
 from flotilla_pilot.compile.virtual_hosts import HostPart, catch_all, host_part, wire_host
+from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.services import Resolution, Service
 from flotilla_pilot.model.snapshot import MeshSnapshot
@@ -43,7 +44,7 @@ def compile_outbound(snapshot: MeshSnapshot, scope: SidecarScope, cache: Resourc
     clusters = every_cluster(scope.services.values(), destinations.policy, snapshot.mesh, scope.binds)
     for each in clusters:
         found.add_cluster(each, snapshot)
-    _add_special(found, snapshot, scope)
+    _add_special(found, scope)
     return found
 
 
@@ -77,7 +78,7 @@ def _hosts(plan: ListenerPlan, scope: SidecarScope, ports: list[tuple[Service, i
 def _listener(plan: ListenerPlan, scope: SidecarScope, destinations: Destinations, cache: ResourceCache) -> Any:
     if plan.intercepted:
         return intercepted_listener(plan, scope, destinations, cache, forwards=_forwards(plan, scope))
-    mesh = destinations.snapshot.mesh
+    mesh = scope.mesh
     references: dict[Reference, None] = dict.fromkeys((*scope.references, *mesh.references))
     listener = Listener(
         name=plan.name,
@@ -89,7 +90,7 @@ def _listener(plan: ListenerPlan, scope: SidecarScope, destinations: Destination
         manager = http_manager(f"outbound_{plan.name};", OUTBOUND, mesh, plan.routes, manner)
         listener.filter_chains.append(FilterChain(filters=[manager]))
     else:
-        _add_connections(listener, plan, destinations, references)
+        _add_connections(listener, plan, mesh, destinations, references)
     return cache.intern(LISTENER, plan.name, serialized(listener), keys(references))
 
 
@@ -101,10 +102,13 @@ def _forwards(plan: ListenerPlan, scope: SidecarScope) -> bool:
 
 
 def _add_connections(
-    listener: Any, plan: ListenerPlan, destinations: Destinations, references: dict[Reference, None]
+    listener: Any,
+    plan: ListenerPlan,
+    mesh: MeshOptions,
+    destinations: Destinations,
+    references: dict[Reference, None],
 ) -> None:
     """TLS services by SNI, then the TCP service that takes the rest."""
-    mesh = destinations.snapshot.mesh
     sni_taken: set[str] = set()
     for service, port in plan.tls:
         for chain in service_chains(service, port, plan.egress.routes, destinations, sni_taken):
@@ -116,16 +120,15 @@ def _add_connections(
         listener.continue_on_listener_filters_timeout = True
     if plan.tcp is not None:
         service, port = plan.tcp
-        targets, used = tcp_targets(service, port, plan.egress.routes, destinations)
+        chain = tcp_chain(service, port, plan.egress.routes, destinations)
         mixer.add_static(listener.metadata, mixer.attributes_of(service.host, service.namespace, mesh))
-        stat = names.outbound_cluster(port.number, "", service.host)
-        listener.filter_chains.append(FilterChain(filters=[tcp_proxy(stat, targets, mesh)]))
-        references.update(dict.fromkeys(used))
+        listener.filter_chains.append(chain.message(mesh))
+        references.update(dict.fromkeys(chain.references))
 
 
-def _add_special(found: Collected, snapshot: MeshSnapshot, scope: SidecarScope) -> None:
+def _add_special(found: Collected, scope: SidecarScope) -> None:
     """What every proxy has. Where listeners are bound there is nothing to pass through to, and nothing to enter by."""
-    mesh = snapshot.mesh
+    mesh = scope.mesh
     special = [(black_hole(mesh), mesh.references)]
     if not scope.binds:
         special.append((passthrough(mesh), mesh.references))

@@ -21,6 +21,8 @@ from google.protobuf.wrappers_pb2 import BoolValue
 
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.compile.sources import sds
+from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
 
 TLS_SOCKET = "envoy.transport_sockets.tls"
@@ -37,6 +39,25 @@ CLIENT_ALPN_SNIFFED = ("istio-http/1.1", "istio")
 """HTTP of either version: none of these is one that a server picks, so it looks at the first bytes."""
 SERVER_ALPN_HTTP = ("h2", "http/1.1")
 
+MESH_CIPHERS = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "AES256-GCM-SHA384",
+    "AES128-GCM-SHA256",
+)
+"""What the mesh's servers take of TLS 1.2 where the mesh configuration says nothing else."""
+
+CIPHER_SUITES = frozenset(
+    f"{exchange}{cipher}"
+    for exchange in ("ECDHE-ECDSA-", "ECDHE-RSA-", "")
+    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA")
+) | {"ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305"}
+"""The suites that Envoy knows by name; one that it does not know would lose the whole listener."""
+
+CURVES = frozenset(("P-256", "P-384", "P-521", "X25519", "X25519MLKEM768"))
+
 FOREIGN_SECRET_WAIT = 5
 """Seconds to wait for a secret that the agent may not have: without it calls fail, but nothing else waits."""
 
@@ -51,12 +72,16 @@ def mesh_client(sni: str, identities: Sequence[str], trust_domains: Iterable[str
     return typed(TransportSocket, TLS_SOCKET, UpstreamTlsContext(sni=sni, common_tls_context=_mesh(matchers, alpn)))
 
 
-def mesh_server(trust_domains: Iterable[str], alpn: Iterable[str]) -> Any:
+def mesh_server(mesh: MeshOptions, alpn: Iterable[str]) -> Any:
     """A workload's side: the caller must show a certificate of a trust domain."""
     context = DownstreamTlsContext(
         require_client_certificate=BoolValue(value=True),
-        common_tls_context=_mesh(_trust_domain_sans(trust_domains), alpn),
+        common_tls_context=_mesh(_trust_domain_sans(mesh.trust_domains), alpn),
     )
+    parameters = context.common_tls_context.tls_params
+    if mesh.mesh_tls.min_protocol_version == MeshConfig.TLSConfig.TLSV1_3:
+        parameters.tls_minimum_protocol_version = TlsParameters.TLSv1_3
+    parameters.cipher_suites.extend(known_suites(mesh.mesh_tls.cipher_suites) or MESH_CIPHERS)
     return typed(TransportSocket, TLS_SOCKET, context)
 
 
@@ -95,6 +120,10 @@ def validate(common: CommonTlsContext, roots: str, matchers: Iterable[Any], wait
 
 def secret(name: str, wait_seconds: int = 0) -> SdsSecretConfig:
     return SdsSecretConfig(name=name, sds_config=sds(wait_seconds))
+
+
+def known_suites(names: Iterable[str]) -> list[str]:
+    return [each for each in names if each in CIPHER_SUITES]
 
 
 def modern() -> TlsParameters:

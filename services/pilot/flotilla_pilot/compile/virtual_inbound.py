@@ -4,17 +4,18 @@ Each port that a service knows has filter chains of its own, all other ports sha
 application is dialled at the address that the caller meant, from a source by which interception knows the proxy.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection
-from envoy.config.listener.v3.listener_components_pb2 import ListenerFilter, ListenerFilterChainMatchPredicate
+from envoy.config.listener.v3.listener_components_pb2 import ListenerFilter
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
-from envoy.type.v3.range_pb2 import Int32Range
+from envoy.extensions.filters.listener.original_src.v3.original_src_pb2 import OriginalSrc
 
 from flotilla_pilot.compile import names
+from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, accept_transparently, balance
 from flotilla_pilot.compile.access_log import unmatched_logs
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import black_hole, inbound, inbound_passthrough, own_port
@@ -22,13 +23,15 @@ from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.entrance import Entrance, entrance_chain
 from flotilla_pilot.compile.inbound_chains import Kind
-from flotilla_pilot.compile.intercepted import ACCEPTED_AT_ONCE, http_inspector, loop_chain, tls_inspector
+from flotilla_pilot.compile.inspectors import inbound_inspectors
+from flotilla_pilot.compile.intercepted import loop_chain
 from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, OWN_PORTS, VIRTUAL_INBOUND_PORT, is_port
 from flotilla_pilot.compile.packing import serialized, typed
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER, CompiledResource
-from flotilla_pilot.model.authentication import DISABLE, PeerMode
+from flotilla_pilot.model.authentication import PeerMode
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
+from flotilla_pilot.model.proxy_options import proxy_options
 from flotilla_pilot.model.references import Reference, keys, reference
 from flotilla_pilot.model.services import Service, ServicePort
 from flotilla_pilot.model.snapshot import MeshSnapshot
@@ -36,7 +39,8 @@ from flotilla_shared.model.objects import ConfigObject
 from flotilla_shared.model.problems import ProblemLog
 from flotilla_shared.model.protocols import Protocol
 
-TRANSPARENT = "TPROXY"
+_MARK = 1337
+"""By which interception in this mode knows packets of the proxy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +55,16 @@ class Guarded:
         served = (each.served[0].host, each.served[0].namespace) if each.served is not None else ()
         place = each.address, each.port, each.protocol, each.target, each.target_port, each.unserved
         stated = each.tls.SerializeToString(deterministic=True) if each.tls is not None else b""
-        return *place, stated, each.service_port, served, self.asked.mode, self.asked.references, self.references()
+        return (
+            *place,
+            stated,
+            each.service_port,
+            served,
+            each.declared_by,
+            self.asked.mode,
+            self.asked.references,
+            self.references(),
+        )
 
     def references(self) -> tuple[Reference, ...]:
         served = self.entrance.served
@@ -71,9 +84,12 @@ def add_virtual_inbound(
     held = [each for each in entrances if _may_have(each, sidecar, found.log)]
     guarded = [*_passthroughs(snapshot, proxy, held), *(_guard(each, snapshot, proxy) for each in held)]
     stated = (*((reference(sidecar),) if sidecar is not None else ()), *snapshot.mesh.references)
-    transparent = proxy.interception_mode == TRANSPARENT
-    key = "virtual inbound", tuple(each.key() for each in guarded), stated, transparent
-    build = lambda: tuple(_resources(guarded, snapshot.mesh, stated, cache, transparent=transparent))  # noqa: E731
+    options = proxy_options(proxy, snapshot.mesh.proxy_default)
+    key = "virtual inbound", tuple(each.key() for each in guarded), stated, options
+
+    def build() -> tuple[CompiledResource, ...]:
+        return tuple(_resources(guarded, snapshot.mesh.of(options), stated, cache))
+
     resources: tuple[CompiledResource, ...] = cache.get(key, build)
     for each in resources:
         found.add(each)
@@ -140,14 +156,9 @@ def _resources(
     mesh: MeshOptions,
     stated: tuple[Reference, ...],
     cache: ResourceCache,
-    *,
-    transparent: bool,
 ) -> Iterable[CompiledResource]:
     references = dict.fromkeys((*stated, *(found for each in guarded for found in each.references())))
     listener = _listener(guarded, mesh)
-    if transparent:
-        # The kernel hands over connections to other addresses than the listener's own.
-        listener.transparent.value = True
     yield cache.intern(LISTENER, listener.name, serialized(listener), keys(references))
     for cluster in (inbound_passthrough(mesh), black_hole(mesh)):
         yield cache.intern(CLUSTER, cluster.name, serialized(cluster), keys(mesh.references))
@@ -169,7 +180,6 @@ def _listener(guarded: Sequence[Guarded], mesh: MeshOptions) -> Any:
         name=names.VIRTUAL_INBOUND,
         address=socket_address(ANY_ADDRESS, VIRTUAL_INBOUND_PORT),
         traffic_direction=TrafficDirection.INBOUND,
-        listener_filters=_inspectors(guarded),
         listener_filters_timeout=mesh.detection_timeout,
         continue_on_listener_filters_timeout=True,
         access_log=unmatched_logs(mesh),
@@ -180,35 +190,21 @@ def _listener(guarded: Sequence[Guarded], mesh: MeshOptions) -> Any:
         for chain in each.entrance.chains(each.asked.mode):
             name = _chain_name(each.entrance, chain.kind)
             listener.filter_chains.append(entrance_chain(chain, each.entrance, mesh, name))
+    listener.listener_filters.append(typed(ListenerFilter, "envoy.filters.listener.original_dst", OriginalDst()))
+    accept_transparently(listener, mesh)
+    balance(listener, asked=mesh.proxy.balances_in)
+    if mesh.proxy.transparent:
+        listener.listener_filters.append(_caller_address())
+    listener.listener_filters.extend(inbound_inspectors(each.filter_chain_match for each in listener.filter_chains))
     return listener
+
+
+def _caller_address() -> Any:
+    """The application is dialled from the caller's address; the mark brings its answers back to the proxy."""
+    return typed(ListenerFilter, "envoy.filters.listener.original_src", OriginalSrc(mark=_MARK))
 
 
 def _chain_name(entrance: Entrance, kind: Kind) -> str:
     if not entrance.unserved:
         return entrance.listener
     return f"{names.VIRTUAL_INBOUND}-catchall-http" if kind is Kind.HTTP else names.VIRTUAL_INBOUND
-
-
-def _inspectors(guarded: Sequence[Guarded]) -> list[Any]:
-    """Nobody waits for a first byte where nothing is to be learnt from it: servers that speak first need that."""
-    modes: Mapping[int, Guarded] = {each.entrance.port: each for each in guarded if each.entrance.port}
-    without_tls = [port for port, each in modes.items() if each.asked.mode == DISABLE and not each.entrance.tls]
-    told = [port for port, each in modes.items() if each.entrance.protocol.is_http or each.entrance.protocol.is_tcp]
-    return [
-        typed(ListenerFilter, "envoy.filters.listener.original_dst", OriginalDst()),
-        _but_for(tls_inspector(), without_tls),
-        _but_for(http_inspector(), told),
-    ]
-
-
-def _but_for(inspector: Any, ports: Iterable[int]) -> Any:
-    """The inspector, switched off for `ports` and for the listener's own."""
-    rules = [
-        ListenerFilterChainMatchPredicate(destination_port_range=Int32Range(start=port, end=port + 1))
-        for port in sorted({VIRTUAL_INBOUND_PORT, *ports})
-    ]
-    if len(rules) == 1:
-        inspector.filter_disabled.CopyFrom(rules[0])
-    else:
-        inspector.filter_disabled.or_match.rules.extend(rules)
-    return inspector

@@ -1,10 +1,11 @@
 """The mesh configuration, with the defaults of today's Istio filled in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.model.mixer import MixerOptions, mixer_options
+from flotilla_pilot.model.proxy_options import UNSAID, ProxyOptions, read_fields
 from flotilla_pilot.model.references import Reference, reference
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_protos.istio.mesh.v1alpha1.proxy_pb2 import Topology
@@ -57,12 +58,24 @@ class MeshOptions:
     destination_rule_export: tuple[str, ...]
     topology: Topology
     """What stands before gateways, and what of it they are to believe."""
+    mesh_tls: MeshConfig.TLSConfig
+    """Of mutual TLS between workloads."""
+    tls_defaults: MeshConfig.TLSConfig
+    """Of all other TLS that proxies serve."""
     mixer: MixerOptions
     references: tuple[Reference, ...]
+    proxy_default: bytes
+    """What listeners read of the ProxyConfig that counts for proxies without one of their own."""
+    proxy: ProxyOptions = UNSAID
+    """Those of the class of proxies that listeners are made for."""
 
     @property
     def trust_domain(self) -> str:
         return self.trust_domains[0]
+
+    def of(self, proxy: ProxyOptions) -> "MeshOptions":
+        """The same mesh, as one class of proxies has it."""
+        return replace(self, proxy=proxy)
 
 
 def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptions:
@@ -87,8 +100,11 @@ def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptio
         virtual_service_export=tuple(config.default_virtual_service_export_to) or _EVERYWHERE,
         destination_rule_export=tuple(config.default_destination_rule_export_to) or _EVERYWHERE,
         topology=config.default_config.gateway_topology,
+        mesh_tls=config.mesh_mTLS,
+        tls_defaults=config.tls_defaults,
         mixer=mixer_options(config),
         references=(reference(item),) if item is not None else (),
+        proxy_default=read_fields(config.default_config),
     )
 
 

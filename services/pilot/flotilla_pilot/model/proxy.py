@@ -11,7 +11,8 @@ from flotilla_pilot.model.frozen import EMPTY, FrozenMap
 SIDECAR = "sidecar"
 ROUTER = "router"
 KINDS = (SIDECAR, ROUTER)
-INTERCEPTION_MODES = ("REDIRECT", "TPROXY", "NONE")
+TRANSPARENT = "TPROXY"
+INTERCEPTION_MODES = ("REDIRECT", TRANSPARENT, "NONE")
 
 
 class NodeRefused(ValueError):

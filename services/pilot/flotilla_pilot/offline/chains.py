@@ -42,6 +42,8 @@ def filter_chain(listener: Any, call: Call) -> Any:
 
 
 def _is_off(rule: Any, port: int) -> bool:
+    if "not_match" in rule:
+        return not _is_off(rule["not_match"], port)
     if "or_match" in rule:
         return any(_is_off(each, port) for each in rule["or_match"]["rules"])
     ports = rule.get("destination_port_range")

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
+from flotilla_pilot.model.proxy_options import proxy_options
 from flotilla_pilot.model.references import Reference, reference
 from flotilla_pilot.model.route_rules import RouteRules
 from flotilla_pilot.model.services import Service
@@ -51,6 +53,8 @@ class GatewayScope:
     domain: str
     servers: dict[tuple[str, int], tuple[BoundServer, ...]]
     services: dict[str, Service]
+    mesh: MeshOptions
+    """As these routers have it."""
 
 
 def gateway_key(snapshot: MeshSnapshot, proxy: Proxy) -> tuple[object, ...]:
@@ -66,6 +70,7 @@ def gateway_key(snapshot: MeshSnapshot, proxy: Proxy) -> tuple[object, ...]:
         proxy.interception_mode,
         proxy.labels,
         gateways,
+        proxy_options(proxy, snapshot.mesh.proxy_default),
     )
 
 
@@ -85,6 +90,7 @@ def gateway_scope(snapshot: MeshSnapshot, proxy: Proxy) -> GatewayScope:
         domain=snapshot.mesh.domain,
         servers={place: tuple(bound) for place, bound in sorted(servers.items())},
         services=exported_services(snapshot, proxy.namespace),
+        mesh=snapshot.mesh.of(proxy_options(proxy, snapshot.mesh.proxy_default)),
     )
 
 

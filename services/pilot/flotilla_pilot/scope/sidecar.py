@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from flotilla_pilot.model.frozen import FrozenMap
+from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
+from flotilla_pilot.model.proxy_options import proxy_options
 from flotilla_pilot.model.references import Reference, reference
 from flotilla_pilot.model.route_rules import MESH_GATEWAY, RouteRules, RuleIndex
 from flotilla_pilot.model.services import Service
@@ -61,6 +63,8 @@ class SidecarScope:
     egress: tuple[Egress, ...]
     services: Mapping[str, Service]
     references: tuple[Reference, ...]
+    mesh: MeshOptions
+    """As these proxies have it."""
 
 
 def find_sidecar(snapshot: MeshSnapshot, proxy: Proxy) -> ConfigObject | None:
@@ -86,7 +90,8 @@ def outbound_key(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | N
     """What the outbound side of a proxy depends on within one snapshot."""
     key = sidecar.key if sidecar is not None else None
     place = proxy.namespace, proxy.domain, proxy.interception_mode, _view(snapshot, proxy)
-    return *place, key, asked_labels(snapshot, proxy)
+    options = proxy_options(proxy, snapshot.mesh.proxy_default)
+    return *place, key, asked_labels(snapshot, proxy), options
 
 
 def sidecar_scope(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None) -> SidecarScope:
@@ -114,6 +119,7 @@ def sidecar_scope(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | 
         egress=egress,
         services=_with_destinations(chosen, egress, _one_a_host(everything, namespace)),
         references=(reference(sidecar),) if sidecar is not None else (),
+        mesh=snapshot.mesh.of(proxy_options(proxy, snapshot.mesh.proxy_default)),
     )
 
 

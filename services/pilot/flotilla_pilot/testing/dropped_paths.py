@@ -5,13 +5,11 @@ A pattern with `=` is a value that means the same as if nothing stood there; any
 
 from collections.abc import Mapping
 
-_TRACING = "telemetry: traces are sent where the mesh names a provider"
 _OWN_FILTER = "a filter of Istio's own Envoy, which stock Envoy has not"
 _METADATA = "says for readers which objects it was made from; Envoy does nothing by it"
 _DEFAULT = "Envoy's default, written out"
 
 DROPPED: Mapping[str, str] = {
-    "listeners.**.filters[http_connection_manager].typedConfig.tracing": _TRACING,
     "listeners.**.filters[metadata_exchange]": _OWN_FILTER,
     "listeners.**.httpFilters[metadata_exchange]": _OWN_FILTER,
     "clusters.filters[metadata_exchange]": _OWN_FILTER,

@@ -1,0 +1,77 @@
+"""What a proxy's node says of itself that its listeners depend on: the same for nearly all proxies of a namespace."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from google.protobuf import json_format
+
+from flotilla_pilot.model.proxy import TRANSPARENT, Proxy
+from flotilla_protos.istio.mesh.v1alpha1.proxy_pb2 import ProxyConfig
+
+_READ = ("tracing",)
+"""The fields of ProxyConfig that listeners are made from; others must not keep proxies from sharing them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyOptions:
+    """Equal options give equal listeners in one scope. `config` is a serialised ProxyConfig of nothing else."""
+
+    namespace: str = ""
+    cluster_id: str = ""
+    mesh_id: str = ""
+    config: bytes = b""
+    http10: bool = False
+    """Takes HTTP/1.0, which Envoy answers with 426 otherwise."""
+    balances_in: bool = False
+    balances_out: bool = False
+    """Deals out new connections to its threads evenly, at a cost for each."""
+    transparent: bool = False
+    """The kernel hands over connections to other addresses than a listener's own."""
+    both_families: bool = False
+    """The workload has addresses of IPv4 and IPv6."""
+
+    @property
+    def of_connections(self) -> "ProxyOptions":
+        """Those that count where no HTTP is looked into: proxies of all namespaces may have them in common."""
+        return replace(self, namespace="", cluster_id="", mesh_id="", config=b"", http10=False)
+
+
+UNSAID = ProxyOptions()
+
+
+def proxy_options(proxy: Proxy, default: bytes) -> ProxyOptions:
+    """Those of `proxy`; `default` is the mesh's ProxyConfig, in place of which a node may state its own."""
+    stated = proxy.metadata.get("PROXY_CONFIG", "")
+    return ProxyOptions(
+        namespace=proxy.namespace,
+        cluster_id=proxy.cluster_id,
+        mesh_id=proxy.metadata.get("MESH_ID", ""),
+        config=_stated(stated) if stated else default,
+        http10=proxy.metadata.get("HTTP10") == "1",
+        balances_in=_is_on(proxy, "INBOUND_LISTENER_EXACT_BALANCE"),
+        balances_out=_is_on(proxy, "OUTBOUND_LISTENER_EXACT_BALANCE"),
+        transparent=proxy.interception_mode == TRANSPARENT,
+        both_families=len({":" in each for each in proxy.addresses}) > 1,
+    )
+
+
+def _is_on(proxy: Proxy, name: str) -> bool:
+    return proxy.metadata.get(name) == "true"
+
+
+def read_fields(config: ProxyConfig) -> bytes:
+    """What listeners are made from of a ProxyConfig."""
+    kept = ProxyConfig()
+    for name in _READ:
+        if config.HasField(name):
+            getattr(kept, name).CopyFrom(getattr(config, name))
+    return kept.SerializeToString(deterministic=True)
+
+
+@lru_cache(maxsize=1024)
+def _stated(text: str) -> bytes:
+    """A node's own; the mesh's default is not meant for one that states something that cannot be read."""
+    try:
+        return read_fields(json_format.Parse(text, ProxyConfig(), ignore_unknown_fields=True))
+    except json_format.ParseError:
+        return b""
