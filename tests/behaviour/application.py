@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar, Self
 
 END = b"\r\n\r\n"
@@ -119,11 +119,10 @@ class Application(Server):
             if "upgrade" in request.headers:
                 await self._upgrade(reader, writer, request.headers["upgrade"])
                 return
-            writer.write(self._answer(request, status))
+            writer.write(self._answer(request, status, asked_for(writer)))
 
-    def _answer(self, request: Request, status: int) -> bytes:
-        seen = {"method": request.method, "target": request.target, "headers": request.headers, "body": request.body}
-        body = json.dumps({"name": self.name, **seen})
+    def _answer(self, request: Request, status: int, sni: str) -> bytes:
+        body = json.dumps({"name": self.name, "sni": sni, **asdict(request)})
         headers = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
         return f"HTTP/1.1 {status} Told\r\n{headers}content-length: {len(body)}\r\n\r\n{body}".encode()
 
@@ -131,6 +130,11 @@ class Application(Server):
         writer.write(f"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: {protocol}\r\n\r\n".encode())
         while data := await reader.read(4096):
             writer.write(data)
+
+
+def asked_for(writer: asyncio.StreamWriter) -> str:
+    """The name that the client asked for in TLS, where the context notes it."""
+    return getattr(writer.get_extra_info("ssl_object"), "asked_for", "")
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request:

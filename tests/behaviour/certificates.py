@@ -20,6 +20,7 @@ def server_context(
     """A server that shows `own`; with `clients` it asks for a certificate of that authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _show(context, folder, own)
+    context.sni_callback = _note_name
     if clients is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(cadata=clients.root_pem)
@@ -36,6 +37,10 @@ def client_context(
     if own is not None:
         _show(context, folder, own)
     return context
+
+
+def _note_name(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+    connection.asked_for = name or ""
 
 
 def _show(context: ssl.SSLContext, folder: Path, own: Certificate) -> None:

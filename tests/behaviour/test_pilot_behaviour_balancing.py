@@ -45,6 +45,27 @@ OBJECTS += "".join(destination_rule(f"{name}.example.com", policy) for name, pol
 for name, weights in ROUTES.items():
     targets = [f"{{destination: {{host: {name}.example.com, subset: {each}}}, weight: {n}}}" for each, n in weights]
     OBJECTS += virtual_service(f"{name}.example.com", f"- route: [{', '.join(targets)}]")
+OBJECTS += services(["subset-policy.example.com"], "{number: 80, name: http, protocol: HTTP}")
+OBJECTS += """
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: subset-policy, namespace: default}
+spec:
+  host: subset-policy.example.com
+  trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}
+  subsets:
+  - name: sticky
+    trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}
+"""
+OBJECTS += virtual_service(
+    "subset-policy.example.com",
+    """
+- match: [{uri: {exact: /sticky}}]
+  route: [{destination: {host: subset-policy.example.com, subset: sticky}}]
+- route: [{destination: {host: subset-policy.example.com}}]
+""",
+)
 OBJECTS += http_proxy()
 USERS = [f"user-{number}" for number in range(24)]
 
@@ -145,3 +166,10 @@ async def test_a_client_without_a_cookie_is_given_one(proxy: int) -> None:
             assert {await name_of(http, "by-new-cookie") for _ in range(3)} == {name}
         found.add(name)
     assert found == {"v1", "v2"}
+
+
+async def test_a_subset_has_a_policy_of_its_own(proxy: int) -> None:
+    async with client(proxy) as http:
+        sticky = {await name_of(http, "subset-policy", "/sticky", **{"x-user": "a"}) for _ in range(10)}
+        free = {await name_of(http, "subset-policy", "/", **{"x-user": "a"}) for _ in range(10)}
+    assert (len(sticky), free) == (1, {"v1", "v2"})

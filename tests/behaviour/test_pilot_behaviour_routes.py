@@ -80,6 +80,26 @@ ROWS = [
     Row("preflight", CORS, "OPTIONS /", {"status": 200, "access-control-allow-origin:": BROWSER["origin"], "access-control-allow-methods:": "PUT,GET", "access-control-allow-headers:": "x-asked", "access-control-max-age:": "3600", "access-control-allow-credentials:": "true", "name": None}, PREFLIGHT),
     Row("cross origin", CORS, "GET /", {"name": "v1", "access-control-allow-origin:": BROWSER["origin"], "access-control-expose-headers:": "x-shown"}, BROWSER),
     Row("foreign origin", CORS, "GET /", {"name": "v1", "access-control-allow-origin:": None}, {"origin": "https://evil.example"}),
+    Row("query there", matched("queryParams: {v: {}}"), "GET /?v", TAKEN),
+    Row("query regex", matched("queryParams: {v: {regex: '[0-9]+'}}"), "GET /?v=17", TAKEN),
+    Row("one of two matches", matched("uri: {exact: /a}}, {method: {exact: POST}"), "POST /b", TAKEN),
+    Row("own port", matched("port: 80"), "GET /", TAKEN),
+    Row("other port", matched("port: 81"), "GET /", NOT),
+    Row("gateway mesh", matched("gateways: [mesh]"), "GET /", TAKEN),
+    Row("gateway of others", matched("gateways: [default/edge]"), "GET /", NOT),
+    Row("host set as header", f"- headers: {{request: {{set: {{Host: inner}}}}}}\n  {V1}", "GET /", {"sent host": "inner"}),
+    Row("header of the client", f"- headers: {{request: {{set: {{x-path: '%REQ(:path)%'}}}}}}\n  {V1}", "GET /a", {"sent x-path": "/a"}),
+    Row("prefix redirect", "- match: [{uri: {prefix: /old}}]\n  redirect: {prefixRewrite: /new}", "GET /old/a", {"status": 301, "location:": "http://prefix-redirect.example.com/new/a"}),
+    Row("port of the protocol", "- redirect: {scheme: https, derivePort: FROM_PROTOCOL_DEFAULT}", "GET /a", {"status": 301, "location:": "https://port-of-the-protocol.example.com/a"}),
+    Row("response of bytes", "- directResponse: {status: 200, body: {bytes: c2hvcnQ=}}", "GET /", {"status": 200, "text": "short"}),
+    Row("direct response and headers", "- headers: {response: {set: {x-more: more}}}\n  directResponse: {status: 200}", "GET /", {"status": 200, "x-more:": "more"}),
+    Row("foreign preflight", CORS, "OPTIONS /", {"name": "v1", "access-control-allow-origin:": None}, {**PREFLIGHT, "origin": "https://evil.example"}),
+    Row("ignored preflight", CORS.replace("maxAge: 3600s", "unmatchedPreflights: IGNORE"), "OPTIONS /", {"status": 200, "name": None}, {**PREFLIGHT, "origin": "https://evil.example"}),
+    Row("fault for some", f"- match: [{{headers: {{x-user: {{exact: a}}}}}}]\n  fault: {{abort: {{httpStatus: 555, percentage: {{value: 100}}}}}}\n  {V1}\n- {V1}", "GET /", {"status": 200}, {"x-user": "b"}),
+    Row("port of the destination", "- route: [{destination: {host: ports.example.com, port: {number: 81}}}]", "GET /", {"name": "v2"}),
+    Row("whole weight and headers", "- route: [{destination: {host: target.example.com, subset: v2}, weight: 100, headers: {request: {add: {x-v: two}}, response: {remove: [x-secret]}}}]", "GET /", {"name": "v2", "sent x-v": "two", "x-secret:": None}),
+    Row("first rule that matches", f"- match: [{{uri: {{prefix: /a}}}}]\n  {V1}\n- match: [{{uri: {{exact: /a/b}}}}]\n  {V2}", "GET /a/b", NOT),
+    Row("no rule that matches", f"- match: [{{uri: {{prefix: /a}}}}]\n  {V1}", "GET /b", {"status": 404}),
     Row("subset unknown", "- route: [{destination: {host: target.example.com, subset: none}}]", "GET /", {"status": 503}),
     Row("delegated", "- match: [{uri: {prefix: /part}}]\n  delegate: {name: part}\n- directResponse: {status: 404}", "GET /part/x", {"name": "v2", "sent x-part": "yes"}),
     Row("not delegated", "- match: [{uri: {prefix: /part}}]\n  delegate: {name: part}\n- directResponse: {status: 404}", "GET /x", {"status": 404}),
@@ -97,7 +117,18 @@ spec:
 """
 OBJECTS = services(["target.example.com", *map(host_of, ROWS)], "{number: 80, name: http, protocol: HTTP}")
 OBJECTS += "".join(virtual_service(host_of(row), row.rules) for row in ROWS)
-OBJECTS += PART + destination_rule("target.example.com", "") + http_proxy()
+PORTS = """
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: ports, namespace: default}
+spec:
+  hosts: [ports.example.com]
+  resolution: STATIC
+  ports: [{number: 80, name: one, protocol: HTTP}, {number: 81, name: two, protocol: HTTP}]
+  endpoints: [{address: 127.0.0.1, ports: {one: $v1, two: $v2}}]
+"""
+OBJECTS += PORTS + PART + destination_rule("target.example.com", "") + http_proxy()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

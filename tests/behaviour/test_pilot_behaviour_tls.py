@@ -27,6 +27,7 @@ CALLER, SOMEBODY = "plain hears caller", "plain hears somebody"
 CALLS = [
     ("simple", "tls", f"mode: SIMPLE, {ROOTS}", TLS),
     ("simple-of-a-name", "tls", f"mode: SIMPLE, {ROOTS}, subjectAltNames: [server.example.com]", TLS),
+    ("simple-by-sni", "tls", f"mode: SIMPLE, {ROOTS}, sni: server.example.com", TLS),
     ("simple-of-another-name", "tls", f"mode: SIMPLE, {ROOTS}, subjectAltNames: [else.example.com]", REFUSED),
     ("simple-of-other-roots", "tls", "mode: SIMPLE, caCertificates: /etc/others.pem, subjectAltNames: [server.example.com]", REFUSED),
     ("simple-unverified", "tls", "mode: SIMPLE, insecureSkipVerify: true", TLS),
@@ -83,6 +84,20 @@ OBJECTS = "".join(
     for host, port, settings, _ in CALLS
 )
 OBJECTS += "".join(service(host, port, endpoint) for host, port, endpoint, _ in AUTOMATIC)
+OBJECTS += """
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: by-port, namespace: default}
+spec:
+  hosts: [by-port.example.com]
+  resolution: STATIC
+  ports: [{number: 80, name: one, protocol: HTTP}, {number: 81, name: two, protocol: HTTP}]
+  endpoints: [{address: 127.0.0.1, ports: {one: $tls, two: $plain}}]
+"""
+OBJECTS += destination_rule(
+    "by-port.example.com", "portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE, insecureSkipVerify: true}}]"
+)
 OBJECTS += http_proxy()
 OBJECTS += f"""
 ---
@@ -150,3 +165,15 @@ async def test_what_a_caller_gets(proxy: int) -> None:
     wanted = {host: outcome for host, *_, outcome in (*CALLS, *AUTOMATIC)}
     async with client(proxy) as http:
         assert {host: await outcome(http, host) for host in wanted} == wanted
+
+
+@pytest.mark.parametrize(("host", "name"), [("simple", "simple.example.com"), ("simple-by-sni", "server.example.com")])
+async def test_the_name_that_a_server_is_asked_for(proxy: int, host: str, name: str) -> None:
+    async with client(proxy) as http:
+        assert (await http.get(f"http://{host}.example.com/")).json()["sni"] == name
+
+
+async def test_tls_of_one_port(proxy: int) -> None:
+    async with client(proxy) as http:
+        found = {port: (await http.get(f"http://by-port.example.com:{port}/")).json()["name"] for port in (80, 81)}
+    assert found == {80: "tls", 81: "plain"}
