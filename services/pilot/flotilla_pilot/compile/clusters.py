@@ -1,7 +1,7 @@
 """Clusters: one for each port and subset of a service, and those that every proxy has."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
@@ -16,7 +16,9 @@ from google.protobuf.struct_pb2 import Struct
 
 from flotilla_pilot.compile import mixer, names, tls
 from flotilla_pilot.compile.endpoints import load_assignment, socket_address
+from flotilla_pilot.compile.locality import Balance, balance_of
 from flotilla_pilot.compile.packing import pack
+from flotilla_pilot.compile.priorities import Group, Member, by_locality, only_mutual, placed
 from flotilla_pilot.compile.sources import ads
 from flotilla_pilot.compile.traffic_policy import (
     CLIENT_PROTOCOL,
@@ -29,6 +31,7 @@ from flotilla_pilot.compile.traffic_policy import (
 )
 from flotilla_pilot.model.destination_rules import DestinationPolicy
 from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.model.place import ANYWHERE, TOPOLOGY, Place, label_of
 from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.services import TLS_DISABLED, TLS_ISTIO, Endpoint, Resolution, Service, ServicePort
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
@@ -57,6 +60,14 @@ class OutboundCluster:
     """What says so."""
     passed_through: bool = False
     """Connections come with the caller's own TLS, which a gateway leaves as it is."""
+    place: Place = ANYWHERE
+    """Where it is called from, as far as that makes a difference."""
+    balance: Balance | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Fix how calls are spread over localities."""
+        asked = port_policy(self.policy.policy, self.policy.subset(self.subset), self.port.number)
+        object.__setattr__(self, "balance", balance_of(self.mesh, asked, self.service.traffic_distribution))
 
     @property
     def name(self) -> str:
@@ -65,12 +76,35 @@ class OutboundCluster:
         return names.outbound_cluster(self.port.number, self.subset, self.service.host)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The service's endpoints, or those with all labels of the subset."""
+        """The service's endpoints that the place can reach, or of them those with all labels of the subset."""
+        found = self.service.callable
+        if self.service.node_local:
+            found = tuple(each for each in found if each.node == self.place.node)
         subset = self.policy.subset(self.subset) if self.subset else None
-        if subset is None:
-            return self.service.endpoints
-        wanted = subset.labels.items()
-        return tuple(each for each in self.service.endpoints if wanted <= each.labels.items())
+        return found if subset is None else tuple(each for each in found if self._has(each, subset.labels))
+
+    def _has(self, endpoint: Endpoint, labels: Mapping[str, str]) -> bool:
+        if TOPOLOGY.isdisjoint(labels):
+            return labels.items() <= endpoint.labels.items()
+        return all(label_of(endpoint, name, self.mesh.cluster_id) == value for name, value in labels.items())
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether callers at different places are told of different endpoints, or in a different order."""
+        return self.balance is not None or self.service.node_local
+
+    def groups(self, members: Iterable[Member]) -> list[Group]:
+        """Endpoints (with whether they take the mesh's TLS) by locality and priority."""
+        groups = by_locality(members)
+        if self.passed_through:  # the caller's TLS is the mesh's: nobody else can answer it
+            groups = [only_mutual(each) for each in groups]
+        if self.balance is None:
+            return groups
+        return placed(groups, self.balance, self.place, self.mesh.cluster_id)
+
+    def seen(self) -> object:
+        """What of the place the endpoints' order and weights depend on."""
+        return None if self.balance is None else (self.balance, self.balance.seen_from(self.place))
 
     def identities(self) -> tuple[str, ...]:
         """Who may answer: the accounts of all that serve it, and the names that it states."""
@@ -108,7 +142,9 @@ class OutboundCluster:
     def _inline(self) -> tuple[object, ...]:
         """The endpoints where they are part of the cluster itself."""
         inside = not self.has_assignment and self.service.resolution not in _DYNAMIC
-        return tuple((each, each.references) for each in self.endpoints()) if inside else ()
+        if not inside:
+            return ()
+        return self.seen(), *((each, each.references) for each in self.endpoints())
 
 
 def outbound(given: OutboundCluster) -> Any:
@@ -120,8 +156,17 @@ def outbound(given: OutboundCluster) -> Any:
         policy = with_client_protocol(policy)
     http2 = speaks_http2(given.port.protocol, policy.connection_pool, given.mesh.h2_upgrade)
     apply_policy(cluster, policy, http2=http2)
+    _balance(cluster, given)
     _secure(cluster, given, policy, http2)
     return cluster
+
+
+def _balance(cluster: Any, given: OutboundCluster) -> None:
+    """Unhealthy endpoints are told of only to be counted: never may all be called because most are unhealthy."""
+    if given.service.traffic_distribution:
+        cluster.common_lb_config.healthy_panic_threshold.value = 0
+    if given.balance is not None and given.balance.weighted and cluster.lb_policy != Cluster.CLUSTER_PROVIDED:
+        cluster.common_lb_config.locality_weighted_lb_config.SetInParent()
 
 
 def _resolve(cluster: Any, given: OutboundCluster) -> None:
@@ -160,7 +205,7 @@ def _resolve_by_name(cluster: Any, given: OutboundCluster) -> None:
     cluster.cluster_type.typed_config.CopyFrom(pack(names_resolved))
     reached = (each for each in endpoints if each.port_for(given.port))
     inside = [(each, each.tls_mode == TLS_ISTIO and not given.service.external) for each in reached]
-    cluster.load_assignment.CopyFrom(load_assignment(given.name, inside, given.port, given.mesh))
+    cluster.load_assignment.CopyFrom(load_assignment(given.name, given.groups(inside), given.port, given.mesh))
 
 
 def _secure(cluster: Any, given: OutboundCluster, policy: PortPolicy, http2: bool) -> None:

@@ -10,6 +10,7 @@ from flotilla_pilot.compile.guard import Fault, fault
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, TYPES, CompiledResource
 from flotilla_pilot.model.destination_rules import without_policies
+from flotilla_pilot.model.place import Place
 from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.services import Service, ServiceName
 from flotilla_pilot.model.snapshot import MeshSnapshot
@@ -28,6 +29,7 @@ class Collected:
         self.log = ProblemLog()
         self._cache = cache
         self._assigned: dict[str, OutboundCluster] = {}
+        self._placed: dict[str, OutboundCluster] = {}
 
     def add(self, resource: CompiledResource) -> None:
         self.resources[resource.type_url].setdefault(resource.name, resource)
@@ -41,14 +43,20 @@ class Collected:
     def add_cluster(self, given: OutboundCluster, snapshot: MeshSnapshot) -> None:
         """The cluster of `given`, with its assignment where Pilot tells the endpoints."""
         given = _as_dialled(given, snapshot)
-        resource, broken = self._cache.get(given.key(), lambda: self._cluster(given))
+        resource, broken = self._made(given)
         self.add(resource)
+        if given.is_placed and not given.has_assignment:
+            self._placed.setdefault(given.name, given)
         if broken and given.policy.references:
             path, text = broken
             key = given.policy.references[0][0]
             text = f"Envoy's {path} {text}; {given.name} has no traffic policy"
             self.log.error(key, "refused-by-envoy", "spec.trafficPolicy", text)
         self.add_assignment(given, snapshot)
+
+    def _made(self, given: OutboundCluster) -> tuple[CompiledResource, Fault | None]:
+        made: tuple[CompiledResource, Fault | None] = self._cache.get(given.key(), lambda: self._cluster(given))
+        return made
 
     def _cluster(self, given: OutboundCluster) -> tuple[CompiledResource, Fault | None]:
         """The cluster, and what of its policy breaks Envoy's limits: then it is made without the policy.
@@ -66,14 +74,38 @@ class Collected:
         """The endpoints of `given`, where Pilot tells them."""
         if given.has_assignment and given.name not in self._assigned:
             self._assigned[given.name] = given
+            if given.is_placed:
+                self._placed[given.name] = given
             self.add(self._assignment(given, snapshot))
+
+    @property
+    def depends_on_place(self) -> bool:
+        """Whether it is different for callers at different places."""
+        return bool(self._placed)
+
+    def seen_from(self, place: Place, snapshot: MeshSnapshot) -> "Collected":
+        """The same as callers at `place` are to have it; what depends on no place is shared with all others."""
+        new = self._copy()
+        new._assigned = dict(self._assigned)
+        for name, each in self._placed.items():
+            given = replace(self._assigned.get(name, each), place=place)
+            if given.has_assignment:
+                new._assigned[name] = given
+                new.resources[ENDPOINTS][name] = self._assignment(given, snapshot)
+            else:
+                new.resources[CLUSTER][name] = self._made(given)[0]
+        return new
+
+    def _copy(self) -> "Collected":
+        new = Collected(self._cache)
+        kinds_of_places = {each: dict(self.resources[each]) for each in (CLUSTER, ENDPOINTS)}
+        new.resources = {**self.resources, **kinds_of_places}
+        new.log, new._assigned, new._placed = self.log, self._assigned, self._placed
+        return new
 
     def with_endpoints(self, changed: Mapping[ServiceName, Service], snapshot: MeshSnapshot) -> "Collected":
         """The same, where nothing is different but the endpoints of these services."""
-        new = Collected(self._cache)
-        new.resources = {**self.resources, ENDPOINTS: dict(self.resources[ENDPOINTS])}
-        new.log = self.log
-        new._assigned = self._assigned
+        new = self._copy()
         moved = {
             name: changed[each.service.name] for name, each in self._assigned.items() if each.service.name in changed
         }
@@ -86,16 +118,16 @@ class Collected:
 
     def _assignment(self, given: OutboundCluster, snapshot: MeshSnapshot) -> CompiledResource:
         stated, references = with_tls_modes(given.endpoints(), given.service, given.port, snapshot)
-        if given.passed_through:  # the caller's TLS is the mesh's: nobody else can answer it
-            stated = [each for each in stated if each[1]]
         modes = tuple(mutual for _, mutual in stated)
-        used = (*references, *(given.policy.references if given.subset else ()))
+        stating = given.subset or given.balance is not None
+        used = (*references, *(given.policy.references if stating else ()))
 
         def build() -> CompiledResource:
-            body = serialized(load_assignment(given.name, stated, given.port, given.mesh))
+            body = serialized(load_assignment(given.name, given.groups(stated), given.port, given.mesh))
             return self._cache.intern(ENDPOINTS, given.name, body, keys(used))
 
-        found: CompiledResource = self._cache.get_endpoints(("endpoints", given.name, used, modes), build)
+        key = "endpoints", given.name, used, modes, given.seen(), given.place.node if given.service.node_local else ""
+        found: CompiledResource = self._cache.get_endpoints(key, build)
         return found
 
 

@@ -20,6 +20,7 @@ from flotilla_pilot.model.proxy import ROUTER, Proxy
 from flotilla_pilot.model.services import Service, ServiceName
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.scope.gateway import gateway_key, gateway_scope
+from flotilla_pilot.scope.place import place_of
 from flotilla_pilot.scope.sidecar import find_sidecar, outbound_key, sidecar_scope
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
 from flotilla_shared.model.problems import ProblemLog
@@ -68,7 +69,7 @@ class Compiler:
             return self._proxyless(snapshot, proxy, sidecar)
         key = ("sidecar", *outbound_key(snapshot, proxy, sidecar))
         build = lambda: compile_outbound(snapshot, sidecar_scope(snapshot, proxy, sidecar), self._cache)  # noqa: E731
-        outbound = self._scope(snapshot, key, build)
+        outbound = self._from_place(snapshot, key, proxy, self._scope(snapshot, key, build))
         return self._finish(snapshot, proxy, compile_inbound(snapshot, proxy, sidecar, self._cache), outbound)
 
     def _turn_to(self, snapshot: MeshSnapshot) -> None:
@@ -95,13 +96,23 @@ class Compiler:
     def _gateway(self, snapshot: MeshSnapshot, proxy: Proxy) -> Collected:
         key = ("router", *gateway_key(snapshot, proxy))
         build = lambda: compile_gateway(snapshot, gateway_scope(snapshot, proxy), proxy, self._cache)  # noqa: E731
-        return self._scope(snapshot, key, build)
+        return self._from_place(snapshot, key, proxy, self._scope(snapshot, key, build))
+
+    def _from_place(
+        self, snapshot: MeshSnapshot, key: tuple[object, ...], proxy: Proxy, everywhere: Collected
+    ) -> Collected:
+        """What is the same everywhere, or as it is seen from where the proxy is."""
+        if not everywhere.depends_on_place:
+            return everywhere
+        place = place_of(snapshot, proxy)
+        return self._scope(snapshot, (*key, place), lambda: everywhere.seen_from(place, snapshot))
 
     def _proxyless(self, snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None) -> CompiledProxy:
         """An application that speaks xDS itself has no use for patches, which are Envoy's."""
         key = ("proxyless", *outbound_key(snapshot, proxy, sidecar))
         build = lambda: compile_client(snapshot, sidecar_scope(snapshot, proxy, sidecar), self._cache)  # noqa: E731
-        sides = compile_server(snapshot, proxy, self._cache), self._scope(snapshot, key, build)
+        outbound = self._from_place(snapshot, key, proxy, self._scope(snapshot, key, build))
+        sides = compile_server(snapshot, proxy, self._cache), outbound
         return _together(snapshot, sides, [each.resources for each in sides], ProblemLog())
 
     def _finish(self, snapshot: MeshSnapshot, proxy: Proxy, *sides: Collected) -> CompiledProxy:

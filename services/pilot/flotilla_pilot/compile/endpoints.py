@@ -1,21 +1,24 @@
 """Endpoints: ClusterLoadAssignments, and the same inside a cluster that resolves names itself."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from envoy.config.core.v3.address_pb2 import Address, Pipe, SocketAddress
 from envoy.config.core.v3.base_pb2 import Locality, Metadata
+from envoy.config.core.v3.health_check_pb2 import UNHEALTHY, UNKNOWN
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint as EnvoyEndpoint
 from envoy.config.endpoint.v3.endpoint_components_pb2 import LbEndpoint, LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import UInt32Value
 
+from flotilla_pilot.compile.priorities import Group
 from flotilla_pilot.model.authentication import DISABLE
 from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.model.place import parts
 from flotilla_pilot.model.references import Reference
-from flotilla_pilot.model.services import TLS_ISTIO, Endpoint, Service, ServicePort
+from flotilla_pilot.model.services import TLS_ISTIO, Endpoint, Health, Service, ServicePort
 from flotilla_pilot.model.snapshot import MeshSnapshot
 
 UNIX = "unix://"
@@ -29,17 +32,9 @@ def socket_address(address: str, port: int) -> Address:
     return Address(socket_address=SocketAddress(address=address, port_value=port))
 
 
-def load_assignment(
-    name: str, endpoints: Sequence[tuple[Endpoint, bool]], port: ServicePort, mesh: MeshOptions
-) -> ClusterLoadAssignment:
-    """The assignment `name`: endpoints (with whether they take the mesh's TLS) grouped by locality."""
-    groups: dict[str, list[tuple[Endpoint, bool]]] = {}
-    for endpoint, mutual in endpoints:
-        groups.setdefault(endpoint.locality, []).append((endpoint, mutual))
-    return ClusterLoadAssignment(
-        cluster_name=name,
-        endpoints=[_locality(place, group, port, mesh) for place, group in sorted(groups.items())],
-    )
+def load_assignment(name: str, groups: Iterable[Group], port: ServicePort, mesh: MeshOptions) -> ClusterLoadAssignment:
+    """The assignment `name` of these groups of endpoints."""
+    return ClusterLoadAssignment(cluster_name=name, endpoints=[_locality(each, port, mesh) for each in groups])
 
 
 def with_tls_modes(
@@ -67,24 +62,24 @@ def with_tls_modes(
     return answer, tuple(references)
 
 
-def _locality(
-    place: str, group: Sequence[tuple[Endpoint, bool]], port: ServicePort, mesh: MeshOptions
-) -> LocalityLbEndpoints:
-    region, zone, sub_zone = (*place.split("/"), "", "", "")[:3]
-    weight = min(sum(endpoint.weight for endpoint, _ in group), _MAX_WEIGHT)
+def _locality(group: Group, port: ServicePort, mesh: MeshOptions) -> LocalityLbEndpoints:
+    region, zone, sub_zone = parts(group.locality)
     return LocalityLbEndpoints(
         locality=Locality(region=region, zone=zone, sub_zone=sub_zone),
-        lb_endpoints=[_endpoint(endpoint, mutual, port, mesh) for endpoint, mutual in group],
-        load_balancing_weight=UInt32Value(value=weight),
+        lb_endpoints=[_endpoint(endpoint, mutual, port, mesh) for endpoint, mutual in group.members],
+        load_balancing_weight=UInt32Value(value=min(group.weight, _MAX_WEIGHT)) if group.weight else None,
+        priority=group.priority,
     )
 
 
 def _endpoint(endpoint: Endpoint, mutual: bool, port: ServicePort, mesh: MeshOptions) -> LbEndpoint:
     address = socket_address(endpoint.address, endpoint.port_for(port))
+    named = endpoint.name or endpoint.declared_as
     return LbEndpoint(
         endpoint=EnvoyEndpoint(address=address),
+        health_status=UNHEALTHY if endpoint.health is Health.UNHEALTHY else UNKNOWN,
         load_balancing_weight=UInt32Value(value=endpoint.weight),
-        metadata=_metadata(workload_name(endpoint, mesh.cluster_id) if endpoint.name else "", mutual),
+        metadata=_metadata(workload_name(endpoint, mesh.cluster_id) if named else "", mutual),
     )
 
 
@@ -102,10 +97,10 @@ def _metadata(workload: str, mutual: bool) -> Metadata:
 def workload_name(endpoint: Endpoint, cluster: str) -> str:
     """`name;namespace;canonical name;canonical revision;cluster`, as Istio's telemetry reads it."""
     labels = endpoint.labels
-    canonical = _first(labels, "service.istio.io/canonical-name", "app.kubernetes.io/name", "app") or endpoint.name
-    names = ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
-    revision = _first(labels, *names) or "latest"
-    return f"{endpoint.name};{endpoint.namespace};{canonical};{revision};{cluster}"
+    name = endpoint.name or endpoint.declared_as
+    canonical = _first(labels, "service.istio.io/canonical-name", "app.kubernetes.io/name", "app") or name
+    revision = _first(labels, "service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
+    return f"{name};{endpoint.namespace};{canonical};{revision};{cluster}"
 
 
 def _first(labels: Any, *names: str) -> str:

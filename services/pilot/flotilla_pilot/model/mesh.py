@@ -3,12 +3,17 @@
 from dataclasses import dataclass, replace
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import BoolValue
 
 from flotilla_pilot.model.mixer import MixerOptions, mixer_options
 from flotilla_pilot.model.proxy_options import UNSAID, ProxyOptions, read_fields
 from flotilla_pilot.model.references import Reference, reference
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_protos.istio.mesh.v1alpha1.proxy_pb2 import Topology
+from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import (
+    LocalityLoadBalancerSetting,
+    ZoneAwareLoadBalancerSetting,
+)
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRetry
 from flotilla_shared.model.objects import ConfigObject
 
@@ -56,6 +61,8 @@ class MeshOptions:
     service_export: tuple[str, ...]
     virtual_service_export: tuple[str, ...]
     destination_rule_export: tuple[str, ...]
+    locality: LocalityLoadBalancerSetting
+    zone_aware: ZoneAwareLoadBalancerSetting | None
     topology: Topology
     """What stands before gateways, and what of it they are to believe."""
     mesh_tls: MeshConfig.TLSConfig
@@ -99,6 +106,8 @@ def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptio
         service_export=tuple(config.default_service_export_to) or _EVERYWHERE,
         virtual_service_export=tuple(config.default_virtual_service_export_to) or _EVERYWHERE,
         destination_rule_export=tuple(config.default_destination_rule_export_to) or _EVERYWHERE,
+        locality=_locality(config),
+        zone_aware=config.zone_aware_lb_setting if config.HasField("zone_aware_lb_setting") else None,
         topology=config.default_config.gateway_topology,
         mesh_tls=config.mesh_mTLS,
         tls_defaults=config.tls_defaults,
@@ -106,6 +115,13 @@ def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptio
         references=(reference(item),) if item is not None else (),
         proxy_default=read_fields(config.default_config),
     )
+
+
+def _locality(config: MeshConfig) -> LocalityLoadBalancerSetting:
+    """Unset means switched on, with no wishes."""
+    if config.HasField("locality_lb_setting"):
+        return config.locality_lb_setting
+    return LocalityLoadBalancerSetting(enabled=BoolValue(value=True))
 
 
 def _allow_any(config: MeshConfig) -> bool:

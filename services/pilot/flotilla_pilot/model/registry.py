@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.joining import join_declared
+from flotilla_pilot.model.place import stated_locality
 from flotilla_pilot.model.references import oldest_first, reference
 from flotilla_pilot.model.services import (
     TLS_DISABLED,
@@ -14,6 +15,7 @@ from flotilla_pilot.model.services import (
     Service,
     ServicePort,
 )
+from flotilla_pilot.model.traffic_distribution import traffic_distribution
 from flotilla_protos.istio.networking.v1alpha3.service_entry_pb2 import ServiceEntry
 from flotilla_protos.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
 from flotilla_shared.model.labels import selects
@@ -46,10 +48,12 @@ class WorkloadIndex:
 def workload_endpoint(item: ConfigObject) -> Endpoint:
     """The endpoint of a WorkloadEntry; labels of its metadata beat those of its spec."""
     spec: WorkloadEntry = item.spec
-    return _endpoint(spec, {**spec.labels, **item.labels}, item.key.name, item)
+    return _endpoint(spec, {**spec.labels, **item.labels}, item, name=item.key.name)
 
 
-def _endpoint(spec: WorkloadEntry, labels: Mapping[str, str], name: str, item: ConfigObject) -> Endpoint:
+def _endpoint(
+    spec: WorkloadEntry, labels: Mapping[str, str], item: ConfigObject, *, name: str = "", declared_as: str = ""
+) -> Endpoint:
     return Endpoint(
         address=spec.address,
         name=name,
@@ -59,8 +63,9 @@ def _endpoint(spec: WorkloadEntry, labels: Mapping[str, str], name: str, item: C
         service_account=spec.service_account,
         tls_mode=labels.get(TLS_MODE_LABEL) or (TLS_ISTIO if spec.service_account else TLS_DISABLED),
         network=spec.network,
-        locality=spec.locality,
+        locality=spec.locality or stated_locality(labels),
         weight=spec.weight or 1,
+        declared_as=declared_as,
         references=(reference(item),),
     )
 
@@ -93,6 +98,7 @@ def _services(item: ConfigObject, workloads: WorkloadIndex, problems: ProblemLog
             subject_alt_names=tuple(spec.subject_alt_names),
             endpoints=endpoints or _host_itself(host, resolution, item),
             source=item,
+            traffic_distribution=traffic_distribution(None, item.annotations),
         )
 
 
@@ -110,7 +116,10 @@ def _endpoints(
     item: ConfigObject, resolution: Resolution, workloads: WorkloadIndex, problems: ProblemLog
 ) -> tuple[Endpoint, ...]:
     spec: ServiceEntry = item.spec
-    inline = tuple(_endpoint(each, each.labels, "", item) for each in spec.endpoints)
+    inline = tuple(
+        _endpoint(each, each.labels, item, declared_as=f"{item.key.name}-{number}")
+        for number, each in enumerate(spec.endpoints)
+    )
     selected = workloads.select(item.key.namespace, spec.workload_selector.labels)
     found = inline or selected
     if resolution is not Resolution.STATIC:
@@ -137,7 +146,8 @@ def _host_itself(host: str, resolution: Resolution, item: ConfigObject) -> tuple
     """A DNS service without endpoints is found under its own name, which a wildcard is not."""
     if resolution not in (Resolution.DNS, Resolution.DNS_ROUND_ROBIN) or host.startswith("*"):
         return ()
-    return (Endpoint(address=host, namespace=item.key.namespace, references=(reference(item),)),)
+    named = item.key.name
+    return (Endpoint(host, namespace=item.key.namespace, declared_as=named, references=(reference(item),)),)
 
 
 def is_ip(address: str) -> bool:

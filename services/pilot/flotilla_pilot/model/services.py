@@ -26,6 +26,14 @@ class Resolution(Enum):
     DYNAMIC_DNS = 4
 
 
+class Health(Enum):
+    """What the platform says of an endpoint; one that is about to end is never called anew."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    TERMINATING = "terminating"
+
+
 ServiceName = tuple[str, str, bool]
 """Host, namespace, and whether it is Kubernetes' own."""
 
@@ -58,6 +66,10 @@ class Endpoint:
     network: str = ""
     locality: str = ""
     weight: int = 1
+    node: str = ""
+    health: Health = Health.HEALTHY
+    declared_as: str = ""
+    """What it is called where it has no name of its own: by its ServiceEntry, and its place among several."""
     references: tuple[Reference, ...] = ()
     stated_ports_only: bool = False
     """It has no port but those that it names: as an EndpointSlice has it."""
@@ -92,6 +104,10 @@ class Service:
     headless: bool = False
     """A Kubernetes Service without an address: callers find its endpoints by DNS and dial one of them."""
     unready: tuple[Endpoint, ...] = ()
+    traffic_distribution: str = ""
+    """Whom its callers prefer, as `model.traffic_distribution` has it."""
+    node_local: bool = False
+    """Only endpoints on the caller's own node are called."""
     joined: tuple[ConfigObject, ...] = ()
     """Younger ServiceEntries that add ports to it."""
     references: tuple[Reference, ...] = field(init=False)
@@ -119,6 +135,16 @@ class Service:
         if not self.is_native or self.headless:
             return self.version
         return f"{self.source.version},{sorted(self.accounts)}"
+
+    @property
+    def callable(self) -> tuple[Endpoint, ...]:
+        """The endpoints that callers are told of.
+
+        Those who prefer near ones must know how many of these are unhealthy, to go further when too few are left.
+        """
+        if not self.traffic_distribution:
+            return self.endpoints
+        return (*self.endpoints, *(each for each in self.unready if each.health is Health.UNHEALTHY))
 
     @property
     def accounts(self) -> frozenset[tuple[str, str]]:

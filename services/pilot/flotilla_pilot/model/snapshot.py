@@ -11,6 +11,7 @@ from flotilla_pilot.model.destination_rules import DestinationRules
 from flotilla_pilot.model.given_addresses import GivenAddresses, give_addresses
 from flotilla_pilot.model.mesh import MeshOptions, MeshSettings, mesh_options
 from flotilla_pilot.model.policies import Called, Policies
+from flotilla_pilot.model.priority_labels import priority_labels
 from flotilla_pilot.model.references import oldest_first
 from flotilla_pilot.model.registry import WorkloadIndex, build_services
 from flotilla_pilot.model.route_rules import RouteRules, build_route_rules
@@ -50,7 +51,8 @@ class MeshSnapshot:
     mesh shows, such as a route to a service that nobody declares. `label_keys` are the labels that rules
     ask of a client (`sourceLabels`, DestinationRule `workloadSelector`): proxies that agree on these may
     share what is compiled for their outbound side. `serving` has the services by the addresses of their endpoints,
-    `given_addresses` by namespace and host those that services without any are given.
+    `given_addresses` by namespace and host those that services without any are given, `priority_labels` the labels of
+    callers that load balancing depends on, `localities` those of nodes.
     """
 
     version: str
@@ -67,6 +69,8 @@ class MeshSnapshot:
     sidecars: Mapping[str, tuple[ConfigObject, ...]]
     envoy_filters: Mapping[str, tuple[ConfigObject, ...]]
     label_keys: frozenset[str]
+    priority_labels: frozenset[str]
+    localities: Mapping[str, str]
     serving: Mapping[str, tuple[Served, ...]]
     given_addresses: Mapping[tuple[str, str], GivenAddresses]
 
@@ -114,6 +118,8 @@ def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Se
         sidecars=_by_namespace(held[kinds.SIDECARS]),
         envoy_filters=_by_namespace(held[kinds.ENVOY_FILTERS]),
         label_keys=_label_keys(rules, held[kinds.DESTINATION_RULES]),
+        priority_labels=priority_labels(mesh, held[kinds.DESTINATION_RULES], services),
+        localities=_localities(native),
         serving=_by_address(services),
         given_addresses=give_addresses(services),
     )
@@ -125,6 +131,12 @@ def _by_address(services: Iterable[Service]) -> dict[str, tuple[Served, ...]]:
         for endpoint in (*service.endpoints, *service.unready):
             found.setdefault(endpoint.address, []).append((service, endpoint))
     return {address: tuple(each) for address, each in found.items()}
+
+
+def _localities(native: Iterable[Service]) -> dict[str, str]:
+    """Where nodes are, by what runs on them."""
+    every = (end for service in native for end in (*service.endpoints, *service.unready))
+    return {end.node: end.locality for end in every if end.node and end.locality}
 
 
 def _version(held: Mapping[str, list[ConfigObject]], settings: MeshSettings) -> str:

@@ -16,7 +16,9 @@ KINDS: Mapping[str, tuple[str, type[Any]]] = {
     "EndpointSlice": ("slices", kube.EndpointSlice),
     "Pod": ("pods", kube.Pod),
     "Node": ("nodes", kube.Node),
+    "Namespace": ("namespaces", kube.Namespace),
 }
+_OF_THE_CLUSTER = ("nodes", "namespaces")
 _VERSIONS = ("v1", "discovery.k8s.io/v1")
 
 
@@ -45,8 +47,7 @@ def read_kubernetes(documents: Iterable[Mapping[str, Any]]) -> KubernetesObjects
             continue
         field, kind = KINDS[document["kind"]]
         metadata = {"creationTimestamp": f"2026-01-01T00:{number // 60:02}:{number % 60:02}Z", **document["metadata"]}
-        if field != "nodes":
-            metadata.setdefault("namespace", "default")
+        metadata["namespace"] = "" if field in _OF_THE_CLUSTER else metadata.get("namespace") or "default"
         item = msgspec.convert({**document, "metadata": metadata}, kind, strict=False)
         found[field][(item.metadata.namespace, item.metadata.name)] = item
     return KubernetesObjects(**found)

@@ -13,6 +13,7 @@ from flotilla_pilot.model.services import (
     Service,
     ServicePort,
 )
+from flotilla_pilot.model.traffic_distribution import traffic_distribution
 from flotilla_pilot.registries.endpoints import SliceEndpoints, slice_endpoints
 from flotilla_pilot.registries.objects import KubernetesObjects, Name
 from flotilla_shared.model.objects import ConfigObject, ObjectKey
@@ -72,12 +73,13 @@ class ServiceConversion:
     def _convert(
         self, name: Name, item: kube.Service, slices: Sequence[kube.EndpointSlice], objects: KubernetesObjects
     ) -> _Made:
-        inputs = item, *slices, *_used(slices, objects)
+        namespace = objects.namespaces.get(("", item.metadata.namespace))
+        inputs = item, namespace, *slices, *_used(slices, objects)
         before = self._made.get(name)
         if before is not None and _same(before.inputs, inputs):
             return before
         found = [_slice(each, item, objects) for each in _of_family(slices, item)]
-        service = make_service(item, found, self._cluster)
+        service = make_service(item, found, self._cluster, namespace)
         if before is not None and before.service.version == service.version:
             service = before.service
         return _Made(inputs, service, sum(each.waiting for each in found))
@@ -124,11 +126,18 @@ def _of_family(slices: Sequence[kube.EndpointSlice], item: kube.Service) -> Iter
     return (each for each in slices if each.address_type == family)
 
 
-def make_service(item: kube.Service, slices: Sequence[SliceEndpoints], cluster: Cluster) -> Service:
+def make_service(
+    item: kube.Service, slices: Sequence[SliceEndpoints], cluster: Cluster, namespace: kube.Namespace | None = None
+) -> Service:
     """The service of one Kubernetes Service with the endpoints of its slices."""
     external = item.spec.type == "ExternalName"
     headless = not external and item.spec.cluster_ip == HEADLESS
-    source = _source(item)
+    distribution = traffic_distribution(
+        item.spec.traffic_distribution,
+        item.metadata.annotations,
+        namespace.metadata.annotations if namespace is not None else None,
+    )
+    source = _source(item, distribution)
     outside = (Endpoint(item.spec.external_name.rstrip("."), references=((source.key, source.version),)),)
     return Service(
         host=f"{item.metadata.name}.{item.metadata.namespace}.svc.{cluster.domain}",
@@ -143,6 +152,8 @@ def make_service(item: kube.Service, slices: Sequence[SliceEndpoints], cluster: 
         source=source,
         headless=headless,
         unready=() if external else _unique(each for one in slices for each in one.unready),
+        traffic_distribution=distribution,
+        node_local=item.spec.internal_traffic_policy == "Local",
     )
 
 
@@ -187,12 +198,12 @@ def _accounts(item: kube.Service, cluster: Cluster) -> tuple[str, ...]:
     return (*_listed(item, CANONICAL_ACCOUNTS), *own)
 
 
-def _source(item: kube.Service) -> ConfigObject:
+def _source(item: kube.Service, distribution: str) -> ConfigObject:
     """The Service as a configuration object; its version is of what is read, so status changes make no difference."""
     meta, created = item.metadata, item.metadata.creation_timestamp
     annotations = {name: meta.annotations[name] for name in _READ if name in meta.annotations}
     nanoseconds = int(created.timestamp()) * 10**9 if created is not None else 0
-    content = repr((meta.namespace, meta.name, item.spec, sorted(annotations.items()), nanoseconds))
+    content = repr((meta.namespace, meta.name, item.spec, sorted(annotations.items()), nanoseconds, distribution))
     version = blake2b(content.encode(), digest_size=6).hexdigest()
     key = ObjectKey(KUBERNETES_SERVICES, meta.namespace, meta.name)
     return ConfigObject(key, version, None, meta.labels, annotations, nanoseconds)

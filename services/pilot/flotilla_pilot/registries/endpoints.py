@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from flotilla_pilot.model.frozen import EMPTY, FrozenMap
+from flotilla_pilot.model.place import NETWORK
 from flotilla_pilot.model.registry import TLS_MODE_LABEL, is_ip
-from flotilla_pilot.model.services import ENDPOINT_SLICES, TLS_DISABLED, TLS_ISTIO, Endpoint
+from flotilla_pilot.model.services import ENDPOINT_SLICES, TLS_DISABLED, TLS_ISTIO, Endpoint, Health
 from flotilla_pilot.registries.objects import Name
 from flotilla_pilot.registries.topology import locality
 from flotilla_shared.model.objects import ObjectKey
 from flotilla_shared.model.owners import Owner, workload_owner
 from flotilla_shared.runtime.kube import objects as kube
 
-NETWORK_LABEL = "topology.istio.io/network"
 _DEFAULT_ACCOUNT = "default"
 
 
@@ -49,7 +49,8 @@ def slice_endpoints(
             continue
         node = nodes.get(("", item.node_name or ""))
         found = _endpoint(item, pod, node, ports, each.metadata.namespace)
-        (ready if _takes_calls(item.conditions, not_ready_too) else unready).append(found)
+        found = replace(found, health=_health(item.conditions, not_ready_too))
+        (ready if found.health is Health.HEALTHY else unready).append(found)
     version = _version(ready, unready)
     key = ObjectKey(ENDPOINT_SLICES, each.metadata.namespace, each.metadata.name)
     return SliceEndpoints(_referring(ready, key, version), _referring(unready, key, version), waiting)
@@ -64,11 +65,13 @@ def _pod(item: kube.Endpoint, pods: Mapping[Name, kube.Pod]) -> kube.Pod | None:
     return pods.get((target.namespace, target.name)) if target is not None and target.kind == "Pod" else None
 
 
-def _takes_calls(conditions: kube.EndpointConditions, not_ready_too: bool) -> bool:
+def _health(conditions: kube.EndpointConditions, not_ready_too: bool) -> Health:
     """Unknown readiness is readiness (EndpointSlice's own rule)."""
     if not_ready_too:
-        return True
-    return conditions.ready is not False and not conditions.terminating
+        return Health.HEALTHY
+    if conditions.terminating:
+        return Health.TERMINATING
+    return Health.UNHEALTHY if conditions.ready is False else Health.HEALTHY
 
 
 def _endpoint(
@@ -81,7 +84,12 @@ def _endpoint(
     address = item.addresses[0]
     if pod is None:
         return Endpoint(
-            address, namespace=namespace, ports=ports, locality=locality(None, node), stated_ports_only=True
+            address,
+            namespace=namespace,
+            ports=ports,
+            locality=locality(None, node),
+            node=item.node_name or "",
+            stated_ports_only=True,
         )
     labels = pod.metadata.labels
     return Endpoint(
@@ -92,8 +100,9 @@ def _endpoint(
         labels=FrozenMap(labels) if labels else EMPTY,
         service_account=pod.spec.service_account_name or _DEFAULT_ACCOUNT,
         tls_mode=TLS_ISTIO if labels.get(TLS_MODE_LABEL) == TLS_ISTIO else TLS_DISABLED,
-        network=labels.get(NETWORK_LABEL, ""),
+        network=labels.get(NETWORK, ""),
         locality=locality(pod, node),
+        node=item.node_name or "",
         stated_ports_only=True,
     )
 

@@ -5,21 +5,22 @@ from functools import partial
 from typing import Any
 
 from flotilla_pilot.model.services import Service
+from flotilla_pilot.model.traffic_distribution import ANNOTATION
 from flotilla_pilot.registries.conversion import Cluster, ServiceConversion
 from flotilla_pilot.registries.objects import KubernetesObjects
 from flotilla_shared.runtime.kube import objects as kube
 from flotilla_shared.runtime.kube.client import KubeClient
 from flotilla_shared.runtime.kube.metrics import NO_METRICS, KubeMetrics
 from flotilla_shared.runtime.kube.reflector import Change, Reflector
-from flotilla_shared.runtime.kube.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
+from flotilla_shared.runtime.kube.resources import ENDPOINT_SLICES, NAMESPACES, NODES, PODS, SERVICES
 from flotilla_shared.runtime.lifecycle import Tasks
 
 
 class KubernetesRegistry:
-    """Component. Watches Services, EndpointSlices, Pods and Nodes of all namespaces.
+    """Component. Watches Services, EndpointSlices, Pods, Nodes and Namespaces.
 
-    `on_change` is called, on the loop, when something changed that services are made from; what else changes in Pods
-    and Nodes, which is much, is not heard of. The client is started and stopped with it.
+    `on_change` is called, on the loop, when something changed that services are made from; what else changes in the
+    others, which is much, is not heard of. The client is started and stopped with it.
     """
 
     def __init__(
@@ -38,6 +39,9 @@ class KubernetesRegistry:
         self._pods = watch(PODS, kube.Pod, on_change=partial(self._heard, _of_pod), prepare=_lean_pod)
         self._tasks = Tasks("kubernetes-registry")
         self._nodes = watch(NODES, kube.Node, on_change=partial(self._heard, _labels), metadata_only=True)
+        self._namespaces = watch(
+            NAMESPACES, kube.Namespace, on_change=partial(self._heard, _distribution), metadata_only=True
+        )
 
     async def start(self) -> None:
         await self._client.start()
@@ -64,13 +68,17 @@ class KubernetesRegistry:
     def look(self) -> Callable[[], Sequence[Service]]:
         """What is there now, to be converted by calling the result: on one thread, which need not be this one."""
         objects = KubernetesObjects(
-            self._services.objects, self._slices.objects, self._pods.objects, self._nodes.objects
+            self._services.objects,
+            self._slices.objects,
+            self._pods.objects,
+            self._nodes.objects,
+            self._namespaces.objects,
         )
         return partial(self._conversion.convert, objects)
 
     @property
     def _reflectors(self) -> tuple[Reflector[Any], ...]:
-        return self._services, self._slices, self._pods, self._nodes
+        return self._services, self._slices, self._pods, self._nodes, self._namespaces
 
     async def wait_synced(self) -> None:
         """Until all has been read once."""
@@ -102,6 +110,10 @@ def _of_pod(pod: kube.Pod) -> object:
 
 def _labels(node: kube.Node) -> object:
     return node.metadata.labels
+
+
+def _distribution(namespace: kube.Namespace) -> object:
+    return namespace.metadata.annotations.get(ANNOTATION)
 
 
 def _lean_pod(pod: kube.Pod) -> kube.Pod:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flotilla_shared.runtime.kube.objects import EndpointSlice, Node, Pod, Service
+from flotilla_shared.runtime.kube.objects import EndpointSlice, Namespace, Node, Pod, Service
 
 Name = tuple[str, str]
-"""Namespace and name; the namespace of a Node is empty."""
+"""Namespace and name; the namespace of a Node, and of a Namespace, is empty."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,3 +17,4 @@ class KubernetesObjects:
     slices: Mapping[Name, EndpointSlice] = field(default_factory=dict)
     pods: Mapping[Name, Pod] = field(default_factory=dict)
     nodes: Mapping[Name, Node] = field(default_factory=dict)
+    namespaces: Mapping[Name, Namespace] = field(default_factory=dict)

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 
+from flotilla_pilot.model.place import REGION, SUBZONE, ZONE, stated_locality
 from flotilla_shared.runtime.kube.objects import Node, Pod
 
-LOCALITY_LABELS = ("topology.istio.io/locality", "istio-locality")
-_REGION = ("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region")
-_ZONE = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
-_SUBZONE = ("topology.istio.io/subzone",)
+_REGION = (REGION, "failure-domain.beta.kubernetes.io/region")
+_ZONE = (ZONE, "failure-domain.beta.kubernetes.io/zone")
+_SUBZONE = (SUBZONE,)
 
 
 def locality(pod: Pod | None, node: Node | None) -> str:
     """`region/zone/subzone` as far as it is known: what a label of the pod says (`.` for `/`), else the node's labels."""
-    if pod is not None and (stated := _first(pod.metadata.labels, LOCALITY_LABELS)):
-        return stated if "/" in stated else stated.replace(".", "/")
+    if pod is not None and (stated := stated_locality(pod.metadata.labels)):
+        return stated
     if node is None:
         return ""
     labels = node.metadata.labels

@@ -38,11 +38,17 @@ def recorded_snapshot(
     native = native_services(each for each in stated if is_kubernetes(each))
     objects: Objects = {name: {} for name in COLLECTIONS}
     own = sorted((e for e in stated if not is_kubernetes(e)), key=lambda e: str(e["metadata"]["creationTimestamp"]))
-    for number, document in enumerate([{"kind": "MeshConfig", "spec": mesh or {}}, *own], 1):
+    for number, document in enumerate([{"kind": "MeshConfig", "spec": _stated_mesh(mesh or {})}, *own], 1):
         item = read_object(document, number * 10**9 if aged else 10**9)
         if item.key.collection in objects:
             objects[item.key.collection][item.key] = item
     return build_snapshot(objects, settings or MeshSettings(), native)
+
+
+def _stated_mesh(mesh: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A locality setting that a case has cleared is switched off; left out, it would be the default, which is on."""
+    cleared = "localityLbSetting" in mesh and mesh["localityLbSetting"] is None
+    return {**mesh, "localityLbSetting": {"enabled": False}} if cleared else mesh
 
 
 def _stamped(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,34 +66,42 @@ def registry_entries(given: Mapping[str, Any], proxy: Mapping[str, Any]) -> list
     own = {each["Service"]["Hostname"] for each in instances if set(each["Endpoint"]["Addresses"]) & _addresses(proxy)}
     home = proxy.get("metadata", {}).get("NAMESPACE", proxy["namespace"])
     held: dict[str, dict[str, Any]] = {}
-    ends: dict[str, dict[str, dict[str, Any]]] = {}
+    ends: dict[str, dict[object, dict[str, Any]]] = {}
     for each in instances:
         service = each["Service"]
         held.setdefault(service["Hostname"], service)
         _add_endpoint(ends.setdefault(service["Hostname"], {}), each)
     held |= {each["Hostname"]: dict(each) for each in services}
     return [
-        _entry(f"registry-{number:03}", each, ends.get(host, {}), home if host in own else "")
+        _entry(f"registry-{number:03}-{part}", one, list(found), home if host in own else "")
         for number, (host, each) in enumerate(held.items())
+        for part, (one, found) in enumerate(_parts(each, ends.get(host, {}).values()))
     ]
+
+
+def _parts(service: Mapping[str, Any], ends: Iterable[dict[str, Any]]) -> list[tuple[Mapping[str, Any], Any]]:
+    """The service with its endpoints; port by port where some endpoint has not all of its ports, so that it gets no others."""
+    found, ports = list(ends), service.get("Ports", [])
+    if len({frozenset(each["ports"]) for each in found}) <= 1:
+        return [(service, found)]
+    return [({**service, "Ports": [port]}, [e for e in found if port.get("Name", "") in e["ports"]]) for port in ports]
 
 
 def _addresses(proxy: Mapping[str, Any]) -> set[str]:
     return set(proxy["ipAddresses"])
 
 
-def _add_endpoint(found: dict[str, dict[str, Any]], instance: Mapping[str, Any]) -> None:
-    """Instances of one address are one endpoint with several ports."""
+def _add_endpoint(found: dict[object, dict[str, Any]], instance: Mapping[str, Any]) -> None:
+    """Instances of one address, place and weight are one endpoint with several ports."""
     end, port = instance["Endpoint"], instance.get("ServicePort", {})
-    address = end["Addresses"][0]
-    entry = found.setdefault(address, {"address": address, "ports": {}, "labels": {}})
+    address, weight, place = end["Addresses"][0], end.get("LbWeight", 0), end.get("Locality", {}).get("Label", "")
+    stated = {"address": address, "ports": {}, "labels": {}, "weight": weight, "locality": place}
+    entry = found.setdefault((address, weight, place), stated)
     entry["ports"][port.get("Name") or end.get("ServicePortName")] = end.get("EndpointPort", port.get("Port"))
-    entry["weight"] = end.get("LbWeight", 0)
-    entry["locality"] = end.get("Locality", {}).get("Label", "")
     entry["labels"] = {**end.get("Labels", {}), "security.istio.io/tlsMode": end.get("TLSMode", "disabled")}
 
 
-def _entry(name: str, service: Mapping[str, Any], ends: Mapping[str, Any], home: str) -> dict[str, Any]:
+def _entry(name: str, service: Mapping[str, Any], ends: list[dict[str, Any]], home: str) -> dict[str, Any]:
     address = service.get("DefaultAddress", "")
     attributes = service.get("Attributes", {})
     spec = {
@@ -99,7 +113,7 @@ def _entry(name: str, service: Mapping[str, Any], ends: Mapping[str, Any], home:
             {"number": each["Port"], "name": each.get("Name", ""), "protocol": each.get("Protocol", "")}
             for each in service.get("Ports", [])
         ],
-        "endpoints": list(ends.values()),
+        "endpoints": ends,
     }
     created = service.get("CreationTime") or CREATED
     metadata = {"name": name, "namespace": home or attributes.get("Namespace", "default"), "creationTimestamp": created}

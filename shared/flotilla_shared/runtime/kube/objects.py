@@ -108,6 +108,8 @@ class ServiceSpec(KubeStruct, frozen=True):
     ports: tuple[ServicePort, ...] = ()
     selector: dict[str, str] = {}
     publish_not_ready_addresses: bool = False
+    internal_traffic_policy: str | None = None
+    traffic_distribution: str | None = None
 
 
 class Service(KubeStruct, frozen=True):

@@ -11,6 +11,7 @@ from flotilla_pilot.compile import names, tls
 from flotilla_pilot.compile.clusters import OutboundCluster
 from flotilla_pilot.compile.endpoints import load_assignment
 from flotilla_pilot.compile.packing import typed
+from flotilla_pilot.compile.priorities import by_locality
 from flotilla_pilot.compile.proxyless.security import certificates
 from flotilla_pilot.compile.sources import ads
 from flotilla_pilot.compile.traffic_policy import MAX_RING_SIZE, port_policy
@@ -52,9 +53,8 @@ def _resolve(made: Any, given: OutboundCluster) -> bool:
         return True
     reached = [each for each in given.endpoints() if each.port_for(given.port)]
     made.type = Cluster.LOGICAL_DNS
-    made.load_assignment.CopyFrom(
-        load_assignment(given.name, [(each, False) for each in reached[:1]], given.port, given.mesh)
-    )
+    first = by_locality([(each, False) for each in reached[:1]])
+    made.load_assignment.CopyFrom(load_assignment(given.name, first, given.port, given.mesh))
     return bool(reached)
 
 
