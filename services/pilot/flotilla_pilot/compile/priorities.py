@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from flotilla_pilot.compile.locality import Balance, Share, matches
-from flotilla_pilot.model.place import Parts, Place, label_of, parts
+from flotilla_pilot.model.place import NETWORK, Parts, Place, label_of, parts
 from flotilla_pilot.model.services import Endpoint
 
 Member = tuple[Endpoint, bool]
@@ -74,12 +74,22 @@ def _shared(groups: Sequence[Group], share: Share) -> list[Group]:
 
 
 def _by_labels(group: Group, wanted: Sequence[tuple[str, str]], cluster: str) -> Iterable[Group]:
-    """The group by how many of the labels, from the first on, an endpoint has as they are wanted."""
+    """The group by how near its endpoints' labels come to those that are wanted."""
     found: dict[int, list[Member]] = {}
     for each in group.members:
-        differs = (n for n, (name, value) in enumerate(wanted) if label_of(each[0], name, cluster) != value)
-        found.setdefault(len(wanted) - next(differs, len(wanted)), []).append(each)
+        alike = [label_of(each[0], name, cluster) == value for name, value in wanted]
+        found.setdefault(_rank(alike, by_network=wanted[0][0] == NETWORK), []).append(each)
     return [_group(group.locality, within, priority) for priority, within in sorted(found.items())]
+
+
+def _rank(alike: Sequence[bool], *, by_network: bool) -> int:
+    """How many labels are not as they are wanted, from the first of these on: after one, none counts any more.
+
+    A network that comes first is preferred and no more: within it and outside it the other labels count alike.
+    """
+    if by_network:
+        return _rank(alike[1:], by_network=False) + (0 if alike[0] else len(alike))
+    return len(alike) - (alike.index(False) if False in alike else len(alike))
 
 
 def _by_distance(group: Group, balance: Balance, place: Place) -> Group:
