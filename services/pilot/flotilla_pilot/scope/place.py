@@ -27,10 +27,14 @@ def place_of(snapshot: MeshSnapshot, proxy: Proxy) -> Place:
 
 
 def _own_endpoints(snapshot: MeshSnapshot, proxy: Proxy) -> Iterator[Endpoint]:
-    """The endpoints that the proxy stands beside, those that say where they are."""
+    """The endpoints that the proxy stands beside, those that say where they are.
+
+    Several workloads may have one address: by loopback ones nobody is known.
+    """
     for address in proxy.addresses:
         for _, endpoint in snapshot.serving.get(address, ()):
-            if endpoint.namespace == proxy.namespace and endpoint.locality:
+            is_own = endpoint.namespace == proxy.namespace and endpoint.labels.items() <= proxy.labels.items()
+            if is_own and endpoint.locality:
                 yield endpoint
 
 
