@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from bench.table import table
 from flotilla_pilot.compile.compiler import Compiler
+from flotilla_pilot.compile.resource import CompiledProxy
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot, build_snapshot
 from flotilla_pilot.registries.conversion import Cluster, ServiceConversion
@@ -24,12 +25,12 @@ NAMESPACE = "shop"
 
 
 def measure() -> str:
-    world = _World()
+    world = World()
     rows = [
         ("services of all objects, the first time", _once(world.convert)),
         ("a snapshot of them", _once(world.build)),
-        ("a sidecar's everything, the first time", _once(lambda: world.compile(_proxy(1)))),
-        ("another sidecar of the namespace", _once(lambda: world.compile(_proxy(2)))),
+        ("a sidecar's everything, the first time", _once(lambda: world.compile(World.client(1)))),
+        ("another sidecar of the namespace", _once(lambda: world.compile(World.client(2)))),
         ("one endpoint moves: services", _median(world.move, world.convert)),
         ("one endpoint moves: snapshot", _median(lambda: world.move_and(world.convert), world.build)),
         ("one endpoint moves: a sidecar", _median(lambda: world.move_and(world.convert, world.build), world.recompile)),
@@ -43,11 +44,11 @@ def measure() -> str:
     return table(title, ("ratio", "what", "ms"), [(spent / whole, name, spent) for name, spent in rows])
 
 
-class _World:
+class World:
     """A cluster's objects, which change, and what is made of them."""
 
-    def __init__(self) -> None:
-        names = [f"s{number:04}" for number in range(SERVICES)]
+    def __init__(self, services: int = SERVICES) -> None:
+        names = [f"s{number:04}" for number in range(services)]
         self._services = {(NAMESPACE, name): _service(number, name) for number, name in enumerate(names)}
         self._slices = {(NAMESPACE, f"{name}-x"): _slice(name, ENDPOINTS) for name in names}
         self._pods = {
@@ -64,12 +65,17 @@ class _World:
     def build(self) -> None:
         self.snapshot = build_snapshot({}, MeshSettings(), self._native)
 
-    def compile(self, proxy: Proxy) -> None:
+    def compile(self, proxy: Proxy) -> CompiledProxy:
         assert self.snapshot is not None
-        self._compiler.compile(self.snapshot, proxy)
+        return self._compiler.compile(self.snapshot, proxy)
+
+    @staticmethod
+    def client(number: int) -> Proxy:
+        plain = make_proxy(f"client-{number}", namespace=NAMESPACE, INTERCEPTION_MODE="REDIRECT")
+        return replace(plain, addresses=(f"10.200.0.{number}",))
 
     def recompile(self) -> None:
-        self.compile(_proxy(1))
+        self.compile(World.client(1))
 
     def move(self) -> None:
         """One endpoint more, or one less, of one service."""
@@ -94,23 +100,18 @@ class _World:
             each()
 
 
-def _once(step: Callable[[], None]) -> float:
+def _once(step: Callable[[], object]) -> float:
     began = time.process_time()
     step()
     return (time.process_time() - began) * 1000
 
 
-def _median(prepare: Callable[[], None], step: Callable[[], None]) -> float:
+def _median(prepare: Callable[[], None], step: Callable[[], object]) -> float:
     found = []
     for _ in range(REPEATS):
         prepare()
         found.append(_once(step))
     return statistics.median(found)
-
-
-def _proxy(number: int) -> Proxy:
-    plain = make_proxy(f"client-{number}", namespace=NAMESPACE, INTERCEPTION_MODE="REDIRECT")
-    return replace(plain, addresses=(f"10.200.0.{number}",))
 
 
 def _meta(name: str, **labels: str) -> kube.ObjectMeta:

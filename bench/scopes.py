@@ -12,6 +12,7 @@ import time
 from bench.table import table
 from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.compile.resource import TYPES, CompiledProxy
+from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.testing.meshes import make_proxy
 from flotilla_pilot.testing.recorded import recorded_snapshot
@@ -24,7 +25,7 @@ BAR = 2.5
 def measure() -> str:
     rows: list[tuple[object, ...]] = [(1.0, "the bar", BAR, "-", "-")]
     for what, hosts in (("its own 100", "./*"), ("all 1,000", "*/*")):
-        snapshot = _snapshot(hosts)
+        snapshot = snapshot_of(hosts)
         first = _compiled(snapshot, 1)
         rows.append(_row(f"one scope, which sees {what}", *first))
         rows.append(_row(f"{SCOPES} scopes, each sees {what}", *_compiled(snapshot, SCOPES)))
@@ -39,15 +40,21 @@ def _row(what: str, spent: float, compiled: list[CompiledProxy]) -> tuple[object
 def _compiled(snapshot: MeshSnapshot, scopes: int) -> tuple[float, list[CompiledProxy]]:
     """CPU seconds to compile a sidecar of each scope, and what was compiled."""
     compiler = Compiler()
-    proxies = [make_proxy("client", namespace=f"ns-{each}", INTERCEPTION_MODE="REDIRECT") for each in range(scopes)]
+    proxies = [client(each) for each in range(scopes)]
     gc.collect()
     began = time.process_time()
     compiled = [compiler.compile(snapshot, proxy) for proxy in proxies]
     return time.process_time() - began, compiled
 
 
-def _snapshot(hosts: str) -> MeshSnapshot:
-    documents = [_service(number) for number in range(SERVICES)]
+def client(number: int) -> Proxy:
+    """A sidecar of the scope with this number."""
+    return make_proxy("client", namespace=f"ns-{number}", INTERCEPTION_MODE="REDIRECT")
+
+
+def snapshot_of(hosts: str, services: int = SERVICES) -> MeshSnapshot:
+    """So many services, and a Sidecar in each namespace that lets in `hosts`."""
+    documents = [_service(number) for number in range(services)]
     documents += [_sidecar(f"ns-{each}", hosts) for each in range(SCOPES)]
     return recorded_snapshot(documents, None)
 

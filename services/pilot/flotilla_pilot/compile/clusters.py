@@ -15,7 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
 
 from flotilla_pilot.compile import mixer, names, tls
-from flotilla_pilot.compile.endpoints import load_assignment, socket_address
+from flotilla_pilot.compile.endpoints import has_port, load_assignment, socket_address
 from flotilla_pilot.compile.locality import Balance, balance_of
 from flotilla_pilot.compile.packing import pack
 from flotilla_pilot.compile.priorities import Group, Member, by_locality, only_mutual, placed
@@ -181,7 +181,7 @@ def _resolve(cluster: Any, given: OutboundCluster) -> None:
     elif resolution is Resolution.NONE:
         cluster.type = Cluster.ORIGINAL_DST
         cluster.lb_policy = Cluster.CLUSTER_PROVIDED
-        if given.port.target_port:
+        if 0 < given.port.target_port < 1 << 16:
             cluster.original_dst_lb_config.upstream_port_override.value = given.port.target_port
     else:
         _resolve_by_name(cluster, given)
@@ -203,7 +203,7 @@ def _resolve_by_name(cluster: Any, given: OutboundCluster) -> None:
     )
     cluster.cluster_type.name = "envoy.clusters.dns"
     cluster.cluster_type.typed_config.CopyFrom(pack(names_resolved))
-    reached = (each for each in endpoints if each.port_for(given.port))
+    reached = (each for each in endpoints if has_port(each, given.port))
     inside = [(each, each.tls_mode == TLS_ISTIO and not given.service.external) for each in reached]
     cluster.load_assignment.CopyFrom(load_assignment(given.name, given.groups(inside), given.port, given.mesh))
 

@@ -37,6 +37,11 @@ def load_assignment(name: str, groups: Iterable[Group], port: ServicePort, mesh:
     return ClusterLoadAssignment(cluster_name=name, endpoints=[_locality(each, port, mesh) for each in groups])
 
 
+def has_port(endpoint: Endpoint, port: ServicePort) -> bool:
+    """Whether the endpoint serves `port` on a port that exists: Envoy refuses everything beside one that does not."""
+    return 0 < endpoint.port_for(port) < 1 << 16
+
+
 def with_tls_modes(
     endpoints: Iterable[Endpoint], service: Service, port: ServicePort, snapshot: MeshSnapshot
 ) -> tuple[list[tuple[Endpoint, bool]], tuple[Reference, ...]]:
@@ -48,7 +53,7 @@ def with_tls_modes(
     references: dict[Reference, None] = dict.fromkeys(service.references)
     answer = []
     for endpoint in endpoints:
-        if not 0 < endpoint.port_for(port) < 1 << 16:
+        if not has_port(endpoint, port):
             continue
         references.update(dict.fromkeys(endpoint.references))
         mutual = endpoint.tls_mode == TLS_ISTIO and not service.external

@@ -36,17 +36,21 @@ class BenchmarkMesh:
         return recorded_snapshot(self.documents, self.mesh)
 
 
-def benchmark_meshes(folder: Path) -> Iterator[BenchmarkMesh]:
-    """All of `folder` (`cases.json` and `templates/`) that Pilot makes resources of, in the order of the file."""
+def benchmark_meshes(folder: Path, most: int = 10_000) -> Iterator[BenchmarkMesh]:
+    """All of `folder` (`cases.json` and `templates/`) that Pilot makes resources of, in the order of the file.
+
+    None has more than `most` services.
+    """
     stated = json.loads((folder / "cases.json").read_text())
     mesh = {name.rstrip("+"): value for name, value in stated["meshConfig"].items()}
     for case in stated["cases"]:
         types = tuple(_TYPES[each] for each in case["types"] if each in _TYPES)
         if types:
             name = case["id"].removeprefix("benchmarks/")
-            yield BenchmarkMesh(name, _proxy(stated, case["proxyType"]), _documents(folder, case), mesh, types)
+            sized = {**case, "services": min(case["services"], most)}
+            yield BenchmarkMesh(name, _proxy(stated, case["proxyType"]), _documents(folder, sized), mesh, types)
     for name, (kind, services) in _APART.items():
-        documents = _rendered(folder / "templates" / f"{name}.yaml", services, 0)
+        documents = _rendered(folder / "templates" / f"{name}.yaml", min(services, most), 0)
         yield BenchmarkMesh(name, _proxy(stated, kind), documents, mesh, (CLUSTER, LISTENER, ROUTES))
 
 

@@ -10,6 +10,7 @@ import httpx
 from envoy.config.core.v3.base_pb2 import Node
 from google.protobuf import json_format
 
+from flotilla_pilot.compile.regex import PROGRAM_LIMIT
 from flotilla_pilot.delivery.request import Dialect
 from flotilla_shared.runtime.identity import Certificate
 from flotilla_shared.testing.ports import free_port
@@ -41,8 +42,10 @@ def bootstrap(
             "validation_context": {"trusted_ca": {"inline_string": certificate.root_pem.decode()}},
         },
     }
+    runtime = {"name": "static", "static_layer": {"re2.max_program_size.error_level": PROGRAM_LIMIT}}
     return {
         "node": json_format.MessageToDict(node),
+        "layered_runtime": {"layers": [runtime]},
         "admin": {"address": _address(admin_port)},
         "dynamic_resources": {
             "lds_config": ads,
@@ -68,6 +71,13 @@ def bootstrap(
     }
 
 
+def _nobody_to_ask() -> dict[str, Any]:
+    """DNS where every question is refused at once: clusters by name need not be waited for."""
+    kind = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
+    settings = {"@type": kind, "resolvers": [_address(1)], "query_timeout_seconds": "1", "query_tries": 1}
+    return {"name": "envoy.network.dns_resolver.cares", "typed_config": settings}
+
+
 def _address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
@@ -91,7 +101,7 @@ def _cluster(name: str, address: dict[str, Any]) -> dict[str, Any]:
 
 
 class RunningEnvoy:
-    """One Envoy process, and what its admin port says."""
+    """One Envoy process, and what its admin port says. With `resolves` off no name is ever resolved."""
 
     def __init__(
         self,
@@ -102,11 +112,17 @@ class RunningEnvoy:
         certificate: Certificate,
         dialect: Dialect,
         sds: Path | None = None,
+        *,
+        drain_seconds: int = 600,
+        resolves: bool = True,
     ) -> None:
         self._binary = binary
+        self._drain_seconds = drain_seconds
         self._folder = folder
         self._port = free_port()
         self._bootstrap = bootstrap(node, self._port, pilot_port, certificate, dialect, sds)
+        if not resolves:
+            self._bootstrap["typed_dns_resolver_config"] = _nobody_to_ask()
         self.log = folder / "envoy.log"
 
     async def __aenter__(self) -> Self:
@@ -114,6 +130,7 @@ class RunningEnvoy:
         file.write_text(json.dumps(self._bootstrap))
         file.chmod(0o600)
         arguments = ["-c", str(file), "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
+        arguments += ["--drain-time-s", str(self._drain_seconds)]
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(str(self._binary), *arguments, stdout=log, stderr=log)
         limits = httpx.Limits(max_keepalive_connections=0)  # a test that asks leaves no connection behind

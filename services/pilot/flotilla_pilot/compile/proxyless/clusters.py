@@ -9,7 +9,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 
 from flotilla_pilot.compile import names, tls
 from flotilla_pilot.compile.clusters import OutboundCluster
-from flotilla_pilot.compile.endpoints import load_assignment
+from flotilla_pilot.compile.endpoints import has_port, load_assignment
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.compile.priorities import by_locality
 from flotilla_pilot.compile.proxyless.security import certificates
@@ -51,7 +51,7 @@ def _resolve(made: Any, given: OutboundCluster) -> bool:
         made.eds_cluster_config.service_name = given.name
         made.eds_cluster_config.eds_config.CopyFrom(ads())
         return True
-    reached = [each for each in given.endpoints() if each.port_for(given.port)]
+    reached = [each for each in given.endpoints() if has_port(each, given.port)]
     made.type = Cluster.LOGICAL_DNS
     first = by_locality([(each, False) for each in reached[:1]])
     made.load_assignment.CopyFrom(load_assignment(given.name, first, given.port, given.mesh))
