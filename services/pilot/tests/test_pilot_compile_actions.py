@@ -159,7 +159,7 @@ def test_the_name_of_a_route(rule: str, expected: str) -> None:
 
 
 def test_a_route_says_which_object_made_it() -> None:
-    path = "/apis/networking.istio.io/v1alpha3/namespaces/default/virtual-service/r"
+    path = "/apis/networking.istio.io/v1/namespaces/default/virtual-service/r"
     assert route_of(TO_A)["metadata"]["filter_metadata"]["istio"] == {"config": path}
 
 

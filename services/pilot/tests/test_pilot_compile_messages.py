@@ -285,7 +285,7 @@ def test_the_workload_of_an_endpoint(labels: dict[str, str], expected: str) -> N
         (names.https_gateway_routes(443, "p", "g", "ns", "127.0.0.1"), "https.443.p.g.ns.127.0.0.1"),
         (
             names.config_path("ns", "virtual-service", "r"),
-            "/apis/networking.istio.io/v1alpha3/namespaces/ns/virtual-service/r",
+            "/apis/networking.istio.io/v1/namespaces/ns/virtual-service/r",
         ),
     ],
 )

@@ -52,13 +52,12 @@ def resolve_short_name(host: str, namespace: str, domain: str = "cluster.local")
     """A name without a dot means a service of the object's own namespace; others are taken as they are.
 
     Without a domain a full name is `name.namespace`.
-    In the pathological case of `host` being `*` or a wildcard it is returned unchanged.
+    In the pathological case of `host` being `*`, a wildcard or an IPv6 address it is returned unchanged.
     """
-    if "." in host or is_wildcard(host) or not host:
+    if "." in host or ":" in host or is_wildcard(host) or not host:
         return host
-    if not namespace:
-        return host
-    return f"{host}.{namespace}.{_LOCAL}.{domain}" if domain else f"{host}.{namespace}"
+    owned = f"{host}.{namespace}" if namespace else host
+    return f"{owned}.{_LOCAL}.{domain}" if domain else owned
 
 
 def short_names(fqdn: str, domain: str = "cluster.local") -> tuple[str, ...]:

@@ -36,7 +36,7 @@ from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.services import TLS_DISABLED, TLS_ISTIO, Endpoint, Resolution, Service, ServicePort
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
 from flotilla_shared.model.protocols import Protocol
-from flotilla_shared.model.spiffe import spiffe_id
+from flotilla_shared.model.spiffe import in_trust_domains, spiffe_id
 
 OWN_SOURCE = "127.0.0.6"
 """The address that a proxy calls its own application from (pilot.md 2.6)."""
@@ -107,9 +107,10 @@ class OutboundCluster:
         return None if self.balance is None else (self.balance, self.balance.seen_from(self.place))
 
     def identities(self) -> tuple[str, ...]:
-        """Who may answer: the accounts of all that serve it, and the names that it states."""
-        found = {spiffe_id(self.mesh.trust_domain, *each) for each in self.service.accounts}
-        return tuple(sorted(found | set(self.service.subject_alt_names)))
+        """Who may answer: the accounts of all that serve it in any trust domain of the mesh, and the names it states."""
+        domains = self.mesh.trust_domains
+        found = {spiffe_id(domain, *each) for domain in domains for each in self.service.accounts}
+        return tuple(sorted(found.union(in_trust_domains(self.service.subject_alt_names, domains[1:]))))
 
     @property
     def has_assignment(self) -> bool:

@@ -26,8 +26,8 @@ _MAX_WEIGHT = 2**32 - 1
 
 
 def socket_address(address: str, port: int) -> Address:
-    """An address as Envoy writes it; `unix://` and a path is a pipe, and has no port."""
-    if address.startswith(UNIX):
+    """An address as Envoy writes it; a path, with or without `unix://`, is a pipe, and has no port."""
+    if address.startswith((UNIX, "/")):
         return Address(pipe=Pipe(path=address.removeprefix(UNIX)))
     return Address(socket_address=SocketAddress(address=address, port_value=port))
 

@@ -73,9 +73,9 @@ def _secured(cluster: Any, given: OutboundCluster) -> Any:
     """Mutual TLS with Mixer's own account, whatever endpoints and rules say."""
     mesh = given.mesh
     del cluster.transport_socket_matches[:]
-    identity = spiffe_id(mesh.trust_domain, mesh.root_namespace, ACCOUNT)
+    accepted = [spiffe_id(each, mesh.root_namespace, ACCOUNT) for each in mesh.trust_domains]
     # The SNI is a name that the certificate has: gRPC complains of others at every handshake.
-    cluster.transport_socket.CopyFrom(tls.mesh_client(given.service.host, [identity], mesh.trust_domains, ("h2",)))
+    cluster.transport_socket.CopyFrom(tls.mesh_client(given.service.host, accepted, mesh.trust_domains, ("h2",)))
     cluster.connect_timeout.CopyFrom(Duration(seconds=CONNECT_SECONDS))
     return cluster
 

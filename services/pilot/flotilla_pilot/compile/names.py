@@ -51,4 +51,4 @@ def https_gateway_routes(port: int, port_name: str, gateway: str, namespace: str
 
 def config_path(namespace: str, kind: str, name: str) -> str:
     """Where an object lives in the API, as `filter_metadata.istio.config` says it."""
-    return f"/apis/networking.istio.io/v1alpha3/namespaces/{namespace}/{kind}/{name}"
+    return f"/apis/networking.istio.io/v1/namespaces/{namespace}/{kind}/{name}"
