@@ -143,8 +143,12 @@ def _has_address(endpoint: Endpoint, item: ConfigObject, problems: ProblemLog) -
 
 
 def _host_itself(host: str, resolution: Resolution, item: ConfigObject) -> tuple[Endpoint, ...]:
-    """A DNS service without endpoints is found under its own name, which a wildcard is not."""
-    if resolution not in (Resolution.DNS, Resolution.DNS_ROUND_ROBIN) or host.startswith("*"):
+    """A DNS service that has no endpoints, and selects none, is found under its own name, which a wildcard is not."""
+    if (
+        item.spec.workload_selector.labels
+        or resolution not in (Resolution.DNS, Resolution.DNS_ROUND_ROBIN)
+        or host.startswith("*")
+    ):
         return ()
     named = item.key.name
     return (Endpoint(host, namespace=item.key.namespace, declared_as=named, references=(reference(item),)),)
