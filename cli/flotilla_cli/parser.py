@@ -181,7 +181,7 @@ def _render(commands: Commands) -> None:
 
 
 def _explain(commands: Commands) -> None:
-    text = "which listener, chain, route, cluster and endpoints a call takes, and which objects say so; asks nobody"
+    text = "which listener, chain, route, cluster and endpoints a call takes, and which objects say so"
     parser = _command(commands, "explain", "explain", text)
     _configuration(parser, required=False)
     parser.add_argument("--from", dest="caller", metavar="WORKLOAD", help="who calls: NAME or NAME.NAMESPACE")
@@ -190,6 +190,8 @@ def _explain(commands: Commands) -> None:
     parser.add_argument("-X", "--method", default="GET", help="of the request; default GET")
     parser.add_argument("--tcp", action="store_true", help="the call is no HTTP")
     parser.add_argument("--tls", action="store_true", help="the caller encrypts by itself, with HOST as server name")
+    parser.add_argument("--live", action="store_true", help="by what the Pilot of the mesh that is up has sent")
+    parser.add_argument("--pilot", metavar="HOST:PORT", help="by what the Pilot with this debug port has sent")
     parser.add_argument("--cases", type=Path, metavar="FILE", help="instead: a line for each call of a file of cases")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default text")
 

@@ -118,9 +118,10 @@ def test_a_call_that_ends_is_an_exit_code(capsys: pytest.CaptureFixture[str]) ->
     [
         (["--from", "web"], "Give --from WORKLOAD and --to HOST:PORT"),
         (["--from", "nobody", "--to", "reviews:9080"], "there is no workload nobody"),
-        (["--from", "productpage-v1", "--to", "reviews"], "--to reviews is no HOST:PORT"),
+        (["--from", "productpage-v1", "--to", "reviews"], "reviews is no HOST:PORT"),
         (["--from", "productpage-v1", "--to", "reviews:99999"], "is no HOST:PORT"),
-        (["--from", "productpage-v1", "--to", "reviews:9080", "-H", "x"], "-H 'x' is no header"),
+        (["--from", "productpage-v1", "--to", "reviews:9080", "-H", "x"], "'x' is no header of the form"),
+        (["--live", "--from", "a", "--to", "b:1"], "A running Pilot has its own configuration"),
         (["--cases", "/nowhere.json"], "/nowhere.json cannot be read"),
     ],
 )

@@ -164,7 +164,7 @@ def test_the_most_specific_pattern_is_none_that_another_fitting_one_is_inside_of
         ("reviews.ns", "other", "reviews.ns"),
         ("*", "ns", "*"),
         ("", "ns", ""),
-        ("reviews", "", "reviews"),
+        ("reviews", "", "reviews.svc.cluster.local"),
     ],
 )
 def test_short_names_are_resolved(host: str, namespace: str, full: str) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flotilla_pilot.offline.explain import Side
 
 ARRIVES, ENDS = 0, 1
+PILOT_SECONDS = 30.0
 
 
 def run(arguments: Namespace) -> int:
@@ -28,8 +29,12 @@ def run(arguments: Namespace) -> int:
         return ARRIVES
     if arguments.caller is None or arguments.target is None:
         raise Refused("It must be known who calls, and what.", "Give --from WORKLOAD and --to HOST:PORT, or --cases.")
-    sides, configuration = explained(arguments)
-    _SHOWS[arguments.output](sides, configuration.places)
+    if arguments.live or arguments.pilot:
+        sides, places = ask_pilot(arguments), {}
+    else:
+        sides, configuration = explained(arguments)
+        places = dict(configuration.places)
+    _SHOWS[arguments.output](sides, places)
     return ENDS if any(each.error for each in sides) else ARRIVES
 
 
@@ -50,36 +55,52 @@ def explained(arguments: Namespace) -> tuple[Sequence[Side], Configuration]:
     return explain(snapshot, caller, call, workloads.beside), workloads.configuration
 
 
+def ask_pilot(arguments: Namespace) -> Sequence[Side]:
+    """The sides by what the running Pilot has sent to its proxies; raises Refused, or NoMesh."""
+    if arguments.config or arguments.mesh:
+        raise Refused(
+            "A running Pilot has its own configuration.", "Leave out --config and --mesh, or --live and --pilot."
+        )
+    import httpx
+
+    from flotilla_cli.commands.place import run_dir
+    from flotilla_cli.mesh import PILOT_DEBUG_PORT, Mesh
+    from flotilla_pilot.offline.plain import from_plain
+
+    query = {
+        "from": arguments.caller,
+        "to": arguments.target,
+        "header": "\n".join(arguments.header or ()),
+        "method": arguments.method,
+        "tls": str(arguments.tls).lower(),
+        "tcp": str(arguments.tcp).lower(),
+    }
+    address = arguments.pilot or f"{Mesh.attach(run_dir(arguments)).plan.addresses['pilot']}:{PILOT_DEBUG_PORT}"
+    try:
+        answer = httpx.get(f"http://{address}/debug/explain", params=query, timeout=PILOT_SECONDS)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Refused(f"Pilot's debug port {address} does not answer: {error}.") from error
+    if answer.status_code >= 400:
+        raise Refused(answer.text.strip() + ".")
+    return from_plain(answer.json())
+
+
 def read_call(arguments: Namespace, snapshot: MeshSnapshot, caller: Proxy) -> Call:
     """The call of `--to`, `-H`, `-X`, `--tcp` and `--tls`; raises Refused."""
-    from flotilla_pilot.offline.calls import Call
-    from flotilla_pilot.offline.dialling import dial
+    from flotilla_pilot.offline.asking import BadTarget, asked_call, read_header
 
-    place, _, path = str(arguments.target).partition("/")
-    host, _, number = place.rpartition(":")
-    if not host or not number.isdigit() or not 0 < int(number) < 1 << 16:
-        raise Refused(f"--to {arguments.target} is no HOST:PORT.", "Write it as reviews:9080 or reviews:9080/path.")
-    headers = dict(_header(each) for each in arguments.header or ())
-    service = dial(snapshot, caller, host, int(number))
-    asked = headers.pop("host", host)
-    return Call(
-        address=service,
-        port=int(number),
-        protocol="tcp" if arguments.tcp else "http",
-        tls="tls" if arguments.tls else "plaintext",
-        sni=host if arguments.tls else "",
-        alpn="http/1.1" if arguments.tls and not arguments.tcp else "",
-        host=asked,
-        path=f"/{path}",
-        headers={":method": arguments.method, ":scheme": "http", **headers},
-    )
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise Refused(f"-H {text!r} is no header.", "Write it as 'name: value'.")
-    return name.strip().lower(), value.strip()
+    try:
+        return asked_call(
+            snapshot,
+            caller,
+            arguments.target,
+            dict(map(read_header, arguments.header or ())),
+            method=arguments.method,
+            tls=arguments.tls,
+            tcp=arguments.tcp,
+        )
+    except BadTarget as error:
+        raise Refused(f"{error}.", "Write --to reviews:9080 or reviews:9080/path, and -H 'name: value'.") from error
 
 
 def _cases(file: Path) -> None:
@@ -108,6 +129,8 @@ def as_text(sides: Sequence[Side], places: Mapping[Any, str]) -> str:
             detail = f"  ({step.detail})" if step.detail else ""
             lines.append(f"  {step.what:<13} {step.name}{detail}")
             lines += [f"                  from {named(key, places)}" for key in step.made_from]
+        if side.delivered:
+            lines.append(f"  not in force yet: {side.delivered}")
         if side.error:
             lines.append(f"  the call ends here: {side.error}, {_MEANING.get(side.error, 'it is refused')}")
     return "\n".join(lines)
@@ -122,23 +145,9 @@ def named(key: Any, places: Mapping[Any, str]) -> str:
 
 
 def _json(sides: Sequence[Side], places: Mapping[Any, str]) -> None:
-    print(json.dumps([_plain(each, places) for each in sides], indent=2))
+    from flotilla_pilot.offline.plain import as_plain
 
-
-def _plain(side: Side, places: Mapping[Any, str]) -> dict[str, Any]:
-    steps = [
-        {
-            "what": step.what,
-            "name": step.name,
-            "detail": step.detail,
-            "madeFrom": [
-                {"collection": key.collection, "namespace": key.namespace, "name": key.name, "at": places.get(key, "")}
-                for key in step.made_from
-            ],
-        }
-        for step in side.steps
-    ]
-    return {"proxy": side.proxy, "steps": steps, "error": side.error}
+    print(json.dumps(as_plain(sides, places), indent=2))
 
 
 _SHOWS: Mapping[str, Callable[[Sequence[Side], Mapping[Any, str]], None]] = {"text": _text, "json": _json}

@@ -19,6 +19,7 @@ import grpc
 
 from flotilla_pilot.compile.containment import ContainedCompiler
 from flotilla_pilot.config import PilotSettings
+from flotilla_pilot.debug.explain import explain_topic
 from flotilla_pilot.debug.topics import Query, Topic, debug_topics
 from flotilla_pilot.delivery.compiling import CompilingThread
 from flotilla_pilot.delivery.connection import Patience
@@ -111,7 +112,8 @@ class Pilot:
         self.status = self._status(receiver)
         self.server = self._ads_server()
         self.topics = debug_topics(self.delivery, self.trace)
-        self.debug = HttpServer(debug_app(self.readiness, self.topics), settings.loopback_address, settings.debug_port)
+        answered = {**self.topics, "explain": explain_topic(self.delivery)}
+        self.debug = HttpServer(debug_app(self.readiness, answered), settings.loopback_address, settings.debug_port)
         self._source_metrics.galley_connected.set_function(lambda: float(self.galley.connected))
         self.lifecycle = self._lifecycle()
 

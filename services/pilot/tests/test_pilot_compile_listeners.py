@@ -185,7 +185,9 @@ def test_the_names_of_a_service() -> None:
     text = service("a", "HTTP", 9080, "\n  addresses: [10.9.0.1, 10.8.0.0/16, 'fd00::1']")
     own = domains(Mesh(text).compile(PROXY), "9080")["a.default.svc.cluster.local:9080"]
     full = "a.default.svc.cluster.local"
-    assert own == [full, f"{full}.", "a", "a.default.svc", "a.default", "10.9.0.1", "[fd00::1]"]
+    assert own == [full, f"{full}.", "a", "a.default.svc", "a.default", "10.9.0.1"]
+    newer = make_proxy("client", INSTANCE_IPS="fd00::9")
+    assert domains(Mesh(text).compile(newer), "9080")["a.default.svc.cluster.local:9080"][-1] == "[fd00::1]"
     elsewhere = Mesh(text).compile(make_proxy("client", namespace="other"))
     assert "a" not in domains(elsewhere, "9080")["a.default.svc.cluster.local:9080"]
 

@@ -189,7 +189,7 @@ def told_mutual(compiled: Compiled, cluster: str) -> bool:
     [
         (MTLS, [("tls", True)], True),
         (EITHER, [("tls", True), ("raw_buffer", False)], True),
-        (PLAIN, [("", False)], False),
+        (PLAIN, [("raw_buffer", False)], False),
     ],
 )
 def test_server_and_clients_agree(

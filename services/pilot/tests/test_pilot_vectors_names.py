@@ -9,9 +9,9 @@ from google.protobuf import json_format
 
 from flotilla_pilot.compile import names
 from flotilla_pilot.compile.endpoints import socket_address
+from flotilla_pilot.compile.host_plans import domains
 from flotilla_pilot.compile.intercepted_plan import networks_of
 from flotilla_pilot.compile.traffic_policy import PortPolicy, port_policy
-from flotilla_pilot.compile.virtual_hosts import domains
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.services import Service
 from flotilla_pilot.testing.meshes import Mesh, make_node, make_proxy

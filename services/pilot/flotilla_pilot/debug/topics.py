@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flotilla_pilot.debug.mesh import configz, endpointz, registryz
+from flotilla_pilot.debug.problems import BadQuestion, NotFound
 from flotilla_pilot.debug.proxies import config_dump, syncz
 from flotilla_pilot.delivery.delivery import Delivery
 from flotilla_pilot.model.snapshot import MeshSnapshot
@@ -11,14 +12,6 @@ from flotilla_pilot.status.reporter import object_states, problems_on_proxies
 from flotilla_shared.runtime.trace import HopRecorder
 
 NOT_CONNECTED = "Proxy not connected to this Pilot instance. It may be connected to another instance."
-
-
-class NotFound(LookupError):
-    """A question about something that is not there; the text says what would be right."""
-
-
-class BadQuestion(ValueError):
-    """A question that lacks something; the text says what."""
 
 
 Query = Mapping[str, str]

@@ -9,6 +9,7 @@ from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.services import Service
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.offline.calls import Call
+from flotilla_pilot.scope.addresses import address_view
 
 ELSEWHERE = "192.0.2.1"
 """Stands in for the address of a name that the mesh does not know (RFC 5737)."""
@@ -27,6 +28,9 @@ def dial(snapshot: MeshSnapshot, caller: Proxy, host: str, port: int) -> str:
     service = find_service(snapshot, caller, host)
     if service is None:
         return ELSEWHERE
+    (service,) = address_view(caller, for_all=snapshot.settings.gives_addresses).see(
+        [service], snapshot.given_addresses
+    )
     if service.addresses:
         return service.addresses[0]
     if service.headless and service.endpoints:

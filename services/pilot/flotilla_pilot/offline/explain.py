@@ -18,6 +18,8 @@ from flotilla_shared.model.objects import ObjectKey
 
 Part = Mapping[str, Any]
 ProxyOf = Callable[[Endpoint], Proxy]
+Sent = Callable[[Proxy], tuple[CompiledProxy, str] | None]
+"""What a proxy holds, and what of it the proxy has not taken; None where that is not known."""
 _RULES = "/virtual-service/"
 
 
@@ -33,29 +35,44 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """The call at one proxy. `error` is one word where it ends here."""
+    """The call at one proxy. `error` is one word where it ends here; `delivered` what the proxy has not taken yet."""
 
     proxy: str
     steps: tuple[Step, ...]
     error: str = ""
+    delivered: str = ""
 
 
-def explain(snapshot: MeshSnapshot, caller: Proxy, call: Call, proxy_of: ProxyOf) -> tuple[Side, ...]:
+def explain(
+    snapshot: MeshSnapshot, caller: Proxy, call: Call, proxy_of: ProxyOf, sent: Sent | None = None
+) -> tuple[Side, ...]:
     """The caller's side, then the side of every workload that may answer, as far as the mesh knows it.
 
-    `proxy_of` gives the proxy beside an endpoint.
+    `proxy_of` gives the proxy beside an endpoint, `sent` what a proxy holds; without it everything is compiled here.
     """
-    compiler = Compiler()
-    compiled = compiler.compile(snapshot, caller)
+    sent = sent or _compiled_here(snapshot)
+    held = sent(caller)
+    if held is None:
+        return (_unknown(caller),)
+    compiled, delivered = held
     resources = tree(compiled)
     redirects = caller.intercepts and caller.kind != ROUTER
     passage = Player(resources, redirects=redirects).play(
         call if redirects else by_listener(call, resources["listeners"])
     )
-    sides = [Side(_name(caller), tuple(_steps(passage, compiled, resources)), passage.error)]
+    sides = [Side(_name(caller), tuple(_steps(passage, compiled, resources)), passage.error, delivered)]
     for endpoint, port, mutual in _answering(passage, resources, snapshot):
-        sides.append(_inbound(snapshot, compiler, replace(call, port=port), endpoint, proxy_of, mutual=mutual))
+        sides.append(_inbound(sent, replace(call, port=port), endpoint, proxy_of(endpoint), mutual=mutual))
     return tuple(sides)
+
+
+def _compiled_here(snapshot: MeshSnapshot) -> Sent:
+    compiler = Compiler()
+    return lambda proxy: (compiler.compile(snapshot, proxy), "")
+
+
+def _unknown(proxy: Proxy) -> Side:
+    return Side(_name(proxy), (Step("proxy", "not connected here", "what it holds is not known"),))
 
 
 def _name(proxy: Proxy) -> str:
@@ -208,12 +225,12 @@ def _encrypts(cluster: Part) -> bool:
     return "transport_socket" in cluster or "transport_socket_matches" in cluster
 
 
-def _inbound(
-    snapshot: MeshSnapshot, compiler: Compiler, call: Call, endpoint: Endpoint, proxy_of: ProxyOf, *, mutual: bool
-) -> Side:
+def _inbound(sent: Sent, call: Call, endpoint: Endpoint, proxy: Proxy, *, mutual: bool) -> Side:
     """The call as it comes in at `endpoint`: by the way that the caller's proxy sends it."""
-    proxy = proxy_of(endpoint)
-    compiled = compiler.compile(snapshot, proxy)
+    held = sent(proxy)
+    if held is None:
+        return _unknown(proxy)
+    compiled, delivered = held
     resources = tree(compiled)
     alpn = ("istio-http/1.1" if call.protocol != "tcp" else "istio") if mutual else ""
     there = replace(
@@ -225,4 +242,4 @@ def _inbound(
         inbound=proxy.intercepts,
     )
     passage = Player(resources, redirects=proxy.intercepts).play(there)
-    return Side(_name(proxy), tuple(_steps(passage, compiled, resources)), passage.error)
+    return Side(_name(proxy), tuple(_steps(passage, compiled, resources)), passage.error, delivered)

@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
-from flotilla_pilot.debug.topics import BadQuestion, NotFound, Topic
+from flotilla_pilot.debug.problems import BadQuestion, NotFound
+from flotilla_pilot.debug.topics import Topic
 from flotilla_shared.runtime.readiness import Readiness
 
 
@@ -30,14 +31,16 @@ def debug_app(readiness: Readiness, topics: Mapping[str, Topic]) -> FastAPI:
         found = topics.get(topic)
         if found is None:
             return PlainTextResponse(f"there is no /debug/{topic}; /debug lists what there is\n", 404)
-        return _answer(found, dict(request.query_params))
+        return await _answer(found, dict(request.query_params))
 
     return app
 
 
-def _answer(topic: Topic, query: dict[str, str]) -> Response:
+async def _answer(topic: Topic, query: dict[str, str]) -> Response:
     try:
         shown: Any = topic(query) if inspect.signature(topic).parameters else topic()
+        if inspect.isawaitable(shown):
+            shown = await shown
     except BadQuestion as bad:
         return PlainTextResponse(f"{bad}\n", 400)
     except NotFound as missing:
