@@ -241,7 +241,7 @@ def by_its_locality(case: Any) -> Pair:
     subset = Subset(name="v1", labels=case.get("labels", {}))
     policy = DestinationPolicy(None, (subset,), ())
     given = OutboundCluster(service_of(ends), PORT, "v1", policy, mesh(), binds=False)
-    found = given.groups((each, False) for each in given.endpoints())
+    found = given.in_order(given.by_locality((each, False) for each in given.endpoints()))
     return [shape(each) for each in found], [recorded_shape(each) for each in case["expected"]]
 
 

@@ -1,6 +1,7 @@
 """Clusters: one for each port and subset of a service, and those that every proxy has."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,13 +92,23 @@ class OutboundCluster:
     @property
     def is_placed(self) -> bool:
         """Whether callers at different places are told of different endpoints, or in a different order."""
-        return self.balance is not None or self.service.node_local
+        told = self.has_assignment or self.service.resolution not in _DYNAMIC
+        return told and (self.balance is not None or self.service.node_local)
 
-    def groups(self, members: Iterable[Member]) -> list[Group]:
-        """Endpoints (with whether they take the mesh's TLS) by locality and priority."""
+    def at(self, place: Place) -> "OutboundCluster":
+        """The same, called from `place`."""
+        made = copy(self)
+        object.__setattr__(made, "place", place)
+        return made
+
+    def by_locality(self, members: Iterable[Member]) -> list[Group]:
+        """Endpoints (with whether they take the mesh's TLS) by locality, as they are for callers anywhere."""
         groups = by_locality(members)
-        if self.passed_through:  # the caller's TLS is the mesh's: nobody else can answer it
-            groups = [only_mutual(each) for each in groups]
+        # The caller's TLS is passed on, and it is the mesh's: nobody else can answer it.
+        return [only_mutual(each) for each in groups] if self.passed_through else groups
+
+    def in_order(self, groups: list[Group]) -> list[Group]:
+        """The groups with the priorities and weights that they have from the place."""
         if self.balance is None:
             return groups
         return placed(groups, self.balance, self.place, self.mesh.cluster_id)
@@ -206,7 +217,8 @@ def _resolve_by_name(cluster: Any, given: OutboundCluster) -> None:
     cluster.cluster_type.typed_config.CopyFrom(pack(names_resolved))
     reached = (each for each in endpoints if has_port(each, given.port))
     inside = [(each, each.tls_mode == TLS_ISTIO and not given.service.external) for each in reached]
-    cluster.load_assignment.CopyFrom(load_assignment(given.name, given.groups(inside), given.port, given.mesh))
+    groups = given.in_order(given.by_locality(inside))
+    cluster.load_assignment.CopyFrom(load_assignment(given.name, groups, given.port, given.mesh))
 
 
 def _secure(cluster: Any, given: OutboundCluster, policy: PortPolicy, http2: bool) -> None:

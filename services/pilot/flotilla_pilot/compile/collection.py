@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from flotilla_pilot.compile.assignments import Told
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import OutboundCluster, outbound
-from flotilla_pilot.compile.endpoints import load_assignment, with_tls_modes
+from flotilla_pilot.compile.endpoints import with_tls_modes
 from flotilla_pilot.compile.guard import Fault, fault
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, TYPES, CompiledResource
@@ -30,6 +31,7 @@ class Collected:
         self._cache = cache
         self._assigned: dict[str, OutboundCluster] = {}
         self._placed: dict[str, OutboundCluster] = {}
+        self._told: dict[str, Told] = {}
 
     def add(self, resource: CompiledResource) -> None:
         self.resources[resource.type_url].setdefault(resource.name, resource)
@@ -74,9 +76,11 @@ class Collected:
         """The endpoints of `given`, where Pilot tells them."""
         if given.has_assignment and given.name not in self._assigned:
             self._assigned[given.name] = given
+            told = Told(given, snapshot)
             if given.is_placed:
                 self._placed[given.name] = given
-            self.add(self._assignment(given, snapshot))
+                self._told[given.name] = told
+            self.add(self._assignment(given, told))
 
     @property
     def depends_on_place(self) -> bool:
@@ -88,10 +92,11 @@ class Collected:
         new = self._copy()
         new._assigned = dict(self._assigned)
         for name, each in self._placed.items():
-            given = replace(self._assigned.get(name, each), place=place)
+            given = self._assigned.get(name, each).at(place)
             if given.has_assignment:
                 new._assigned[name] = given
-                new.resources[ENDPOINTS][name] = self._assignment(given, snapshot)
+                told = Told(given, snapshot) if given.service.node_local else self._told[name]
+                new.resources[ENDPOINTS][name] = self._assignment(given, told)
             else:
                 new.resources[CLUSTER][name] = self._made(given)[0]
         return new
@@ -100,7 +105,7 @@ class Collected:
         new = Collected(self._cache)
         kinds_of_places = {each: dict(self.resources[each]) for each in (CLUSTER, ENDPOINTS)}
         new.resources = {**self.resources, **kinds_of_places}
-        new.log, new._assigned, new._placed = self.log, self._assigned, self._placed
+        new.log, new._assigned, new._placed, new._told = self.log, self._assigned, self._placed, self._told
         return new
 
     def with_endpoints(self, changed: Mapping[ServiceName, Service], snapshot: MeshSnapshot) -> "Collected":
@@ -110,24 +115,20 @@ class Collected:
             name: changed[each.service.name] for name, each in self._assigned.items() if each.service.name in changed
         }
         if moved:
-            new._assigned = dict(self._assigned)
+            new._assigned, new._told = dict(self._assigned), dict(self._told)
         for name, service in moved.items():
-            new._assigned[name] = replace(self._assigned[name], service=service)
-            new.resources[ENDPOINTS][name] = self._assignment(new._assigned[name], snapshot)
+            given = new._assigned[name] = replace(self._assigned[name], service=service)
+            told = Told(given, snapshot)
+            if name in new._told:
+                new._told[name] = told
+            new.resources[ENDPOINTS][name] = self._assignment(given, told)
         return new
 
-    def _assignment(self, given: OutboundCluster, snapshot: MeshSnapshot) -> CompiledResource:
-        stated, references = with_tls_modes(given.endpoints(), given.service, given.port, snapshot)
-        modes = tuple(mutual for _, mutual in stated)
-        spread = (*given.policy.references, *given.mesh.references) if given.balance is not None else ()
-        used = (*references, *(given.policy.references if given.subset else ()), *spread)
-
+    def _assignment(self, given: OutboundCluster, told: Told) -> CompiledResource:
         def build() -> CompiledResource:
-            body = serialized(load_assignment(given.name, given.groups(stated), given.port, given.mesh))
-            return self._cache.intern(ENDPOINTS, given.name, body, keys(used))
+            return self._cache.intern(ENDPOINTS, given.name, told.assignment(given), keys(told.references))
 
-        key = "endpoints", given.name, used, modes, given.seen(), given.place.node if given.service.node_local else ""
-        found: CompiledResource = self._cache.get_endpoints(key, build)
+        found: CompiledResource = self._cache.get_endpoints(told.key(given), build)
         return found
 
 

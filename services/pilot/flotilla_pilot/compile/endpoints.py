@@ -1,6 +1,6 @@
 """Endpoints: ClusterLoadAssignments, and the same inside a cluster that resolves names itself."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -13,16 +13,19 @@ from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from flotilla_pilot.compile.priorities import Group
+from flotilla_pilot.compile.packing import embedded, serialized
+from flotilla_pilot.compile.priorities import Group, Member
 from flotilla_pilot.model.authentication import DISABLE
 from flotilla_pilot.model.mesh import MeshOptions
-from flotilla_pilot.model.place import parts
+from flotilla_pilot.model.place import Parts, parts
 from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.services import TLS_ISTIO, Endpoint, Health, Service, ServicePort
 from flotilla_pilot.model.snapshot import MeshSnapshot
 
 UNIX = "unix://"
 _MAX_WEIGHT = 2**32 - 1
+_LOCALITY = ClusterLoadAssignment.ENDPOINTS_FIELD_NUMBER
+_ENDPOINT = LocalityLbEndpoints.LB_ENDPOINTS_FIELD_NUMBER
 
 
 def socket_address(address: str, port: int) -> Address:
@@ -34,7 +37,17 @@ def socket_address(address: str, port: int) -> Address:
 
 def load_assignment(name: str, groups: Iterable[Group], port: ServicePort, mesh: MeshOptions) -> ClusterLoadAssignment:
     """The assignment `name` of these groups of endpoints."""
-    return ClusterLoadAssignment(cluster_name=name, endpoints=[_locality(each, port, mesh) for each in groups])
+    body = assembled(name, groups, lambda member: endpoint_body(*member, port, mesh))
+    return ClusterLoadAssignment.FromString(body)
+
+
+def assembled(name: str, groups: Iterable[Group], body_of: Callable[[Member], bytes]) -> bytes:
+    """The same, serialised, of endpoints that are: `body_of` gives each as an LbEndpoint's bytes."""
+    localities = (
+        _locality(each) + b"".join(embedded(_ENDPOINT, body_of(one)) for one in each.members) for each in groups
+    )
+    head = serialized(ClusterLoadAssignment(cluster_name=name))
+    return head + b"".join(embedded(_LOCALITY, each) for each in localities)
 
 
 def has_port(endpoint: Endpoint, port: ServicePort) -> bool:
@@ -67,24 +80,35 @@ def with_tls_modes(
     return answer, tuple(references)
 
 
-def _locality(group: Group, port: ServicePort, mesh: MeshOptions) -> LocalityLbEndpoints:
-    region, zone, sub_zone = parts(group.locality)
-    return LocalityLbEndpoints(
-        locality=Locality(region=region, zone=zone, sub_zone=sub_zone),
-        lb_endpoints=[_endpoint(endpoint, mutual, port, mesh) for endpoint, mutual in group.members],
-        load_balancing_weight=UInt32Value(value=min(group.weight, _MAX_WEIGHT)) if group.weight else None,
-        priority=group.priority,
+def _locality(group: Group) -> bytes:
+    """A LocalityLbEndpoints without its endpoints."""
+    weight = min(group.weight, _MAX_WEIGHT) if group.weight else 0
+    return _place(parts(group.locality), weight, group.priority)
+
+
+@lru_cache(4096)
+def _place(locality: Parts, weight: int, priority: int) -> bytes:
+    region, zone, sub_zone = locality
+    return serialized(
+        LocalityLbEndpoints(
+            locality=Locality(region=region, zone=zone, sub_zone=sub_zone),
+            load_balancing_weight=UInt32Value(value=weight) if weight else None,
+            priority=priority,
+        )
     )
 
 
-def _endpoint(endpoint: Endpoint, mutual: bool, port: ServicePort, mesh: MeshOptions) -> LbEndpoint:
+def endpoint_body(endpoint: Endpoint, mutual: bool, port: ServicePort, mesh: MeshOptions) -> bytes:
+    """One endpoint as an LbEndpoint's bytes; `mutual`: it takes the mesh's TLS."""
     address = socket_address(endpoint.address, endpoint.port_for(port))
     named = endpoint.name or endpoint.declared_as
-    return LbEndpoint(
-        endpoint=EnvoyEndpoint(address=address),
-        health_status=UNHEALTHY if endpoint.health is Health.UNHEALTHY else UNKNOWN,
-        load_balancing_weight=UInt32Value(value=endpoint.weight),
-        metadata=_metadata(workload_name(endpoint, mesh.cluster_id) if named else "", mutual),
+    return serialized(
+        LbEndpoint(
+            endpoint=EnvoyEndpoint(address=address),
+            health_status=UNHEALTHY if endpoint.health is Health.UNHEALTHY else UNKNOWN,
+            load_balancing_weight=UInt32Value(value=endpoint.weight),
+            metadata=_metadata(workload_name(endpoint, mesh.cluster_id) if named else "", mutual),
+        )
     )
 
 

@@ -1,0 +1,49 @@
+"""What is told of a cluster's endpoints, and the assignment that callers at one place get of it."""
+
+from collections.abc import Hashable
+
+from flotilla_pilot.compile.clusters import OutboundCluster
+from flotilla_pilot.compile.endpoints import assembled, endpoint_body, with_tls_modes
+from flotilla_pilot.compile.priorities import Group, Member
+from flotilla_pilot.model.references import Reference
+from flotilla_pilot.model.snapshot import MeshSnapshot
+
+
+class Told:
+    """What is told of the endpoints of a cluster, whatever the place it is called from (but for its node).
+
+    Places differ by the order and the weights alone, so that each endpoint is written once for all of them.
+    """
+
+    def __init__(self, given: OutboundCluster, snapshot: MeshSnapshot) -> None:
+        self._given = given
+        self._members, self._references = with_tls_modes(given.endpoints(), given.service, given.port, snapshot)
+        self._modes = tuple(mutual for _, mutual in self._members)
+        self._groups: list[Group] | None = None
+        self._bodies: dict[int, bytes] = {}
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """What an assignment of it is made from."""
+        given = self._given
+        spread = given.mesh.references if given.balance is not None else ()
+        policy = given.policy.references if given.subset or given.balance is not None else ()
+        return *self._references, *policy, *spread
+
+    def key(self, given: OutboundCluster) -> tuple[Hashable, ...]:
+        """Equal keys give equal assignments; `given` is the cluster as it is called from some place."""
+        node = given.place.node if given.service.node_local else ""
+        return "endpoints", given.name, self.references, self._modes, given.seen(), node
+
+    def assignment(self, given: OutboundCluster) -> bytes:
+        """The ClusterLoadAssignment, serialised."""
+        if self._groups is None:
+            self._groups = given.by_locality(self._members)
+        return assembled(given.name, given.in_order(self._groups), self._body)
+
+    def _body(self, member: Member) -> bytes:
+        key = id(member[0])
+        found = self._bodies.get(key)
+        if found is None:
+            found = self._bodies[key] = endpoint_body(*member, self._given.port, self._given.mesh)
+        return found
