@@ -14,8 +14,8 @@ from flotilla_galley.sources.folder import read_folder, read_text
 from flotilla_galley.sources.mesh import mesh_reading
 from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
 from flotilla_galley.validation.validate import Verdict, decode_object, validate_object
-from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot, build_snapshot
-from flotilla_pilot.offline.kubernetes import is_kubernetes, key_of, native_services
+from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot
+from flotilla_pilot.offline.kubernetes import is_kubernetes, key_of, snapshot_with
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
 
 Judge = Callable[[SourceObject], Verdict]
@@ -32,7 +32,7 @@ class Configuration:
 
     def snapshot(self, settings: MeshSettings | None = None) -> MeshSnapshot:
         """The mesh that it describes."""
-        return build_snapshot(self.objects, settings or MeshSettings(), native_services(self.kubernetes))
+        return snapshot_with(self.objects, settings or MeshSettings(), self.kubernetes)
 
     @property
     def errors(self) -> list[Problem]:

@@ -34,7 +34,7 @@ from flotilla_pilot.servers.ads import AdsService
 from flotilla_pilot.servers.debug import debug_app
 from flotilla_pilot.servers.injection import InjectionWebhook
 from flotilla_pilot.sources.metrics import SourceMetrics
-from flotilla_pilot.sources.native import NO_NATIVE_SERVICES
+from flotilla_pilot.sources.native import NO_NATIVE_MESH
 from flotilla_pilot.sources.snapshots import SnapshotBuilder
 from flotilla_pilot.status.reporter import StatusReporter
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
@@ -201,7 +201,7 @@ class Pilot:
             self.trace,
             self._publish,
             self._delivery_metrics.internal_errors.inc,
-            self.registry or NO_NATIVE_SERVICES,
+            self.registry or NO_NATIVE_MESH,
         )
 
     def _injection(self) -> InjectionWebhook | None:

@@ -7,7 +7,7 @@ what it has.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from flotilla_pilot.compile.compiler import Compiler
@@ -37,11 +37,12 @@ OnContained = Callable[[ObjectKey], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parts:
-    """What a snapshot is built from."""
+    """What a snapshot is built from. `told` is what was found wrong already, in what is not configuration."""
 
     objects: Objects
     settings: MeshSettings
     native: Sequence[Service] = ()
+    told: Mapping[ObjectKey, tuple[Problem, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, snapshot: MeshSnapshot) -> "Parts":
@@ -64,7 +65,8 @@ class Parts:
             for name, held in self.objects.items()
         }
         native = tuple(each for each in self.native if each.source.key not in gone)
-        return build_snapshot(objects, self.settings, native)
+        snapshot = build_snapshot(objects, self.settings, native)
+        return replace(snapshot, problems={**self.told, **snapshot.problems}) if self.told else snapshot
 
 
 def _by_age(items: Iterable[ConfigObject]) -> list[ConfigObject]:

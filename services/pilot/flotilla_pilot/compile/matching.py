@@ -48,14 +48,17 @@ def applies(match: Any, rules: RouteRules, client: Client) -> bool:
     return not match.gateways or bool(client.gateways & {rules.full_gateway(each) for each in match.gateways})
 
 
-def route_match(match: HTTPMatchRequest) -> RouteMatch:
-    """All fields of `match` together. Raises MatchRefused."""
+def route_match(match: HTTPMatchRequest, *, whole_parts: bool = False) -> RouteMatch:
+    """All fields of `match` together. Raises MatchRefused.
+
+    `whole_parts`: a prefix ends where a part of the path ends, as an Ingress means it.
+    """
     answer = RouteMatch(
         headers=list(_headers(match)),
         query_parameters=list(_parameters(match)),
         dynamic_metadata=list(_claims(match)),
     )
-    _set_path(answer, match)
+    _set_path(answer, match, whole_parts)
     return answer
 
 
@@ -72,12 +75,14 @@ def is_catch_all(match: HTTPMatchRequest) -> bool:
     return kind is None or (kind == "prefix" and match.uri.prefix in ("", "/")) or match.uri.regex in ANYTHING
 
 
-def _set_path(answer: Any, match: HTTPMatchRequest) -> None:
+def _set_path(answer: Any, match: HTTPMatchRequest, whole_parts: bool) -> None:
     kind = match.uri.WhichOneof("match_type")
     if kind == "exact":
         answer.path = match.uri.exact
     elif kind == "regex":
         answer.safe_regex.CopyFrom(_regex(match.uri.regex, "uri.regex"))
+    elif whole_parts and match.uri.prefix.strip("/"):
+        answer.path_separated_prefix = match.uri.prefix.rstrip("/")
     else:
         answer.prefix = match.uri.prefix or "/"
     answer.case_sensitive.value = not match.ignore_uri_case

@@ -125,7 +125,7 @@ def _matches(given: Translation, index: int, http: HTTPRoute) -> Iterator[tuple[
         if not applies(match, given.rules, given.client):
             continue
         try:
-            matcher = route_match(match)
+            matcher = route_match(match, whole_parts=given.rules.whole_parts)
         except MatchRefused as refused:
             merged = given.rules.places[index].delegated
             part = f"match.{refused.field}" if merged else f"match[{number}].{refused.field}"
@@ -245,4 +245,6 @@ def takes_everything(route: Any) -> bool:
     if match.headers or match.query_parameters or match.dynamic_metadata:
         return False
     kind = match.WhichOneof("path_specifier")
-    return (kind == "prefix" and match.prefix == "/") or (kind == "safe_regex" and match.safe_regex.regex in ANYTHING)
+    if kind == "safe_regex":
+        return match.safe_regex.regex in ANYTHING
+    return kind in ("prefix", "path_separated_prefix") and getattr(match, kind) == "/"

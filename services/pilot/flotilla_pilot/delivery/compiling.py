@@ -8,7 +8,6 @@ from typing import Protocol, TypeVar
 from flotilla_pilot.compile.containment import OnContained, Parts, build_contained
 from flotilla_pilot.compile.resource import CompiledProxy
 from flotilla_pilot.model.proxy import Proxy
-from flotilla_pilot.model.services import Service
 from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot, Objects
 from flotilla_shared.runtime.logs import get_logger
 
@@ -42,13 +41,13 @@ class CompilingThread:
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
 
     async def build(
-        self, objects: Objects, settings: MeshSettings, native: Callable[[], Sequence[Service]] = tuple
+        self, objects: Objects, settings: MeshSettings, native: Callable[[Objects, MeshSettings], Parts] = Parts
     ) -> MeshSnapshot:
-        """The snapshot of these objects and of what `native` gives, which is called on the thread.
+        """The snapshot of these objects and of what `native` adds to them, which is called on the thread.
 
         Without an object that cannot be built from, for which `on_contained` is called there.
         """
-        return await self._do(lambda: build_contained(Parts(objects, settings, native()), self._on_contained))
+        return await self._do(lambda: build_contained(native(objects, settings), self._on_contained))
 
     async def compile(self, snapshot: MeshSnapshot, proxies: Sequence[Proxy]) -> list[CompiledProxy | None]:
         """What each proxy is to hold; None for one whose compilation failed, which the log explains."""

@@ -12,6 +12,8 @@ from flotilla_shared.model.objects import ConfigObject, ObjectKey
 from flotilla_shared.model.problems import ProblemLog
 
 MESH_GATEWAY = "mesh"
+SEMANTICS = "internal.istio.io/route-semantics"
+"""Annotation of what was made from an object of another API, whose rules are to be understood as that API's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class RouteRules:
     @property
     def namespace(self) -> str:
         return self.item.key.namespace
+
+    @property
+    def whole_parts(self) -> bool:
+        """Whether a prefix of a path ends where a part of the path ends: of an Ingress it does."""
+        return self.item.annotations.get(SEMANTICS) == "ingress"
 
     def full_host(self, host: str) -> str:
         """A host that the rules name, in full: short names are of the rules' own namespace."""

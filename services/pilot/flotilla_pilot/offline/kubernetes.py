@@ -5,8 +5,11 @@ from typing import Any
 
 import msgspec
 
+from flotilla_pilot.ingress.told import INGRESSES
 from flotilla_pilot.model.services import ENDPOINT_SLICES, KUBERNETES_SERVICES, Service
+from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot, Objects
 from flotilla_pilot.registries.conversion import Cluster, ServiceConversion
+from flotilla_pilot.registries.kubernetes import native_parts
 from flotilla_pilot.registries.objects import KubernetesObjects
 from flotilla_shared.model.objects import ObjectKey
 from flotilla_shared.runtime.kube import objects as kube
@@ -17,9 +20,11 @@ KINDS: Mapping[str, tuple[str, type[Any]]] = {
     "Pod": ("pods", kube.Pod),
     "Node": ("nodes", kube.Node),
     "Namespace": ("namespaces", kube.Namespace),
+    "Ingress": ("ingresses", kube.Ingress),
+    "IngressClass": ("ingress_classes", kube.IngressClass),
 }
-_OF_THE_CLUSTER = ("nodes", "namespaces")
-_VERSIONS = ("v1", "discovery.k8s.io/v1")
+_OF_THE_CLUSTER = ("nodes", "namespaces", "ingress_classes")
+_VERSIONS = ("v1", "discovery.k8s.io/v1", "networking.k8s.io/v1")
 
 
 def is_kubernetes(document: Mapping[str, Any]) -> bool:
@@ -29,7 +34,8 @@ def is_kubernetes(document: Mapping[str, Any]) -> bool:
 
 def key_of(document: Mapping[str, Any]) -> ObjectKey | None:
     """The key under which compiled resources name the object; None for kinds that nothing is compiled from."""
-    collection = {"Service": KUBERNETES_SERVICES, "EndpointSlice": ENDPOINT_SLICES}.get(str(document.get("kind")))
+    known = {"Service": KUBERNETES_SERVICES, "EndpointSlice": ENDPOINT_SLICES, "Ingress": INGRESSES}
+    collection = known.get(str(document.get("kind")))
     metadata = document.get("metadata") or {}
     if collection is None or "name" not in metadata:
         return None
@@ -51,6 +57,14 @@ def read_kubernetes(documents: Iterable[Mapping[str, Any]]) -> KubernetesObjects
         item = msgspec.convert({**document, "metadata": metadata}, kind, strict=False)
         found[field][(item.metadata.namespace, item.metadata.name)] = item
     return KubernetesObjects(**found)
+
+
+def snapshot_with(
+    objects: Objects, settings: MeshSettings, documents: Iterable[Mapping[str, Any]], cluster: Cluster | None = None
+) -> MeshSnapshot:
+    """The mesh of configuration and of Kubernetes' own `documents` beside it."""
+    given = cluster or Cluster()
+    return native_parts(read_kubernetes(documents), ServiceConversion(given), given.domain, objects, settings).build()
 
 
 def native_services(documents: Iterable[Mapping[str, Any]], cluster: Cluster | None = None) -> tuple[Service, ...]:

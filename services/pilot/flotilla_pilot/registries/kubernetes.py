@@ -1,10 +1,12 @@
-"""Services of a Kubernetes cluster, by watching it."""
+"""Services and Ingresses of a Kubernetes cluster, by watching it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flotilla_pilot.model.services import Service
+from flotilla_pilot.compile.containment import Parts
+from flotilla_pilot.ingress.configuration import with_ingresses
+from flotilla_pilot.model.snapshot import MeshSettings, Objects
 from flotilla_pilot.model.traffic_distribution import ANNOTATION
 from flotilla_pilot.registries.conversion import Cluster, ServiceConversion
 from flotilla_pilot.registries.objects import KubernetesObjects
@@ -12,15 +14,23 @@ from flotilla_shared.runtime.kube import objects as kube
 from flotilla_shared.runtime.kube.client import KubeClient
 from flotilla_shared.runtime.kube.metrics import NO_METRICS, KubeMetrics
 from flotilla_shared.runtime.kube.reflector import Change, Reflector
-from flotilla_shared.runtime.kube.resources import ENDPOINT_SLICES, NAMESPACES, NODES, PODS, SERVICES
+from flotilla_shared.runtime.kube.resources import (
+    ENDPOINT_SLICES,
+    INGRESS_CLASSES,
+    INGRESSES,
+    NAMESPACES,
+    NODES,
+    PODS,
+    SERVICES,
+)
 from flotilla_shared.runtime.lifecycle import Tasks
 
 
 class KubernetesRegistry:
-    """Component. Watches Services, EndpointSlices, Pods, Nodes and Namespaces.
+    """Component. Watches Services, EndpointSlices, Pods, Nodes, Namespaces, Ingresses and IngressClasses.
 
-    `on_change` is called, on the loop, when something changed that services are made from; what else changes in the
-    others, which is much, is not heard of. The client is started and stopped with it.
+    `on_change` is called, on the loop, when something changed that services or routes are made from; what else changes
+    in the others, which is much, is not heard of. The client is started and stopped with it.
     """
 
     def __init__(
@@ -32,6 +42,7 @@ class KubernetesRegistry:
     ) -> None:
         self._client = client
         self._on_change = on_change
+        self._domain = cluster.domain
         self._conversion = ServiceConversion(cluster)
         watch = partial(Reflector, client, metrics=metrics)
         self._services = watch(SERVICES, kube.Service, on_change=partial(self._heard, _all))
@@ -42,6 +53,8 @@ class KubernetesRegistry:
         self._namespaces = watch(
             NAMESPACES, kube.Namespace, on_change=partial(self._heard, _distribution), metadata_only=True
         )
+        self._ingresses = watch(INGRESSES, kube.Ingress, on_change=partial(self._heard, _stated))
+        self._classes = watch(INGRESS_CLASSES, kube.IngressClass, on_change=partial(self._heard, _stated))
 
     async def start(self) -> None:
         await self._client.start()
@@ -65,20 +78,22 @@ class KubernetesRegistry:
         """Endpoints that are left out, as their pods are not known yet."""
         return self._conversion.waiting
 
-    def look(self) -> Callable[[], Sequence[Service]]:
-        """What is there now, to be converted by calling the result: on one thread, which need not be this one."""
-        objects = KubernetesObjects(
+    def look(self) -> Callable[[Objects, MeshSettings], Parts]:
+        """What is there now, to be added to configuration by calling the result: on one thread, which need not be this."""
+        held = KubernetesObjects(
             self._services.objects,
             self._slices.objects,
             self._pods.objects,
             self._nodes.objects,
             self._namespaces.objects,
+            self._ingresses.objects,
+            self._classes.objects,
         )
-        return partial(self._conversion.convert, objects)
+        return partial(native_parts, held, self._conversion, self._domain)
 
     @property
     def _reflectors(self) -> tuple[Reflector[Any], ...]:
-        return self._services, self._slices, self._pods, self._nodes, self._namespaces
+        return self._services, self._slices, self._pods, self._nodes, self._namespaces, self._ingresses, self._classes
 
     async def wait_synced(self) -> None:
         """Until all has been read once."""
@@ -95,12 +110,26 @@ class KubernetesRegistry:
             self._on_change()
 
 
+def native_parts(
+    held: KubernetesObjects, conversion: ServiceConversion, domain: str, objects: Objects, settings: MeshSettings
+) -> Parts:
+    """Configuration with what a cluster tells beside it: its services, and what stands for its Ingresses."""
+    services = conversion.convert(held)
+    configured, told = with_ingresses(objects, services, held.ingresses.values(), held.ingress_classes, domain)
+    return Parts(configured, settings, services, told)
+
+
 def _seen(of: Callable[[Any], object], item: Any) -> object:
     return None if item is None else of(item)
 
 
 def _all(item: Any) -> object:
     return item
+
+
+def _stated(item: kube.Ingress | kube.IngressClass) -> object:
+    """All but the status, which others write."""
+    return item.spec, item.metadata.annotations
 
 
 def _of_pod(pod: kube.Pod) -> object:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flotilla_shared.runtime.kube.objects import EndpointSlice, Namespace, Node, Pod, Service
+from flotilla_shared.runtime.kube.objects import EndpointSlice, Ingress, IngressClass, Namespace, Node, Pod, Service
 
 Name = tuple[str, str]
-"""Namespace and name; the namespace of a Node, and of a Namespace, is empty."""
+"""Namespace and name; the namespace of what is the whole cluster's is empty."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,3 +18,5 @@ class KubernetesObjects:
     pods: Mapping[Name, Pod] = field(default_factory=dict)
     nodes: Mapping[Name, Node] = field(default_factory=dict)
     namespaces: Mapping[Name, Namespace] = field(default_factory=dict)
+    ingresses: Mapping[Name, Ingress] = field(default_factory=dict)
+    ingress_classes: Mapping[Name, IngressClass] = field(default_factory=dict)

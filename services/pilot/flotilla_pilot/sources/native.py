@@ -1,29 +1,33 @@
-"""Services that the platform tells of by itself, as snapshots need them."""
+"""What the platform tells of by itself, as snapshots need it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
-from flotilla_pilot.model.services import Service
+from flotilla_pilot.compile.containment import Parts
+from flotilla_pilot.model.snapshot import MeshSettings, Objects
+
+Look = Callable[[Objects, MeshSettings], Parts]
+"""Adds what the platform tells to configuration. Called on the compiling thread."""
 
 
-class NativeServices(Protocol):
-    """Where such services come from."""
+class NativeMesh(Protocol):
+    """Where services come from that nobody declares, and objects of the platform's own that count as configuration."""
 
     @property
     def missing(self) -> tuple[str, ...]:
         """What has not been read yet; while there is anything, no snapshot is built."""
 
-    def look(self) -> Callable[[], Sequence[Service]]:
-        """What is there now. Called on the loop; the result is called on the compiling thread."""
+    def look(self) -> Look:
+        """What is there now. Called on the loop."""
 
 
-class NoNativeServices:
+class NoNativeMesh:
     """Of one machine: everything is declared by configuration."""
 
     missing: tuple[str, ...] = ()
 
-    def look(self) -> Callable[[], Sequence[Service]]:
-        return tuple
+    def look(self) -> Look:
+        return Parts
 
 
-NO_NATIVE_SERVICES = NoNativeServices()
+NO_NATIVE_MESH = NoNativeMesh()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flotilla_pilot.delivery.compiling import CompilingThread
 from flotilla_pilot.delivery.publication import Publication, changed_objects
 from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot
-from flotilla_pilot.sources.native import NO_NATIVE_SERVICES, NativeServices
+from flotilla_pilot.sources.native import NO_NATIVE_MESH, NativeMesh
 from flotilla_shared.runtime.debounce import Debounce
 from flotilla_shared.runtime.lifecycle import Tasks
 from flotilla_shared.runtime.logs import get_logger
@@ -31,7 +31,7 @@ class SnapshotBuilder:
         recorder: HopRecorder,
         publish: Callable[[Publication], None],
         on_failure: Callable[[], None] = lambda: None,
-        native: NativeServices = NO_NATIVE_SERVICES,
+        native: NativeMesh = NO_NATIVE_MESH,
     ) -> None:
         self._store = store
         self._debounce = debounce

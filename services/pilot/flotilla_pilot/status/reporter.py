@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from flotilla_pilot.delivery.delivery import Delivery
+from flotilla_pilot.ingress.configuration import is_derived
 from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.runtime.lifecycle import Tasks
 from flotilla_shared.runtime.streams.status import ObjectState
@@ -16,7 +17,8 @@ States = Mapping[ObjectKey, ObjectState]
 def object_states(delivery: Delivery) -> dict[ObjectKey, ObjectState]:
     """Every object of the newest publication: its problems, and how many proxies have taken it.
 
-    An object is accepted when no problem of it is an error: what Pilot only warns of takes effect.
+    An object is accepted when no problem of it is an error: what Pilot only warns of takes effect. What stands for an
+    Ingress is left out: Galley has no such object.
     """
     if delivery.publication is None:
         return {}
@@ -25,6 +27,8 @@ def object_states(delivery: Delivery) -> dict[ObjectKey, ObjectState]:
     found = problems_on_proxies(delivery)
     states = {}
     for key, item in snapshot.objects.items():
+        if is_derived(key):
+            continue
         problems = dict.fromkeys((*snapshot.problems.get(key, ()), *found.get(key, ())))
         counts = delivery.ledger.counts(key)
         states[key] = ObjectState(

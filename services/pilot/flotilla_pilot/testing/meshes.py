@@ -15,8 +15,8 @@ from google.protobuf import json_format
 from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, LISTENER, ROUTES, CompiledProxy
 from flotilla_pilot.model.proxy import Proxy
-from flotilla_pilot.model.snapshot import COLLECTIONS, MeshSettings, MeshSnapshot, build_snapshot
-from flotilla_pilot.offline.kubernetes import is_kubernetes, native_services
+from flotilla_pilot.model.snapshot import COLLECTIONS, MeshSettings, MeshSnapshot
+from flotilla_pilot.offline.kubernetes import is_kubernetes, snapshot_with
 from flotilla_pilot.offline.render import tree
 from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, content_version
@@ -88,8 +88,8 @@ class Mesh:
         objects: Objects | None = None,
     ) -> None:
         self.objects = read_objects(text) if objects is None else objects
-        native = native_services(each for each in yaml.safe_load_all(text) if each and is_kubernetes(each))
-        self.snapshot: MeshSnapshot = build_snapshot(self.objects, settings or MeshSettings(), native)
+        native = [each for each in yaml.safe_load_all(text) if each and is_kubernetes(each)]
+        self.snapshot: MeshSnapshot = snapshot_with(self.objects, settings or MeshSettings(), native)
         self.compiler = compiler or Compiler()
 
     def compile(self, proxy: Proxy) -> "Compiled":

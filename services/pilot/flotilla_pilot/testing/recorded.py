@@ -7,8 +7,8 @@ from typing import Any
 from google.protobuf import json_format
 
 from flotilla_pilot.compile.compiler import Compiler
-from flotilla_pilot.model.snapshot import COLLECTIONS, MeshSettings, MeshSnapshot, build_snapshot
-from flotilla_pilot.offline.kubernetes import is_kubernetes, native_services
+from flotilla_pilot.model.snapshot import COLLECTIONS, MeshSettings, MeshSnapshot
+from flotilla_pilot.offline.kubernetes import is_kubernetes, snapshot_with
 from flotilla_pilot.offline.proxies import read_proxy
 from flotilla_pilot.testing.meshes import MESSAGES, SHORT, Compiled, Objects, read_object
 
@@ -35,14 +35,14 @@ def recorded_snapshot(
     An object without a time of creation is a second younger than the one before it.
     """
     stated = [_stamped(each) for each in documents]
-    native = native_services(each for each in stated if is_kubernetes(each))
+    native = [each for each in stated if is_kubernetes(each)]
     objects: Objects = {name: {} for name in COLLECTIONS}
     own = sorted((e for e in stated if not is_kubernetes(e)), key=lambda e: str(e["metadata"]["creationTimestamp"]))
     for number, document in enumerate([{"kind": "MeshConfig", "spec": _stated_mesh(mesh or {})}, *own], 1):
         item = read_object(document, number * 10**9 if aged else 10**9)
         if item.key.collection in objects:
             objects[item.key.collection][item.key] = item
-    return build_snapshot(objects, settings or MeshSettings(), native)
+    return snapshot_with(objects, settings or MeshSettings(), native)
 
 
 def _stated_mesh(mesh: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,10 +14,18 @@ from flotilla_pilot.testing.discovery import AdsClient
 from flotilla_pilot.testing.meshes import make_node
 from flotilla_pilot.testing.neighbourhood import Neighbourhood
 from flotilla_shared.model import kinds
-from flotilla_shared.runtime.kube.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
+from flotilla_shared.runtime.kube.resources import (
+    ENDPOINT_SLICES,
+    INGRESS_CLASSES,
+    INGRESSES,
+    NODES,
+    PODS,
+    SERVICES,
+)
 from flotilla_shared.testing.apiserver import ApiServer, Fault
 
 NODE_ID = "sidecar~10.1.0.9~client-1.default~default.svc.cluster.local"
+GATEWAY_ID = "router~10.1.0.8~gate-1.istio-system~istio-system.svc.cluster.local"
 WEB = "outbound|80||web.default.svc.cluster.local"
 
 
@@ -27,7 +35,7 @@ class Cluster(Neighbourhood):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.server = ApiServer()
-        self.server.serve(SERVICES, ENDPOINT_SLICES, PODS, NODES)
+        self.server.serve(SERVICES, ENDPOINT_SLICES, PODS, NODES, INGRESSES, INGRESS_CLASSES)
         ports = [{"name": "http", "port": 80}, {"name": "tcp", "port": 90}]
         self.server.put(SERVICES, "web", "default", spec={"clusterIP": "10.96.0.1", "ports": ports})
         self.folder = folder
@@ -79,6 +87,12 @@ class Cluster(Neighbourhood):
         node = make_node(
             NODE_ID, SERVICE_ACCOUNT=stated, INSTANCE_IPS="10.1.0.9", INTERCEPTION_MODE="REDIRECT", NAMESPACE="default"
         )
+        return AdsClient(self.settings["xds_port"], certificate, "delta", node)
+
+    def gateway(self) -> AdsClient:
+        certificate = self.authority.certificate("spiffe://cluster.local/ns/istio-system/sa/gate")
+        labels = {"istio": "ingressgateway"}
+        node = make_node(GATEWAY_ID, SERVICE_ACCOUNT="gate", NAMESPACE="istio-system", LABELS=labels)
         return AdsClient(self.settings["xds_port"], certificate, "delta", node)
 
 
@@ -174,6 +188,27 @@ async def test_what_is_wrong_with_a_service_is_told_here(pilot: Pilot, cluster: 
     assert [(each["object"], each["code"]) for each in problems] == [
         ("k8s/core/v1/services/default/odd", "port-reserved")
     ]
+
+
+async def test_an_ingress_is_served_and_nobody_hears_of_what_stands_for_it(pilot: Pilot, cluster: Cluster) -> None:
+    cluster.set_endpoints(1)
+    backend = {"service": {"name": "web", "port": {"name": "http"}}}
+    rules = [{"host": "web.example", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]
+    marked = {"annotations": {"kubernetes.io/ingress.class": "istio"}}
+    spec = {"rules": rules, "defaultBackend": backend}
+    cluster.server.put(INGRESSES, "web", "default", metadata=marked, spec=spec)
+    await cluster.galley.give_all({})
+    await pilot.readiness.wait()
+    async with cluster.gateway() as client:
+        await client.subscribe("lds")
+        assert list((await client.taken()).resources) == ["0.0.0.0_80"]
+        await client.subscribe("rds", "http.80")
+        assert list((await client.taken()).resources) == ["http.80"]
+        problems = (await cluster.page("debug_port", "/debug/problems")).json()
+    assert [(each["object"], each["code"]) for each in problems] == [
+        ("k8s/networking/v1/ingresses/default/web", "ingress-refused")
+    ]
+    assert {key.collection for key in cluster.galley.status} <= {kinds.MESH_CONFIG}
 
 
 async def test_endpoints_that_wait_for_their_pods_are_counted(pilot: Pilot, cluster: Cluster) -> None:

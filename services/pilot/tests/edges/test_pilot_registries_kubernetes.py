@@ -1,19 +1,32 @@
 """The watch of a cluster: what is waited for, what is heard, and what goes on while the API server is away."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import pytest
 
 from flotilla_pilot.model.services import Service
+from flotilla_pilot.model.snapshot import MeshSettings
 from flotilla_pilot.registries.conversion import Cluster
 from flotilla_pilot.registries.kubernetes import KubernetesRegistry
-from flotilla_shared.runtime.kube.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
+from flotilla_shared.model import kinds
+from flotilla_shared.runtime.kube.resources import (
+    ENDPOINT_SLICES,
+    INGRESS_CLASSES,
+    INGRESSES,
+    NODES,
+    PODS,
+    SERVICES,
+)
 from flotilla_shared.testing.apiserver import ApiServer, Fault
 
 PORTS = [{"name": "http", "port": 80}]
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+
+
+def services_of(registry: KubernetesRegistry) -> Sequence[Service]:
+    return registry.look()({}, MeshSettings()).native
 
 
 class Running:
@@ -21,7 +34,7 @@ class Running:
 
     def __init__(self) -> None:
         self.server = ApiServer()
-        self.server.serve(SERVICES, ENDPOINT_SLICES, PODS, NODES)
+        self.server.serve(SERVICES, ENDPOINT_SLICES, PODS, NODES, INGRESSES, INGRESS_CLASSES)
         self.heard = asyncio.Event()
         self.registry: KubernetesRegistry | None = None
 
@@ -45,13 +58,19 @@ class Running:
             ENDPOINT_SLICES, "a-x", "shop", metadata={"labels": labels}, addressType="IPv4", endpoints=ends, ports=ports
         )
 
+    def add_ingress(self, path: str, **more: Any) -> None:
+        backend = {"service": {"name": "a", "port": {"name": "http"}}}
+        paths = {"paths": [{"path": path, "pathType": "Exact", "backend": backend}]}
+        marked = {"annotations": {"kubernetes.io/ingress.class": "istio"}}
+        self.server.put(INGRESSES, "a", "shop", metadata=marked, spec={"rules": [{"http": paths}]}, **more)
+
     async def until(self, wanted: Any) -> tuple[Service, ...]:
         """Wait for services that `wanted` is true of."""
         assert self.registry is not None
         async with asyncio.timeout(10):
             while True:
                 self.heard.clear()
-                found = tuple(self.registry.look()())
+                found = tuple(services_of(self.registry))
                 if not self.registry.missing and wanted(found):
                     return found
                 await self.heard.wait()
@@ -83,7 +102,7 @@ async def test_an_empty_cluster_is_read_too(running: Running) -> None:
     await asyncio.wait_for(registry.wait_synced(), 10)
     await asyncio.wait_for(running.heard.wait(), 10)
     assert registry.missing == ()
-    assert registry.look()() == ()
+    assert services_of(registry) == ()
 
 
 async def test_what_is_missing_is_named_with_the_reason(running: Running) -> None:
@@ -127,6 +146,27 @@ async def test_what_changes_in_pods_all_the_time_is_not_heard(running: Running) 
     assert next(each for each in after if each.host == before.host) is before
 
 
+async def test_ingresses_are_heard_but_not_their_status(running: Running) -> None:
+    running.add_service()
+    registry = await running.start()
+    await running.until(lambda found: len(found) == 1)
+    running.add_ingress("/a")
+    await running.until(lambda _: _rules(registry) == ["/a"])
+    look = registry.look()({}, MeshSettings())
+    running.heard.clear()
+    running.add_ingress("/a", status={"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}})
+    running.server.put(INGRESS_CLASSES, "mesh", spec={"controller": "istio.io/ingress-controller"})
+    await asyncio.wait_for(running.heard.wait(), 10)
+    assert registry.look()({}, MeshSettings()).objects == look.objects
+    running.add_ingress("/b")
+    await running.until(lambda _: _rules(registry) == ["/b"])
+
+
+def _rules(registry: KubernetesRegistry) -> list[str]:
+    held = registry.look()({}, MeshSettings()).objects.get(kinds.VIRTUAL_SERVICES, {})
+    return [item.spec.http[0].match[0].uri.exact for item in held.values()]
+
+
 async def test_while_the_api_server_is_away_what_is_known_goes_on(running: Running) -> None:
     running.add_service()
     await running.start()
@@ -135,6 +175,6 @@ async def test_while_the_api_server_is_away_what_is_known_goes_on(running: Runni
     running.server.end_watches()
     assert running.registry is not None
     assert running.registry.missing == ()
-    assert running.registry.look()()[0] is before
+    assert services_of(running.registry)[0] is before
     running.add_service("b")
     await running.until(lambda found: len(found) == 2)

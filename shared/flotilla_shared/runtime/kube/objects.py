@@ -157,6 +157,65 @@ class EndpointSlice(KubeStruct, frozen=True):
     ports: tuple[EndpointPort, ...] | None = ()
 
 
+class BackendPort(KubeStruct, frozen=True):
+    """By number or, where that is 0, by name."""
+
+    name: str = ""
+    number: int = 0
+
+
+class BackendService(KubeStruct, frozen=True):
+    name: str = ""
+    port: BackendPort = BackendPort()
+
+
+class IngressBackend(KubeStruct, frozen=True):
+    """`service` is None where the backend is an object of another kind."""
+
+    service: BackendService | None = None
+
+
+class IngressPath(KubeStruct, frozen=True):
+    path: str = ""
+    path_type: str | None = None
+    backend: IngressBackend = IngressBackend()
+
+
+class IngressPaths(KubeStruct, frozen=True):
+    paths: tuple[IngressPath, ...] = ()
+
+
+class IngressRule(KubeStruct, frozen=True):
+    host: str = ""
+    http: IngressPaths | None = None
+
+
+class IngressTLS(KubeStruct, frozen=True):
+    hosts: tuple[str, ...] = ()
+    secret_name: str = ""
+
+
+class IngressSpec(KubeStruct, frozen=True):
+    ingress_class_name: str | None = None
+    default_backend: IngressBackend | None = None
+    rules: tuple[IngressRule, ...] = ()
+    tls: tuple[IngressTLS, ...] = ()
+
+
+class Ingress(KubeStruct, frozen=True):
+    metadata: ObjectMeta
+    spec: IngressSpec = IngressSpec()
+
+
+class IngressClassSpec(KubeStruct, frozen=True):
+    controller: str = ""
+
+
+class IngressClass(KubeStruct, frozen=True):
+    metadata: ObjectMeta
+    spec: IngressClassSpec = IngressClassSpec()
+
+
 class Namespace(KubeStruct, frozen=True):
     metadata: ObjectMeta
 

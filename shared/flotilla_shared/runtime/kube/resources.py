@@ -38,6 +38,8 @@ class Resource:
 PODS = Resource("", "v1", "pods", True, "Pod")
 SERVICES = Resource("", "v1", "services", True, "Service")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", True, "EndpointSlice")
+INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", True, "Ingress")
+INGRESS_CLASSES = Resource("networking.k8s.io", "v1", "ingressclasses", False, "IngressClass")
 NAMESPACES = Resource("", "v1", "namespaces", False, "Namespace")
 NODES = Resource("", "v1", "nodes", False, "Node")
 CONFIG_MAPS = Resource("", "v1", "configmaps", True, "ConfigMap")

@@ -1,0 +1,1 @@
+"""Kubernetes Ingress as Gateways and VirtualServices, by the rules of Istio. Pure."""
