@@ -52,12 +52,13 @@ OBJECTS = "".join(
         service("retried", "GRPC", "grpc_in"),
         service("http2", "HTTP2", "grpc", DIRECT),
         service("upgraded", "HTTP", "grpc", DIRECT),
+        service("web", "GRPC-WEB", "grpc", DIRECT, number="$web"),
         service("lines", "TCP", "tcp_in", number="$tcp"),
         destination_rule("upgraded.example.com", "connectionPool: {http: {h2UpgradePolicy: UPGRADE}}"),
         virtual_service("aborted.example.com", "- fault: {abort: {grpcStatus: RESOURCE_EXHAUSTED, percentage: {value: 100}}}\n  route: [{destination: {host: grpc.example.com}}]"),
         virtual_service("once.example.com", "- retries: {attempts: 0}\n  route: [{destination: {host: grpc.example.com}}]"),
         virtual_service("retried.example.com", "- retries: {attempts: 3, retryOn: unavailable, backoff: 0.001s}\n  route: [{destination: {host: grpc.example.com}}]"),
-        http_proxy().replace("egress: [", "egress: [{port: {number: $tcp, protocol: TCP, name: tcp}, bind: 127.0.0.1, hosts: ['*/lines.example.com']}, "),
+        http_proxy().replace("egress: [", "egress: [{port: {number: $tcp, protocol: TCP, name: tcp}, bind: 127.0.0.1, hosts: ['*/lines.example.com']}, {port: {number: $web, protocol: GRPC-WEB, name: web}, bind: 127.0.0.1, hosts: ['*/web.example.com']}, "),
         """
 ---
 apiVersion: networking.istio.io/v1
@@ -101,6 +102,7 @@ spec:
 class World(NamedTuple):
     proxy: int
     tcp: int
+    web: int
     https: int
     shop: GrpcApplication
     outside: CertificateAuthorityForTests
@@ -110,7 +112,7 @@ class World(NamedTuple):
 async def world(mesh: SmallMesh) -> AsyncIterator[World]:
     outside = CertificateAuthorityForTests("outside")
     mesh.secrets.add_pair("kubernetes://edge", outside, "grpc.example.com")
-    ports = {name: free_port() for name in ("proxy", "tcp", "https", "http_in", "grpc_in", "tcp_in")}
+    ports = {name: free_port() for name in ("proxy", "tcp", "web", "https", "http_in", "grpc_in", "tcp_in")}
     async with Application("http") as http, Echo("echo") as echo, GrpcApplication("shop") as shop:
         mesh.publish(OBJECTS, {**ports, "http": http.port, "echo": echo.port, "grpc": shop.port})
         for name, kind in (("callee", "sidecar"), ("caller", "sidecar"), ("gateway", "router")):
@@ -119,10 +121,14 @@ async def world(mesh: SmallMesh) -> AsyncIterator[World]:
         for host in ("grpc", "http2", "upgraded"):  # connections that stay for all tests
             async with channel(ports["proxy"], f"{host}.example.com") as made:
                 assert (await say(made, "hello"))[0] == "OK"
-        yield World(ports["proxy"], ports["tcp"], ports["https"], shop, outside)
+        async with channel(ports["web"], f"web.example.com:{ports['web']}") as made:
+            assert (await say(made, "hello"))[0] == "OK"
+        yield World(ports["proxy"], ports["tcp"], ports["web"], ports["https"], shop, outside)
 
 
 TOLD = {"told": "by shop"}
+FRAME = struct.pack(">BI", 0, 5) + b"hello"
+"""A message of gRPC as it is on the wire."""
 
 
 @pytest.mark.parametrize(
@@ -169,10 +175,19 @@ async def test_grpc_through_a_gateway_with_tls(world: World) -> None:
 @pytest.mark.parametrize("host", ["http2", "upgraded"])
 async def test_an_old_client_of_a_server_that_speaks_http2_only(world: World, host: str) -> None:
     headers = {"content-type": "application/grpc", "te": "trailers"}
-    frame = struct.pack(">BI", 0, 5) + b"hello"
     async with client(world.proxy) as http:
-        answer = await http.post(f"http://{host}.example.com{SERVICE}Say", headers=headers, content=frame)
-    assert (answer.status_code, answer.http_version, answer.content) == (200, "HTTP/1.1", frame)
+        answer = await http.post(f"http://{host}.example.com{SERVICE}Say", headers=headers, content=FRAME)
+    assert (answer.status_code, answer.http_version, answer.content) == (200, "HTTP/1.1", FRAME)
+
+
+async def test_grpc_of_a_browser(world: World) -> None:
+    """The trailers are the last frame of the body, for a browser sees no others."""
+    headers = {"host": "web.example.com", "content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
+    async with client() as http:
+        answer = await http.post(f"http://127.0.0.1:{world.web}{SERVICE}Say", headers=headers, content=FRAME)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/grpc-web+proto")
+    assert answer.content.startswith(FRAME + b"\x80")
+    assert {b"grpc-status:0", b"told:by shop"} <= set(answer.content[len(FRAME) + 5 :].split(b"\r\n"))
 
 
 async def test_a_web_socket(world: World) -> None:

@@ -13,7 +13,7 @@ from google.protobuf.wrappers_pb2 import BoolValue
 from flotilla_pilot.compile import mixer, names, tls
 from flotilla_pilot.compile.destinations import Target
 from flotilla_pilot.compile.gateway_tls import gateway_server
-from flotilla_pilot.compile.http_manager import INBOUND, INBOUND_PLAIN, http_manager
+from flotilla_pilot.compile.http_manager import INBOUND, INBOUND_PLAIN, Manner, http_manager
 from flotilla_pilot.compile.inbound_chains import Chain, Kind, chains, own_tls
 from flotilla_pilot.compile.retries import inbound_policy
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
@@ -96,7 +96,8 @@ def _filters(chain: Chain, entrance: Entrance, mesh: MeshOptions) -> Iterable[Fi
     if chain.kind is Kind.HTTP:
         side = INBOUND if chain.mutual else INBOUND_PLAIN
         prefix = cluster if entrance.unserved else f"inbound_{entrance.listener}"
-        yield http_manager(f"{prefix};", side, mesh, _routes(cluster, entrance, attributes))
+        web = Manner(web=entrance.protocol is Protocol.GRPC_WEB)
+        yield http_manager(f"{prefix};", side, mesh, _routes(cluster, entrance, attributes), web)
         return
     asked = mixer.tcp_check(mesh, INBOUND.direction, attributes)
     if asked is not None:

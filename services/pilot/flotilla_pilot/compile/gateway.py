@@ -21,7 +21,7 @@ from flotilla_pilot.compile.gateway_passthrough import exposed_clusters, exposin
 from flotilla_pilot.compile.gateway_tcp import plain_chain, sni_chains
 from flotilla_pilot.compile.gateway_tls import gateway_server, socket_fault
 from flotilla_pilot.compile.gateway_topology import connection_filters, gateway_side
-from flotilla_pilot.compile.http_manager import http_manager
+from flotilla_pilot.compile.http_manager import Manner, http_manager
 from flotilla_pilot.compile.inspectors import tls_inspector
 from flotilla_pilot.compile.listener_plan import is_place, is_port
 from flotilla_pilot.compile.mixer_clusters import add_mixer_clusters
@@ -34,6 +34,7 @@ from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.scope.gateway import BoundServer, GatewayScope
 from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import Server, ServerTLSSettings
+from flotilla_shared.model.protocols import Protocol, parse_protocol
 
 Place = tuple[str, int]
 
@@ -117,7 +118,8 @@ class GatewayCompilation:
     def _http_chain(self, place: Place, servers: list[BoundServer]) -> FilterChain:
         routes = names.http_gateway_routes(place[1], servers[0].server.bind)
         self._add_table(routes, servers[0].port, servers)
-        manager = http_manager(f"outbound_{names.listener(*place)};", self._side, self._mesh, routes)
+        web = Manner(web=parse_protocol(servers[0].server.port.protocol) is Protocol.GRPC_WEB)
+        manager = http_manager(f"outbound_{names.listener(*place)};", self._side, self._mesh, routes, web)
         return FilterChain(filters=[manager])
 
     def _other_chains(self, place: Place, servers: list[BoundServer]) -> list[FilterChain]:

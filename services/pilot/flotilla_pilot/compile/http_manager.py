@@ -10,6 +10,7 @@ from envoy.extensions.filters.http.cors.v3.cors_pb2 import Cors
 from envoy.extensions.filters.http.dynamic_forward_proxy.v3.dynamic_forward_proxy_pb2 import FilterConfig
 from envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
 from envoy.extensions.filters.http.grpc_stats.v3.config_pb2 import FilterConfig as GrpcStats
+from envoy.extensions.filters.http.grpc_web.v3.grpc_web_pb2 import GrpcWeb
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
@@ -79,6 +80,8 @@ class Manner:
     """Takes CONNECT, and HTTP/1.0 of old clients: an explicit proxy."""
     forwards: bool = False
     """Has routes that resolve the name a request asks for."""
+    web: bool = False
+    """Takes gRPC of browsers, which cannot read trailers, and makes it gRPC."""
 
 
 def http_manager(
@@ -138,6 +141,7 @@ def _filters(side: Side, mesh: MeshOptions, manner: Manner) -> list[HttpFilter]:
     counted = GrpcStats(emit_filter_state=True, stats_for_all_methods=BoolValue(value=False))
     answer = [
         *([asked] if asked is not None else []),
+        *([typed(HttpFilter, "envoy.filters.http.grpc_web", GrpcWeb())] if manner.web else []),
         typed(HttpFilter, "envoy.filters.http.grpc_stats", counted),
         typed(HttpFilter, filters.FAULT, HTTPFault()),
         typed(HttpFilter, filters.CORS, Cors()),

@@ -63,7 +63,8 @@ class InterceptedListener:
         plan = self.plan
         rest = self.rest.key() if self.rest is not None else None
         chains = tuple(each.key() for each in self.chains)
-        return "intercepted", plan.name, plan.routes, bool(plan.http), chains, rest, self.onward, self.forwards
+        http = bool(plan.http), plan.web, self.forwards
+        return "intercepted", plan.name, plan.routes, http, chains, rest, self.onward
 
 
 def intercepted_listener(
@@ -186,7 +187,7 @@ def _inspectors(given: InterceptedListener) -> Iterable[Any]:
 
 def _http_chain(given: InterceptedListener, mesh: MeshOptions) -> FilterChain:
     match = FilterChainMatch(transport_protocol="raw_buffer", application_protocols=PLAIN_HTTP)
-    manner = Manner(forwards=given.forwards)
+    manner = Manner(forwards=given.forwards, web=given.plan.web)
     manager = http_manager(f"outbound_{given.plan.name};", OUTBOUND, mesh, given.plan.routes, manner)
     return FilterChain(filter_chain_match=match, filters=[manager])
 

@@ -7,6 +7,7 @@ from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.services import Service, ServicePort
 from flotilla_pilot.scope.sidecar import Egress
 from flotilla_shared.model.problems import ProblemLog
+from flotilla_shared.model.protocols import Protocol
 
 LOOPBACK = "127.0.0.1"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104
@@ -51,6 +52,12 @@ class ListenerPlan:
     @property
     def is_http(self) -> bool:
         return self.proxy or bool(self.http)
+
+    @property
+    def web(self) -> bool:
+        """Whether it takes gRPC of browsers: as its way out says, or its oldest service."""
+        stated = self.egress.protocol if self.egress.port or not self.http else self.http[0][1].protocol
+        return stated is Protocol.GRPC_WEB
 
 
 Places = dict[tuple[str, int], ListenerPlan]

@@ -86,7 +86,7 @@ def _listener(plan: ListenerPlan, scope: SidecarScope, destinations: Destination
         traffic_direction=TrafficDirection.OUTBOUND,
     )
     if plan.is_http:
-        manner = Manner(tunnels=plan.proxy, forwards=_forwards(plan, scope))
+        manner = Manner(plan.proxy, _forwards(plan, scope), plan.web)
         manager = http_manager(f"outbound_{plan.name};", OUTBOUND, mesh, plan.routes, manner)
         listener.filter_chains.append(FilterChain(filters=[manager]))
     else:
