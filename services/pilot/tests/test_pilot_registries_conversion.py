@@ -129,6 +129,11 @@ def test_an_external_name() -> None:
     assert addresses(found.endpoints) == ["db.example"]
 
 
+def test_an_external_name_needs_no_ports() -> None:
+    found = only(service("type: ExternalName, externalName: Web.shop.svc.cluster.local., ports: []"))
+    assert (found.external_name, found.ports) == ("web.shop.svc.cluster.local", ())
+
+
 @pytest.mark.parametrize("spec", ["ports: []", "type: ExternalName"])
 def test_what_is_nobodys_destination(spec: str) -> None:
     assert services(service(spec)) == {}

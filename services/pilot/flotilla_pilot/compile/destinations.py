@@ -56,7 +56,8 @@ class Destinations:
 
     def target(self, destination: Destination, rules: RouteRules, listener_port: int) -> Target:
         """The target of a destination as `rules` name it; `listener_port` stands in for a port not named."""
-        host = rules.full_host(destination.host)
+        named = rules.full_host(destination.host)
+        host = self.snapshot.aliases.get(named, named)
         service = self.services.get(host)
         if service is None:
             return unknown(destination.port.number or listener_port, destination.subset, host)

@@ -1,7 +1,7 @@
 """Which virtual hosts a sidecar's route tables have: of services, and of hosts that only rules know."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from flotilla_pilot.compile.matching import Client, applies
@@ -68,7 +68,18 @@ def plan_hosts(
         if not taken & set(plan.domains):
             taken.update(plan.domains)
             plans.append(plan)
-    return plans
+    return [_with_aliases(plan, taken, scope, port_in_domain) for plan in plans]
+
+
+def _with_aliases(plan: HostPlan, taken: set[str], scope: SidecarScope, port_in_domain: bool) -> HostPlan:
+    """The other names of a service are its own, as far as nobody else has them."""
+    if plan.service is None or not plan.service.aliases:
+        return plan
+    named = [each for alias in plan.service.aliases for each in _names(alias.host, scope.namespace, scope.domain)]
+    claimed = _on_port(named, plan.port, port_in_domain)
+    free = tuple(each for each in dict.fromkeys(claimed) if each.lower() not in taken)
+    taken.update(each.lower() for each in free)
+    return replace(plan, domains=(*plan.domains, *free))
 
 
 def plan_owned(egress: Egress, ports: Iterable[tuple[Service, int]], scope: SidecarScope) -> list[HostPlan]:
@@ -119,15 +130,26 @@ def _by_rules(
 
 
 def domains(service: Service, port: int, port_in_domain: bool, namespace: str, domain: str) -> list[str]:
-    found = [service.host]
-    if service.host != "*" and not is_ip(service.host):
-        found.append(f"{service.host}.")
-    if not is_wildcard(service.host):
-        short = local_name(service.host, namespace, domain)
-        found += [*([short] if short else []), *short_names(service.host, domain)]
+    """By what a service is called on a port, its addresses among them."""
+    found = _names(service.host, namespace, domain)
     if service.headless:
         found += [f"*.{each}" for each in found]
     found += [f"[{each}]" if ":" in each else each for each in service.addresses if is_ip(each)]
+    return _on_port(found, port, port_in_domain)
+
+
+def _names(host: str, namespace: str, domain: str) -> list[str]:
+    """A host, in its absolute form too, and the shorter names that it has in a namespace."""
+    found = [host]
+    if host != "*" and not is_ip(host):
+        found.append(f"{host}.")
+    if not is_wildcard(host):
+        short = local_name(host, namespace, domain)
+        found += [*([short] if short else []), *short_names(host, domain)]
+    return found
+
+
+def _on_port(names: list[str], port: int, port_in_domain: bool) -> list[str]:
     if not port_in_domain:
-        return found
-    return [f"{each}:{port}" for each in found] + (found if port == _HTTP_PORT else [])
+        return names
+    return [f"{each}:{port}" for each in names] + (names if port == _HTTP_PORT else [])

@@ -6,6 +6,7 @@ Nothing here changes what is compiled; the compiler leads what goes nowhere to a
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from flotilla_pilot.model.aliases import hosts_of_aliases
 from flotilla_pilot.model.destination_rules import rule_host
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.policy_checks import check_policies
@@ -33,6 +34,7 @@ def check(
     for service in services:
         hosts.setdefault(service.host, []).append(service)
     _check_hosts(hosts, log)
+    hosts |= {alias: hosts[host] for alias, host in hosts_of_aliases(services).items()}
     subsets = _subsets(held, hosts, mesh, log)
     gateways = {item.key.full_name for item in held[kinds.GATEWAYS]}
     for each in rules:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from flotilla_pilot.model.frozen import EMPTY, FrozenMap
 from flotilla_pilot.model.references import Reference, reference
@@ -84,6 +85,13 @@ class Endpoint:
         return dict(self.ports).get(port.name) or port.target_port or port.number
 
 
+class Alias(NamedTuple):
+    """Another name of a service, and what declares it."""
+
+    host: str
+    reference: Reference
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Service:
     """One host of one ServiceEntry, or one Kubernetes Service, with its endpoints.
@@ -110,13 +118,18 @@ class Service:
     """Only endpoints on the caller's own node are called."""
     joined: tuple[ConfigObject, ...] = ()
     """Younger ServiceEntries that add ports to it."""
+    external_name: str = ""
+    """The host that it is another name of, or that DNS knows."""
+    aliases: tuple[Alias, ...] = ()
+    """Its other names in the mesh."""
     references: tuple[Reference, ...] = field(init=False)
     version: str = field(init=False)
     """Tells whether anything of it, or of its endpoints, is different."""
 
     def __post_init__(self) -> None:
         """Fix what clusters and routes of the service are made from; its endpoints are counted apart."""
-        object.__setattr__(self, "references", tuple(map(reference, (self.source, *self.joined))))
+        own = tuple(map(reference, (self.source, *self.joined)))
+        object.__setattr__(self, "references", (*own, *(each.reference for each in self.aliases)))
         made_of = dict.fromkeys(each for end in (*self.endpoints, *self.unready) for each in end.references)
         parts = (f"{key.full_name}@{version}" for key, version in made_of)
         declared = (each.version for each in (self.source, *self.joined))

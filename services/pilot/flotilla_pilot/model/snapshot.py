@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from flotilla_pilot.model.aliases import hosts_of_aliases, resolve_aliases
 from flotilla_pilot.model.authentication import PeerAuthentications, PeerMode
 from flotilla_pilot.model.checks import check
 from flotilla_pilot.model.destination_rules import DestinationRules
@@ -52,7 +53,7 @@ class MeshSnapshot:
     ask of a client (`sourceLabels`, DestinationRule `workloadSelector`): proxies that agree on these may
     share what is compiled for their outbound side. `serving` has the services by the addresses of their endpoints,
     `given_addresses` by namespace and host those that services without any are given, `priority_labels` the labels of
-    callers that load balancing depends on, `localities` those of nodes.
+    callers that load balancing depends on, `localities` those of nodes, `aliases` the host that each other name is of.
     """
 
     version: str
@@ -73,6 +74,7 @@ class MeshSnapshot:
     localities: Mapping[str, str]
     serving: Mapping[str, tuple[Served, ...]]
     given_addresses: Mapping[tuple[str, str], GivenAddresses]
+    aliases: Mapping[str, str]
 
     def peer_mode(self, namespace: str, labels: Mapping[str, str], addresses: Iterable[str], port: int) -> PeerMode:
         """What mutual TLS the workload of `namespace` with `labels` at `addresses` takes on its own `port`."""
@@ -98,7 +100,7 @@ def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Se
     declared = build_services(
         oldest_first(held[kinds.SERVICE_ENTRIES]), WorkloadIndex(held[kinds.WORKLOAD_ENTRIES]), log
     )
-    services = tuple(sorted((*declared, *native), key=lambda each: each.age)) if native else declared
+    services = resolve_aliases(sorted((*declared, *native), key=lambda each: each.age)) if native else declared
     rules = build_route_rules(held[kinds.VIRTUAL_SERVICES], mesh.domain, mesh.virtual_service_export, log)
     check(held, services, rules, mesh, log)
     policies = Policies(held[kinds.POLICIES], held[kinds.MESH_POLICIES], mesh.domain)
@@ -122,6 +124,7 @@ def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Se
         localities=_localities(native),
         serving=_by_address(services),
         given_addresses=give_addresses(services),
+        aliases=hosts_of_aliases(services),
     )
 
 

@@ -104,8 +104,8 @@ def _used(slices: Iterable[kube.EndpointSlice], objects: KubernetesObjects) -> I
 
 
 def _is_served(item: kube.Service) -> bool:
-    """A service without ports is nobody's destination; ExternalName needs a name."""
-    return bool(item.spec.ports) and (item.spec.type != "ExternalName" or bool(item.spec.external_name))
+    """A service without ports is nobody's destination, but may be another name of one; ExternalName needs a name."""
+    return bool(item.spec.external_name if item.spec.type == "ExternalName" else item.spec.ports)
 
 
 def _by_service(slices: Mapping[Name, kube.EndpointSlice]) -> dict[Name, list[kube.EndpointSlice]]:
@@ -138,7 +138,8 @@ def make_service(
         namespace.metadata.annotations if namespace is not None else None,
     )
     source = _source(item, distribution)
-    outside = (Endpoint(item.spec.external_name.rstrip("."), references=((source.key, source.version),)),)
+    named = item.spec.external_name.rstrip(".") if external else ""
+    outside = (Endpoint(named, references=((source.key, source.version),)),)
     return Service(
         host=f"{item.metadata.name}.{item.metadata.namespace}.svc.{cluster.domain}",
         namespace=item.metadata.namespace,
@@ -154,6 +155,7 @@ def make_service(
         unready=() if external else _unique(each for one in slices for each in one.unready),
         traffic_distribution=distribution,
         node_local=item.spec.internal_traffic_policy == "Local",
+        external_name=named.lower(),
     )
 
 

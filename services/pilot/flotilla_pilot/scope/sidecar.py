@@ -117,7 +117,7 @@ def sidecar_scope(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | 
         allow_any=_allow_any(snapshot, sidecar),
         resolves_names=not binds and snapshot.mesh.resolves_names and not _has_policy(sidecar),
         egress=egress,
-        services=_with_destinations(chosen, egress, _one_a_host(everything, namespace)),
+        services=_with_destinations(chosen, egress, _one_a_host(everything, namespace), snapshot.aliases),
         references=(reference(sidecar),) if sidecar is not None else (),
         mesh=snapshot.mesh.of(proxy_options(proxy, snapshot.mesh.proxy_default)),
     )
@@ -203,7 +203,10 @@ def _claim(service: Service, namespace: str) -> tuple[bool, bool]:
 
 
 def _with_destinations(
-    chosen: Mapping[str, Service], egress: Iterable[Egress], everything: Mapping[str, Service]
+    chosen: Mapping[str, Service],
+    egress: Iterable[Egress],
+    everything: Mapping[str, Service],
+    aliases: Mapping[str, str],
 ) -> dict[str, Service]:
     """The services let in, and those that routes lead to: a destination is imported by being named."""
     seen = Seen({**everything, **chosen})
@@ -213,7 +216,8 @@ def _with_destinations(
     for each in egress:
         for rules in each.rules:
             for destination in destinations(rules):
-                seen.add(rules.full_host(destination.host), [destination.port.number])
+                host = rules.full_host(destination.host)
+                seen.add(aliases.get(host, host), [destination.port.number])
     return dict(sorted(seen.services().items(), key=lambda pair: pair[1].age))
 
 
