@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flotilla_pilot.compile import collection, entrance, gateway_routes, names, outbound, virtual_hosts
+from flotilla_pilot.compile import assignments, collection, entrance, gateway_routes, names, outbound, virtual_hosts
 from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.compile.containment import MOST, ContainedCompiler, Parts, build_contained
 from flotilla_pilot.model import registry, route_rules
@@ -83,7 +83,7 @@ STEPS = {
             given.policy.policy is not None and given.policy.policy.HasField("connection_pool") and "|a." in given.name
         ),
     ),
-    "assignment": Step(collection, "load_assignment", "service b", lambda name, *_: "|b." in name),
+    "assignment": Step(assignments, "assembled", "service b", lambda name, *_: "|b." in name),
     "name": Step(names, "outbound_cluster", "service c", lambda port, subset, host: host.startswith("c.")),
     "way in": Step(entrance, "_routes", "service a", lambda cluster, *_: "80" in cluster),
     "gateway's servers": Step(

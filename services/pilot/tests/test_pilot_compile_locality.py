@@ -227,6 +227,42 @@ def test_what_a_service_says(spec: str, annotation: str, of_namespace: str, expe
     )
 
 
+SAID = "networking.istio.io/traffic-distribution: "
+
+
+@pytest.mark.parametrize(
+    ("annotation", "of_namespace", "expected"),
+    [
+        ("", "", ["123"]),
+        ("", f"{SAID}PreferClose", ["1", "23"]),
+        (f"{SAID}PreferSameNode", f"{SAID}PreferClose", ["1", "23"]),
+        ("", f"{SAID}Unheard", ["123"]),
+    ],
+)
+def test_what_a_service_entry_says(annotation: str, of_namespace: str, expected: list[str]) -> None:
+    text = f"""{nodes()}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {{name: shop, annotations: {{{of_namespace}}}}}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: echo, namespace: shop, annotations: {{{annotation}}}}}
+spec:
+  hosts: [echo.shop.svc.cluster.local]
+  resolution: STATIC
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  endpoints:
+  - {{address: 10.1.0.1, locality: r1/z1}}
+  - {{address: 10.1.0.2, locality: r2/z1}}
+  - {{address: 10.1.0.3, locality: r2/z2}}
+"""
+    made = Mesh(text).compile(caller(LABELS={"istio-locality": "r1.z1"}))
+    assert order(made) == expected
+    assert made.clusters[ECHO].common_lb_config.HasField("locality_weighted_lb_config") is (len(expected) > 1)
+
+
 def test_unhealthy_endpoints_are_counted_where_near_ones_are_preferred() -> None:
     """So that callers go further when too few are left; but never so that all are called."""
     text = service("echo", EVERYWHERE, "trafficDistribution: PreferClose", not_ready="2")

@@ -19,6 +19,7 @@ from flotilla_pilot.model.place import Place
 from flotilla_pilot.model.registry import WorkloadIndex, build_services
 from flotilla_pilot.model.services import Endpoint, Resolution, Service, ServicePort
 from flotilla_pilot.model.traffic_distribution import SAME_NODE, SAME_ZONE, traffic_distribution
+from flotilla_pilot.registries.conversion import distributions
 from flotilla_pilot.testing.meshes import read_object
 from flotilla_pilot.testing.recorded import recorded_snapshot
 from flotilla_pilot.testing.rows import Check, Skipped, play_table, rows, skip
@@ -32,6 +33,7 @@ from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import (
 from flotilla_shared.model.objects import ConfigObject, ObjectKey
 from flotilla_shared.model.problems import ProblemLog
 from flotilla_shared.model.protocols import Protocol
+from flotilla_shared.runtime.kube.objects import Namespace, ObjectMeta
 
 Pair = tuple[Any, Any]
 DISTRIBUTIONS = ("", SAME_ZONE, SAME_NODE)
@@ -260,8 +262,10 @@ def distribution_of_entry(case: Any) -> Pair:
     metadata = {"name": meta["Name"], "namespace": meta["Namespace"], "annotations": meta.get("Annotations", {})}
     document = {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": metadata}
     item = read_object({**document, "spec": case["cfg"]["Spec"]}, 10**9)
-    found = {each.traffic_distribution for each in build_services([item], WorkloadIndex(()), ProblemLog())}
-    return found, {DISTRIBUTIONS[case["expectedDistro"]]}
+    annotations = case.get("nsAnnotations") or {}
+    said = distributions([Namespace(ObjectMeta(name=meta["Namespace"], annotations=annotations))])
+    found = {each.traffic_distribution for each in build_services([item], WorkloadIndex(()), ProblemLog(), said)}
+    return found, {DISTRIBUTIONS[case.get("expectedDistro", 0)]}
 
 
 NETWORKS = skip("several clusters and networks, which the row does not tell of")

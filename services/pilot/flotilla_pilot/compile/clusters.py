@@ -142,6 +142,7 @@ class OutboundCluster:
             self.service.namespace,
             self.binds,
             self.dialled_mutual,
+            self.service.traffic_distribution,
             self.identities(),
             stated,
             self._inline(),

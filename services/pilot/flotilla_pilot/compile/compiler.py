@@ -16,6 +16,7 @@ from flotilla_pilot.compile.patches.proxies import patched_sides
 from flotilla_pilot.compile.proxyless.client import compile_client
 from flotilla_pilot.compile.proxyless.server import compile_server
 from flotilla_pilot.compile.resource import TYPES, CompiledProxy, CompiledResource
+from flotilla_pilot.model.place import Place
 from flotilla_pilot.model.proxy import ROUTER, Proxy
 from flotilla_pilot.model.services import Service, ServiceName
 from flotilla_pilot.model.snapshot import MeshSnapshot
@@ -25,6 +26,7 @@ from flotilla_pilot.scope.sidecar import find_sidecar, outbound_key, sidecar_sco
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
 from flotilla_shared.model.problems import ProblemLog
 
+Locate = Callable[[MeshSnapshot, Proxy], Place]
 RECENT = 8
 """Snapshots of which something may be taken over: compiling for many proxies may lag behind endpoints."""
 
@@ -53,7 +55,9 @@ class Compiler:
     also from one snapshot to the next. Pure but for these caches; one thread at a time.
     """
 
-    def __init__(self, cache: ResourceCache | None = None) -> None:
+    def __init__(self, cache: ResourceCache | None = None, locate: Locate = place_of) -> None:
+        """`locate` tells where a proxy is."""
+        self._locate = locate
         self._cache = cache if cache is not None else ResourceCache()
         self._snapshot: MeshSnapshot | None = None
         self._scopes: dict[tuple[object, ...], Collected] = {}
@@ -104,7 +108,7 @@ class Compiler:
         """What is the same everywhere, or as it is seen from where the proxy is."""
         if not everywhere.depends_on_place:
             return everywhere
-        place = place_of(snapshot, proxy)
+        place = self._locate(snapshot, proxy)
         return self._scope(snapshot, (*key, place), lambda: everywhere.seen_from(place, snapshot))
 
     def _proxyless(self, snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None) -> CompiledProxy:

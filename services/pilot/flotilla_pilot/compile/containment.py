@@ -37,19 +37,24 @@ OnContained = Callable[[ObjectKey], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parts:
-    """What a snapshot is built from. `told` is what was found wrong already, in what is not configuration."""
+    """What a snapshot is built from. `told` is what was found wrong already, in what is not configuration.
+
+    `distributions` has by namespace whom callers of its ServiceEntries prefer, where these do not say it.
+    """
 
     objects: Objects
     settings: MeshSettings
     native: Sequence[Service] = ()
     told: Mapping[ObjectKey, tuple[Problem, ...]] = field(default_factory=dict)
+    distributions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, snapshot: MeshSnapshot) -> "Parts":
         objects: dict[str, dict[ObjectKey, ConfigObject]] = {}
         for key, item in snapshot.objects.items():
             objects.setdefault(key.collection, {})[key] = item
-        return cls(objects, snapshot.settings, tuple(each for each in snapshot.services if each.is_native))
+        native = tuple(each for each in snapshot.services if each.is_native)
+        return cls(objects, snapshot.settings, native, distributions=snapshot.distributions)
 
     def suspects(self) -> list[ObjectKey]:
         """Everything that may be left out, in a fixed order: Kubernetes' services, then by kind, the newest last."""
@@ -65,7 +70,7 @@ class Parts:
             for name, held in self.objects.items()
         }
         native = tuple(each for each in self.native if each.source.key not in gone)
-        snapshot = build_snapshot(objects, self.settings, native)
+        snapshot = build_snapshot(objects, self.settings, native, self.distributions)
         return replace(snapshot, problems={**self.told, **snapshot.problems}) if self.told else snapshot
 
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.joining import join_declared
@@ -71,15 +72,28 @@ def _endpoint(
 
 
 def build_services(
-    entries: Iterable[ConfigObject], workloads: WorkloadIndex, problems: ProblemLog
+    entries: Iterable[ConfigObject],
+    workloads: WorkloadIndex,
+    problems: ProblemLog,
+    distributions: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Service, ...]:
-    """Every host of every ServiceEntry, oldest first (by host among equals), as istiod orders them."""
-    services = [service for item in entries for service in _services(item, workloads, problems)]
+    """Every host of every ServiceEntry, oldest first (by host among equals), as istiod orders them.
+
+    `distributions` has by namespace whom callers prefer where an entry does not say it.
+    """
+    services = [
+        service
+        for item in entries
+        for service in _services(item, workloads, problems, distributions.get(item.key.namespace, ""))
+    ]
     return join_declared(sorted(services, key=lambda service: service.age))
 
 
-def _services(item: ConfigObject, workloads: WorkloadIndex, problems: ProblemLog) -> Iterable[Service]:
+def _services(
+    item: ConfigObject, workloads: WorkloadIndex, problems: ProblemLog, of_namespace: str
+) -> Iterable[Service]:
     spec: ServiceEntry = item.spec
+    distribution = traffic_distribution(None, item.annotations)
     resolution = _resolution(item, problems)
     ports = tuple(
         ServicePort(port.number, port.name, parse_protocol(port.protocol), port.target_port, index)
@@ -98,7 +112,7 @@ def _services(item: ConfigObject, workloads: WorkloadIndex, problems: ProblemLog
             subject_alt_names=tuple(spec.subject_alt_names),
             endpoints=endpoints or _host_itself(host, resolution, item),
             source=item,
-            traffic_distribution=traffic_distribution(None, item.annotations),
+            traffic_distribution=distribution or of_namespace,
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any
 
 from flotilla_pilot.model.aliases import hosts_of_aliases, resolve_aliases
@@ -53,7 +54,8 @@ class MeshSnapshot:
     ask of a client (`sourceLabels`, DestinationRule `workloadSelector`): proxies that agree on these may
     share what is compiled for their outbound side. `serving` has the services by the addresses of their endpoints,
     `given_addresses` by namespace and host those that services without any are given, `priority_labels` the labels of
-    callers that load balancing depends on, `localities` those of nodes, `aliases` the host that each other name is of.
+    callers that load balancing depends on, `localities` those of nodes, `distributions` what namespaces say, `aliases` the
+    host that each other name is of.
     """
 
     version: str
@@ -62,6 +64,7 @@ class MeshSnapshot:
     objects: Mapping[ObjectKey, ConfigObject]
     problems: Mapping[ObjectKey, tuple[Problem, ...]]
     mesh: MeshOptions
+    distributions: Mapping[str, str]
     services: tuple[Service, ...]
     route_rules: tuple[RouteRules, ...]
     destination_rules: DestinationRules
@@ -88,23 +91,29 @@ class MeshSnapshot:
                 yield from ((service, each) for each in service.ports if endpoint.port_for(each) == port)
 
 
-def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Service] = ()) -> MeshSnapshot:
+def build_snapshot(
+    objects: Objects,
+    settings: MeshSettings,
+    native: Sequence[Service] = (),
+    distributions: Mapping[str, str] = MappingProxyType({}),
+) -> MeshSnapshot:
     """The snapshot of `objects`, which are given by collection; collections unknown to Pilot are ignored.
 
-    `native` are the services that the platform tells of by itself, beside those that configuration declares. Never
-    raises for a configuration: what is wrong is in `problems`, and left out of the rest.
+    `native` are the services that the platform tells of by itself, beside those that configuration declares;
+    `distributions` has by namespace whom callers prefer where a ServiceEntry does not say it. Never raises for a
+    configuration: what is wrong is in `problems`, and left out of the rest.
     """
     log = ProblemLog()
     held = {name: list(objects.get(name, {}).values()) for name in COLLECTIONS}
     mesh = mesh_options(next(iter(held[kinds.MESH_CONFIG]), None), settings)
     declared = build_services(
-        oldest_first(held[kinds.SERVICE_ENTRIES]), WorkloadIndex(held[kinds.WORKLOAD_ENTRIES]), log
+        oldest_first(held[kinds.SERVICE_ENTRIES]), WorkloadIndex(held[kinds.WORKLOAD_ENTRIES]), log, distributions
     )
     services = resolve_aliases(sorted((*declared, *native), key=lambda each: each.age)) if native else declared
     rules = build_route_rules(held[kinds.VIRTUAL_SERVICES], mesh.domain, mesh.virtual_service_export, log)
     check(held, services, rules, mesh, log)
     policies = Policies(held[kinds.POLICIES], held[kinds.MESH_POLICIES], mesh.domain)
-    stated = _version(held, settings)
+    stated = _version(held, settings, distributions)
     return MeshSnapshot(
         version=_with_services(stated, ((each.host, each.version) for each in native)),
         shape=_with_services(stated, ((each.host, each.shape) for each in native)),
@@ -112,6 +121,7 @@ def build_snapshot(objects: Objects, settings: MeshSettings, native: Sequence[Se
         objects={item.key: item for items in held.values() for item in items},
         problems=log.found(),
         mesh=mesh,
+        distributions=distributions,
         services=services,
         route_rules=rules,
         destination_rules=DestinationRules(held[kinds.DESTINATION_RULES], mesh),
@@ -142,8 +152,8 @@ def _localities(native: Iterable[Service]) -> dict[str, str]:
     return {end.node: end.locality for end in every if end.node and end.locality}
 
 
-def _version(held: Mapping[str, list[ConfigObject]], settings: MeshSettings) -> str:
-    digest = blake2b(repr(settings).encode(), digest_size=8)
+def _version(held: Mapping[str, list[ConfigObject]], settings: MeshSettings, distributions: Mapping[str, str]) -> str:
+    digest = blake2b(repr((settings, sorted(distributions.items()))).encode(), digest_size=8)
     for name, items in sorted(held.items()):
         digest.update(name.encode())
         for item in sorted(items, key=lambda each: each.key):

@@ -85,6 +85,12 @@ class ServiceConversion:
         return _Made(inputs, service, sum(each.waiting for each in found))
 
 
+def distributions(namespaces: Iterable[kube.Namespace]) -> dict[str, str]:
+    """By namespace whom callers of its services prefer, where these do not say it."""
+    found = {each.metadata.name: traffic_distribution(None, each.metadata.annotations) for each in namespaces}
+    return {name: said for name, said in found.items() if said}
+
+
 def _slice(each: kube.EndpointSlice, item: kube.Service, objects: KubernetesObjects) -> SliceEndpoints:
     return slice_endpoints(each, objects.pods, objects.nodes, not_ready_too=item.spec.publish_not_ready_addresses)
 

@@ -8,7 +8,7 @@ from flotilla_pilot.compile.containment import Parts
 from flotilla_pilot.ingress.configuration import with_ingresses
 from flotilla_pilot.model.snapshot import MeshSettings, Objects
 from flotilla_pilot.model.traffic_distribution import ANNOTATION
-from flotilla_pilot.registries.conversion import Cluster, ServiceConversion
+from flotilla_pilot.registries.conversion import Cluster, ServiceConversion, distributions
 from flotilla_pilot.registries.objects import KubernetesObjects
 from flotilla_shared.runtime.kube import objects as kube
 from flotilla_shared.runtime.kube.client import KubeClient
@@ -116,7 +116,7 @@ def native_parts(
     """Configuration with what a cluster tells beside it: its services, and what stands for its Ingresses."""
     services = conversion.convert(held)
     configured, told = with_ingresses(objects, services, held.ingresses.values(), held.ingress_classes, domain)
-    return Parts(configured, settings, services, told)
+    return Parts(configured, settings, services, told, distributions(held.namespaces.values()))
 
 
 def _seen(of: Callable[[Any], object], item: Any) -> object:

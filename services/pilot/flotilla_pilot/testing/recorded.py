@@ -1,15 +1,20 @@
 """Cases that were recorded elsewhere: configuration, services and a proxy as they were written down, compiled."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from google.protobuf import json_format
 
 from flotilla_pilot.compile.compiler import Compiler
+from flotilla_pilot.model.frozen import FrozenMap
+from flotilla_pilot.model.place import Place
+from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.snapshot import COLLECTIONS, MeshSettings, MeshSnapshot
 from flotilla_pilot.offline.kubernetes import is_kubernetes, snapshot_with
 from flotilla_pilot.offline.proxies import read_proxy
+from flotilla_pilot.scope.place import place_of
 from flotilla_pilot.testing.meshes import MESSAGES, SHORT, Compiled, Objects, read_object
 
 CREATED = "2026-01-01T00:00:00Z"
@@ -20,7 +25,13 @@ def compile_recorded(
     documents: Iterable[Mapping[str, Any]], mesh: Mapping[str, Any] | None, proxy: Mapping[str, Any]
 ) -> Compiled:
     """What `proxy` gets of `documents`, which may be Kubernetes' own too."""
-    return Compiled(Compiler().compile(recorded_snapshot(documents, mesh), read_proxy(proxy)))
+    return Compiled(Compiler(locate=recorded_place).compile(recorded_snapshot(documents, mesh), read_proxy(proxy)))
+
+
+def recorded_place(snapshot: MeshSnapshot, proxy: Proxy) -> Place:
+    """Where a proxy is that was written down: Istio gives labels and a node to those alone that connect to it."""
+    labels = FrozenMap({name: proxy.labels.get(name, "") for name in snapshot.priority_labels})
+    return replace(place_of(snapshot, proxy), node=proxy.metadata.get("NODE_NAME", ""), labels=labels)
 
 
 def recorded_snapshot(

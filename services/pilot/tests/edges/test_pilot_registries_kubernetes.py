@@ -15,6 +15,7 @@ from flotilla_shared.runtime.kube.resources import (
     ENDPOINT_SLICES,
     INGRESS_CLASSES,
     INGRESSES,
+    NAMESPACES,
     NODES,
     PODS,
     SERVICES,
@@ -34,7 +35,7 @@ class Running:
 
     def __init__(self) -> None:
         self.server = ApiServer()
-        self.server.serve(SERVICES, ENDPOINT_SLICES, PODS, NODES, INGRESSES, INGRESS_CLASSES)
+        self.server.serve(SERVICES, ENDPOINT_SLICES, PODS, NODES, NAMESPACES, INGRESSES, INGRESS_CLASSES)
         self.heard = asyncio.Event()
         self.registry: KubernetesRegistry | None = None
 
@@ -132,6 +133,22 @@ async def test_changes_are_heard(running: Running) -> None:
     assert [each.address for each in service.unready] == ["10.1.0.1"]
     running.server.remove(SERVICES, "a", "shop")
     await running.until(lambda found: found == ())
+
+
+async def test_what_namespaces_say_is_heard(running: Running) -> None:
+    """An annotation makes callers prefer near endpoints; others of a namespace make no difference."""
+    running.add_service()
+    running.server.put(NAMESPACES, "shop")
+    await running.start()
+    (before,) = await running.until(lambda found: len(found) == 1)
+    assert before.traffic_distribution == ""
+    said = {"networking.istio.io/traffic-distribution": "PreferClose"}
+    running.server.put(NAMESPACES, "shop", metadata={"annotations": said})
+    (service,) = await running.until(lambda found: found[0].traffic_distribution == "PreferSameZone")
+    running.server.put(NAMESPACES, "shop", metadata={"annotations": {**said, "owner": "somebody"}})
+    running.add_service("b")  # the next change that must be heard
+    after = await running.until(lambda found: len(found) == 2)
+    assert next(each for each in after if each.host == service.host) is service
 
 
 async def test_what_changes_in_pods_all_the_time_is_not_heard(running: Running) -> None:
