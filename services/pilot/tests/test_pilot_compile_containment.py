@@ -250,7 +250,7 @@ def test_where_everything_is_broken_nothing_is_hidden(monkeypatch: pytest.Monkey
         for each in range(MOST + 2)
     )
     snapshot = Mesh(services).snapshot
-    monkeypatch.setattr(collection, "load_assignment", broken(Step(collection, "load_assignment", "", lambda *_: True)))
+    monkeypatch.setattr(assignments, "assembled", broken(Step(assignments, "assembled", "", lambda *_: True)))
     with pytest.raises(Injected):
         ContainedCompiler().compile(snapshot, SIDECAR)
 
