@@ -50,6 +50,8 @@ OBJECTS = "".join(
         service_entry("workload.example.com", "STATIC", f"{PORT}\n  workloadSelector: {{labels: {{app: chosen}}}}"),
         service_entry("inside.example.com", "STATIC", f"{PORT}\n  {TO_V1}\n  exportTo: [.]", "other"),
         service_entry("shown.example.com", "STATIC", f"{PORT}\n  {TO_V1}", "other"),
+        service_entry("reviews.default.svc.cluster.local", "STATIC", f"addresses: [10.9.0.1]\n  {PORT}\n  {TO_V1}"),
+        service_entry("reviews.other.svc.cluster.local", "STATIC", f"{PORT}\n  {TO_V1.replace('$v1', '$v2')}", "other"),
         service_entry("nobody.example.com", "STATIC", PORT),
         """
 ---
@@ -107,6 +109,13 @@ REGISTERED = [
     "one.dynamic.localhost:{v1}",
     "workload.example.com",
     "shown.example.com",
+    "reviews",
+    "reviews:80",
+    "reviews.default",
+    "reviews.default.svc:80",
+    "reviews.default.svc.cluster.local",
+    "10.9.0.1",
+    "10.9.0.1:80",
 ]
 
 
@@ -114,6 +123,11 @@ REGISTERED = [
 async def test_registered_names_are_reached(ways: Ways, versions: Versions, name: str) -> None:
     asked = name.format(v1=versions[0].port)
     assert [await answer(way, asked) for way in ways] == [(200, "v1"), (200, "v1")]
+
+
+async def test_names_of_another_namespace_say_so(ways: Ways) -> None:
+    names = ("reviews.other", "reviews.other.svc.cluster.local")
+    assert [await answer(ways.locked, name) for name in names] == [(200, "v2")] * 2
 
 
 async def test_names_of_nobody_are_resolved_if_that_is_allowed(ways: Ways, versions: Versions) -> None:

@@ -43,6 +43,7 @@ POLICIES = {
     "full": "connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}",
     "ejected": "outlierDetection: {consecutive5xxErrors: 2, baseEjectionTime: 60s, maxEjectionPercent: 100}",
     "gateway-ejected": "outlierDetection: {consecutive5xxErrors: 0, consecutiveGatewayErrors: 2, baseEjectionTime: 60s, maxEjectionPercent: 100}",
+    "idle": "connectionPool: {http: {idleTimeout: 0.05s}}",
     "one-each": "connectionPool: {http: {maxRequestsPerConnection: 1}}",
 }
 HOSTS = [f"{name}.example.com" for name in {**RULES, **POLICIES}]
@@ -56,6 +57,12 @@ for name, attempts in (("lame", 6), ("lame-once", 0)):
     OBJECTS += services([host], "{number: 80, name: http, protocol: HTTP}").replace("$v2", "$dead")
     retries = f"retries: {{attempts: {attempts}, retryOn: connect-failure, backoff: 0.001s}}"
     OBJECTS += virtual_service(host, f"- route: [{{destination: {{host: {host}}}}}]\n  {retries}")
+LOCAL = "splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 2, baseEjectionTime: 60s, maxEjectionPercent: 100"
+OBJECTS += services(["unheard.example.com"], "{number: 80, name: http, protocol: HTTP}").replace("$v2", "$dead")
+OBJECTS += destination_rule("unheard.example.com", f"outlierDetection: {{{LOCAL}}}")
+OBJECTS += virtual_service(
+    "unheard.example.com", "- route: [{destination: {host: unheard.example.com}}]\n  retries: {attempts: 0}"
+)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -155,6 +162,26 @@ async def test_an_outlier_is_ejected(
         assert len(versions[0].requests) < 20
     found = [await http.get(f"http://{host}.example.com/") for _ in range(20)]
     assert {(each.status_code, each.json()["name"]) for each in found} == {(200, "v2")}
+
+
+async def test_an_endpoint_that_nobody_listens_on_is_ejected(
+    caller: tuple[RunningEnvoy, int], http: httpx.AsyncClient
+) -> None:
+    gauge = r"cluster\.outbound\|80\|\|unheard\.example\.com;?\.outlier_detection\.ejections_active"
+    while await caller[0].statistic(gauge) == 0:
+        await http.get("http://unheard.example.com/")
+    assert {(await http.get("http://unheard.example.com/")).status_code for _ in range(20)} == {200}
+
+
+async def test_a_connection_without_requests_is_ended(
+    caller: tuple[RunningEnvoy, int], http: httpx.AsyncClient, versions: Versions
+) -> None:
+    counter = r"cluster\.outbound\|80\|\|idle\.example\.com;?\.upstream_cx_idle_timeout"
+    await http.get("http://idle.example.com/")
+    while await caller[0].statistic(counter) == 0:
+        assert sum(each.connections for each in versions) == 1
+    await http.get("http://idle.example.com/")
+    assert sum(each.connections for each in versions) == 2
 
 
 async def test_what_the_pool_does_not_hold_is_refused_at_once(
