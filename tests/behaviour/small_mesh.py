@@ -14,13 +14,12 @@ from envoy.config.core.v3.base_pb2 import Node
 from flotilla_agent.sds.secrets import VersionedSecret, make_authority, make_pair
 from flotilla_agent.sds.server import sds_server
 from flotilla_pilot.compile.compiler import Compiler
+from flotilla_pilot.delivery.request import Dialect
 from flotilla_pilot.testing.edge import Edge
 from flotilla_pilot.testing.envoy import envoy_binary
 from flotilla_pilot.testing.meshes import make_node, read_objects
 from flotilla_pilot.testing.running_envoy import RunningEnvoy
 from flotilla_shared.testing.certificates import CertificateAuthorityForTests, StaticIdentity
-
-DIALECT = "delta"
 
 
 class StatedSecrets:
@@ -76,7 +75,13 @@ class SmallMesh:
         for name, envoy in self.envoys.items():
             assert await envoy.rejected() == {}, (name, envoy.log.read_text())
 
-    async def add(self, name: str, kind: str = "sidecar", labels: Mapping[str, str] | None = None) -> RunningEnvoy:
+    async def add(
+        self,
+        name: str,
+        kind: str = "sidecar",
+        labels: Mapping[str, str] | None = None,
+        dialect: Dialect = "delta",
+    ) -> RunningEnvoy:
         """An Envoy with everything that is published for it; skips the test where there is no Envoy.
 
         `labels` are those of the workload besides `app`.
@@ -92,7 +97,7 @@ class SmallMesh:
         self._held.push_async_callback(server.stop)
         port = self.edge.server.bound_port
         node = _node(name, kind, f"127.0.3.{len(self.envoys) + 1}", labels or {})
-        envoy = RunningEnvoy(binary, folder, node, port, certificate, DIALECT, folder / "sds")
+        envoy = RunningEnvoy(binary, folder, node, port, certificate, dialect, folder / "sds")
         self.envoys[name] = await self._held.enter_async_context(envoy)
         await envoy.ready()
         return envoy

@@ -10,16 +10,17 @@ from contextlib import asynccontextmanager
 import pytest
 import pytest_asyncio
 
+from flotilla_pilot.delivery.request import Dialect
 from flotilla_shared.testing.ports import free_port
 from tests.behaviour.application import Application
 from tests.behaviour.connection import connected
 from tests.behaviour.rows import destination_rule, http_proxy, services, virtual_service
-from tests.behaviour.small_mesh import SmallMesh
+from tests.behaviour.small_mesh import SmallMesh, client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Versions = tuple[Application, Application]
-Publish = tuple[int, Callable[[str], None]]
-"""The port of the caller's proxy, and what tells Pilot of a new configuration."""
+Publish = tuple[dict[Dialect, int], Callable[[str], None]]
+"""The ports of two callers' proxies, by what they speak with Pilot, and what tells Pilot of a new configuration."""
 
 HOST = "shop.example.com"
 PORT = "{number: 80, name: http, protocol: HTTP}"
@@ -92,15 +93,17 @@ CHANGES = [new_subset, moved, new_service, balanced, patched]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def publish(mesh: SmallMesh, versions: Versions) -> Publish:
-    port = free_port()
-    values = {"v1": versions[0].port, "v2": versions[1].port, "proxy": port}
+    ports: dict[Dialect, int] = {"delta": free_port(), "sotw": free_port()}
+    values = {"v1": versions[0].port, "v2": versions[1].port, **ports}
+    sidecars = "".join(http_proxy(each).replace("$proxy", f"${each}") for each in ports)
 
     def publish(text: str) -> None:
-        mesh.publish(text + http_proxy(), values)
+        mesh.publish(text + sidecars, values)
 
     publish(SERVED)
-    await mesh.add("caller")
-    return port, publish
+    for dialect in ports:
+        await mesh.add(dialect, dialect=dialect)
+    return ports, publish
 
 
 @asynccontextmanager
@@ -110,9 +113,9 @@ async def callers(port: int) -> AsyncIterator[Counter[int]]:
     done = False
 
     async def stay() -> None:
-        async with connected(port) as talk:
+        async with client(port) as http:
             while not done:
-                found[(await talk.get(HOST))[0]] += 1
+                found[(await http.get(f"http://{HOST}/")).status_code] += 1
 
     async def come_again() -> None:
         while not done:
@@ -126,14 +129,15 @@ async def callers(port: int) -> AsyncIterator[Counter[int]]:
         done = True
 
 
+@pytest.mark.parametrize("dialect", ["delta", "sotw"])
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 async def test_no_call_is_lost(
-    mesh: SmallMesh, publish: Publish, versions: Versions, change: Callable[[int], str]
+    mesh: SmallMesh, publish: Publish, versions: Versions, dialect: Dialect, change: Callable[[int], str]
 ) -> None:
-    port, tell = publish
+    ports, tell = publish
     tell(change(0))
     await mesh.applied()
-    async with callers(port) as found:
+    async with callers(ports[dialect]) as found:
         for turn in range(1, 9):
             tell(change(turn))
             await mesh.applied()
