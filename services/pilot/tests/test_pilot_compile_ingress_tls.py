@@ -46,7 +46,7 @@ def context(chain: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(("proxy", "listener"), [(PROXY, "virtualInbound"), (BOUND, "0.0.0.0_9443")])
+@pytest.mark.parametrize(("proxy", "listener"), [(PROXY, "virtualInbound"), (BOUND, f"{BOUND.addresses[0]}_9443")])
 def test_a_port_without_mutual_tls_ends_tls_by_its_own_certificate(
     proxy: Any, listener: str, validate: Callable[[Compiled], None]
 ) -> None:

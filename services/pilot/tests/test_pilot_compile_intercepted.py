@@ -138,7 +138,7 @@ def test_the_oldest_has_the_place(first: str, second: str, lost: bool, validate:
     validate(compiled)
 
 
-@pytest.mark.parametrize("port", [15001, 15006, 15020, 15021, 15090])
+@pytest.mark.parametrize("port", [15001, 15006, 15021, 15090])
 @pytest.mark.parametrize("protocol", ["HTTP", "TCP", "''"])
 def test_the_proxys_own_ports_are_nobodys(port: int, protocol: str, validate: Callable[[Compiled], None]) -> None:
     compiled = Mesh(service("a", protocol, port)).compile(PROXY)

@@ -4,16 +4,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_network
+from typing import Any
 
 from envoy.config.listener.v3.listener_components_pb2 import FilterChain, FilterChainMatch
 
 from flotilla_pilot.compile.destinations import Destinations, Target
 from flotilla_pilot.compile.matching import Client, applies
+from flotilla_pilot.compile.protocol_filters import name_resolver, protocol_filters
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.route_rules import RouteRules, RuleIndex
-from flotilla_pilot.model.services import Service, ServicePort
+from flotilla_pilot.model.services import Resolution, Service, ServicePort
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     L4MatchAttributes,
     RouteDestination,
@@ -21,6 +23,7 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     TLSMatchAttributes,
 )
 from flotilla_shared.model.hosts import is_wildcard
+from flotilla_shared.model.protocols import Protocol
 
 Shares = Sequence[tuple[Target, int]]
 
@@ -38,6 +41,10 @@ class SniChain:
     targets: Shares
     references: tuple[Reference, ...]
     networks: tuple[str, ...] = ()
+    protocol: Protocol | None = None
+    """What the port carries, as far as filters know it."""
+    resolves_at: int = 0
+    """The port of the host that TLS asks for, where that is resolved instead of going where it was dialled to."""
 
     def message(self, mesh: MeshOptions) -> FilterChain:
         names = [] if "*" in self.sni else self.sni
@@ -47,12 +54,19 @@ class SniChain:
             address, _, length = each.partition("/")
             match.prefix_ranges.add(address_prefix=address).prefix_len.value = int(length)
         asked = match if match.ListFields() else None
-        return FilterChain(filter_chain_match=asked, filters=[tcp_proxy(self.stat_prefix, self.targets, mesh)])
+        return FilterChain(filter_chain_match=asked, filters=list(self._filters(mesh)))
+
+    def _filters(self, mesh: MeshOptions) -> Iterator[Any]:
+        if self.resolves_at:
+            yield name_resolver(self.resolves_at)
+        yield from protocol_filters(self.protocol, self.stat_prefix)
+        yield tcp_proxy(self.stat_prefix, self.targets, mesh)
 
     def key(self) -> tuple[object, ...]:
         """Equal keys give equal chains in one mesh."""
         targets = tuple((target.cluster, weight) for target, weight in self.targets)
-        return self.sni, self.networks, self.stat_prefix, targets, self.references
+        known = self.protocol is Protocol.MONGO, self.resolves_at
+        return self.sni, self.networks, self.stat_prefix, targets, self.references, known
 
 
 def tcp_chain(
@@ -69,9 +83,9 @@ def tcp_chain(
         for route in best.spec.tcp:
             if tcp_route_applies(route, best, client):
                 targets, used = rule_shares(route.route, best, port.number, destinations, service.references)
-                return SniChain((), stat_prefix(targets, best), targets, used, networks)
+                return SniChain((), stat_prefix(targets, best), targets, used, networks, port.protocol)
     own = destinations.of(service, port.number)
-    return SniChain((), own.cluster, [(own, 1)], (*service.references, *own.references), networks)
+    return SniChain((), own.cluster, [(own, 1)], (*service.references, *own.references), networks, port.protocol)
 
 
 def stat_prefix(targets: Shares, rules: RouteRules) -> str:
@@ -93,7 +107,7 @@ def subnet_chains(
             if not match.source_subnet and applies(match, best, client):
                 targets, used = rule_shares(route.route, best, port.number, destinations, service.references)
                 for network in networks_asked(match):
-                    yield SniChain((), stat_prefix(targets, best), targets, used, (network,))
+                    yield SniChain((), stat_prefix(targets, best), targets, used, (network,), port.protocol)
 
 
 def networks_asked(match: L4MatchAttributes | TLSMatchAttributes) -> tuple[str, ...]:
@@ -138,7 +152,9 @@ def service_chains(
     own = _untaken((service.host,), taken) if by_name else ()
     if own:
         target = destinations.of(service, port.number)
-        yield SniChain(own, target.cluster, [(target, 1)], (*service.references, *target.references))
+        used = (*service.references, *target.references)
+        resolves_at = port.number if service.resolution is Resolution.DYNAMIC_DNS else 0
+        yield SniChain(own, target.cluster, [(target, 1)], used, resolves_at=resolves_at)
 
 
 def rule_chains(

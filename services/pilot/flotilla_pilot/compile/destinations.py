@@ -11,7 +11,7 @@ from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.route_rules import RouteRules
 from flotilla_pilot.model.services import Service
 from flotilla_pilot.model.snapshot import MeshSnapshot
-from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import LoadBalancerSettings
+from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import LoadBalancerSettings, Subset, TrafficPolicy
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
 from flotilla_shared.model.protocols import Protocol
 
@@ -28,6 +28,8 @@ class Target:
     namespace: str = ""
     references: tuple[Reference, ...] = ()
     hash: Hash | None = None
+    tunnel: TrafficPolicy.TunnelSettings | None = None
+    """How TCP is to be sent on by a proxy that is there."""
 
 
 def unknown(port: int, subset: str, host: str) -> Target:
@@ -79,7 +81,14 @@ class Destinations:
             namespace=service.namespace,
             references=(*service.references, *policy.references),
             hash=balancer.consistent_hash if balancer is not None and hashed else None,
+            tunnel=_tunnel(policy.policy, policy.subset(subset)),
         )
+
+
+def _tunnel(policy: TrafficPolicy | None, subset: Subset | None) -> TrafficPolicy.TunnelSettings | None:
+    """A subset's own before that of the whole."""
+    policies = (subset.traffic_policy if subset is not None else None, policy)
+    return next((each.tunnel for each in policies if each is not None and each.HasField("tunnel")), None)
 
 
 def _own_port(service: Service, listener_port: int) -> int:

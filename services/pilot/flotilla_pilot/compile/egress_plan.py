@@ -7,6 +7,7 @@ from flotilla_pilot.compile.intercepted_plan import join_intercepted
 from flotilla_pilot.compile.listener_plan import (
     ANY_ADDRESS,
     LOOPBACK,
+    VIRTUAL_PORTS,
     ListenerPlan,
     Places,
     is_place,
@@ -37,6 +38,7 @@ def plan_listeners(scope: SidecarScope, log: ProblemLog) -> list[ListenerPlan]:
             _plan_ports(egress, scope, own, plans, log)
         for place, plan in own.items():
             plans.setdefault(place, plan)
+    _plan_mesh_proxy(scope, plans)
     _name_tables(plans.values())
     return list(plans.values())
 
@@ -48,10 +50,25 @@ def _report_place(scope: SidecarScope, number: int, egress: Egress, log: Problem
 
 
 def _plan_proxy(egress: Egress, scope: SidecarScope, own: Places) -> None:
-    plan = ListenerPlan(_bind(egress, scope), egress.port, egress, proxy=True)
+    plan = ListenerPlan(_bind(egress, scope), egress.port, egress, proxy=True, tunnels=True)
+    _take_all(plan, egress)
+    own[plan.address, plan.port] = plan
+
+
+def _take_all(plan: ListenerPlan, egress: Egress) -> None:
     for service in egress.services:
         plan.http += [(service, port) for port in service.ports if port.protocol.is_http]
-    own[plan.address, plan.port] = plan
+
+
+def _plan_mesh_proxy(scope: SidecarScope, plans: Places) -> None:
+    """The proxy that the mesh has everywhere at one port of the loopback address, if it wants one."""
+    number = scope.mesh.proxy.http_proxy_port or scope.mesh.http_proxy_port
+    egress = next((each for each in scope.egress if not each.port), None)
+    if egress is None or not is_port(number):
+        return
+    plan = ListenerPlan(LOOPBACK, number, egress, proxy=True, routes=names.PROXY_ROUTES)
+    _take_all(plan, egress)
+    plans.setdefault((plan.address, plan.port), plan)
 
 
 def _plan_ports(
@@ -66,7 +83,10 @@ def _plan_ports(
             if port.protocol is Protocol.UDP or egress.port not in (0, port.number) or not is_port(port.number):
                 continue
             if egress.captured and not egress.bind:
-                join_intercepted(egress, service, port, own, taken, log)
+                join_intercepted(egress, service, port, own, taken, VIRTUAL_PORTS | scope.mesh.proxy.own_ports, log)
+                continue
+            if not scope.mesh.proxy.may_bind(port.number):
+                _report_no_right(service, port, log)
                 continue
             place = _bind(egress, scope), port.number
             if place in taken:
@@ -74,6 +94,12 @@ def _plan_ports(
                     report_conflict(log, service, port, place, taken[place].name)
                 continue
             _join(own.setdefault(place, ListenerPlan(*place, egress)), service, port, log)
+
+
+def _report_no_right(service: Service, port: ServicePort, log: ProblemLog) -> None:
+    key, where = service.declaration(port)
+    text = f"a proxy without rights cannot listen on {port.number}, so {service.host} cannot be reached by it there"
+    log.error(key, "bad-address", where, text)
 
 
 def _bind(egress: Egress, scope: SidecarScope) -> str:
@@ -104,6 +130,8 @@ def _name_tables(plans: Iterable[ListenerPlan]) -> None:
     """A route table is named after its port; that of one service, or where two listeners share a port, otherwise."""
     taken: set[str] = set()
     for plan in plans:
+        if plan.routes:
+            continue
         plan.routes = str(plan.port) if str(plan.port) not in taken else plan.name
         if plan.owned and plan.http:
             plan.routes = names.service_routes(plan.http[0][0].host, plan.port)

@@ -15,6 +15,7 @@ from flotilla_pilot.compile.destinations import Target
 from flotilla_pilot.compile.gateway_tls import gateway_server
 from flotilla_pilot.compile.http_manager import INBOUND, INBOUND_PLAIN, Manner, http_manager
 from flotilla_pilot.compile.inbound_chains import Chain, Kind, chains, own_tls
+from flotilla_pilot.compile.protocol_filters import protocol_filters
 from flotilla_pilot.compile.retries import inbound_policy
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
 from flotilla_pilot.model.authentication import DISABLE
@@ -102,6 +103,7 @@ def _filters(chain: Chain, entrance: Entrance, mesh: MeshOptions) -> Iterable[Fi
     asked = mixer.tcp_check(mesh, INBOUND.direction, attributes)
     if asked is not None:
         yield asked
+    yield from protocol_filters(entrance.protocol, cluster)
     yield tcp_proxy(cluster, [(Target(cluster), 1)], mesh, INBOUND.direction, mutual=chain.mutual)
 
 

@@ -19,7 +19,7 @@ from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.gateway_hosts import gateway_parts
 from flotilla_pilot.compile.gateway_passthrough import exposed_clusters, exposing_chain, untaken
 from flotilla_pilot.compile.gateway_tcp import plain_chain, sni_chains
-from flotilla_pilot.compile.gateway_tls import gateway_server, socket_fault
+from flotilla_pilot.compile.gateway_tls import gateway_server, provider_asked, socket_fault
 from flotilla_pilot.compile.gateway_topology import connection_filters, gateway_side
 from flotilla_pilot.compile.http_manager import Manner, http_manager
 from flotilla_pilot.compile.inspectors import tls_inspector
@@ -118,9 +118,13 @@ class GatewayCompilation:
     def _http_chain(self, place: Place, servers: list[BoundServer]) -> FilterChain:
         routes = names.http_gateway_routes(place[1], servers[0].server.bind)
         self._add_table(routes, servers[0].port, servers)
-        web = Manner(web=parse_protocol(servers[0].server.port.protocol) is Protocol.GRPC_WEB)
-        manager = http_manager(f"outbound_{names.listener(*place)};", self._side, self._mesh, routes, web)
+        manager = http_manager(
+            f"outbound_{names.listener(*place)};", self._side, self._mesh, routes, self._manner(servers)
+        )
         return FilterChain(filters=[manager])
+
+    def _manner(self, servers: Iterable[BoundServer]) -> Manner:
+        return Manner(web=any(parse_protocol(each.server.port.protocol) is Protocol.GRPC_WEB for each in servers))
 
     def _other_chains(self, place: Place, servers: list[BoundServer]) -> list[FilterChain]:
         taken: set[str] = set()
@@ -148,6 +152,7 @@ class GatewayCompilation:
         Where HTTP is not looked into, TLS routes come first, each with a chain for the names that it asks for.
         """
         socket = gateway_server(bound.server.tls, self._mesh)
+        self._use_provider(bound.server.tls)
         broken = socket_fault(socket)
         if broken is not None:
             text = f"Envoy's {broken[0]} {broken[1]}; this server is left out"
@@ -160,6 +165,12 @@ class GatewayCompilation:
                 chain.transport_socket.CopyFrom(socket)
         routed = {name for chain in chains for name in chain.filter_chain_match.server_names or ("*",)}
         return [*chains, *self._by_host(bound, place, taken, routed, socket)]
+
+    def _use_provider(self, settings: ServerTLSSettings) -> None:
+        provider = provider_asked(settings, self._mesh)
+        service = self._scope.services.get(provider[0]) if provider is not None else None
+        if provider is not None and service is not None:
+            self._destinations.of(service, provider[1])
 
     def _by_host(
         self, bound: BoundServer, place: Place, taken: set[str], routed: set[str], socket: Any
@@ -191,7 +202,7 @@ class GatewayCompilation:
         if name in self.found.resources[ROUTES]:
             name = f"{name}.{bound.index}"
         self._add_table(name, port, [bound])
-        return http_manager(f"outbound_{names.listener(*place)};", self._side, self._mesh, name)
+        return http_manager(f"outbound_{names.listener(*place)};", self._side, self._mesh, name, self._manner([bound]))
 
     def _add_table(self, name: str, port: int, servers: list[BoundServer]) -> None:
         parts = gateway_parts(servers, port, self._destinations, self._cache, self._scope.namespace)

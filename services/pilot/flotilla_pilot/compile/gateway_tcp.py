@@ -8,9 +8,11 @@ from flotilla_pilot.compile import mixer
 from flotilla_pilot.compile.connections import Shares, rule_chains, rule_shares, stat_prefix, tcp_route_applies
 from flotilla_pilot.compile.destinations import Destinations
 from flotilla_pilot.compile.matching import Client
+from flotilla_pilot.compile.protocol_filters import protocol_filters
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.scope.gateway import BoundServer, served_rules
+from flotilla_shared.model.protocols import parse_protocol
 from flotilla_shared.model.static_attributes import OUTBOUND
 
 
@@ -21,8 +23,9 @@ def plain_chain(bound: BoundServer, port: int, destinations: Destinations, mesh:
         for route in rules.spec.tcp:
             if tcp_route_applies(route, rules, client):
                 targets, _ = rule_shares(route.route, rules, port, destinations)
-                proxy = tcp_proxy(stat_prefix(targets, rules), targets, mesh)
-                return FilterChain(filters=[*_asked(targets, mesh), proxy])
+                prefix = stat_prefix(targets, rules)
+                known = protocol_filters(parse_protocol(bound.server.port.protocol), prefix)
+                return FilterChain(filters=[*_asked(targets, mesh), *known, tcp_proxy(prefix, targets, mesh)])
     return None
 
 

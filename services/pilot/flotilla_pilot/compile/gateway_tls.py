@@ -4,11 +4,14 @@ from typing import Any
 
 from envoy.config.core.v3.base_pb2 import TransportSocket
 from envoy.extensions.transport_sockets.tls.v3.common_pb2 import SubjectAltNameMatcher, TlsParameters
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import SdsSecretConfig
 from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import CommonTlsContext, DownstreamTlsContext
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from flotilla_pilot.compile.guard import Fault, fault
+from flotilla_pilot.compile.names import outbound_cluster
 from flotilla_pilot.compile.packing import typed
+from flotilla_pilot.compile.sources import foreign_sds
 from flotilla_pilot.compile.tls import (
     CURVES,
     FOREIGN_SECRET_WAIT,
@@ -21,7 +24,7 @@ from flotilla_pilot.compile.tls import (
     secret,
     validate,
 )
-from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.model.mesh import MeshOptions, SecretProvider
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import ServerTLSSettings
 
@@ -39,6 +42,8 @@ _ENVOYS_LEAST = TlsParameters.TLSv1_2
 _CERTIFICATES = 2
 """How many certificates a server may show, as in Istio: one for RSA, one for ECDSA."""
 _AUTHORITY = "-cacert"
+_FOREIGN = "sds://"
+"""Before the name of a secret that the mesh's provider of secrets has."""
 
 
 def gateway_server(settings: ServerTLSSettings, mesh: MeshOptions) -> Any:
@@ -49,9 +54,9 @@ def gateway_server(settings: ServerTLSSettings, mesh: MeshOptions) -> Any:
     _set_parameters(common, settings, mesh.tls_defaults)
     for name in _certificates(settings):
         wait = 0 if name == IDENTITY else FOREIGN_SECRET_WAIT
-        common.tls_certificate_sds_secret_configs.append(secret(name, wait))
+        common.tls_certificate_sds_secret_configs.append(_from_provider(name, mesh) or secret(name, wait))
     if settings.mode in (ServerTLSSettings.MUTUAL, ServerTLSSettings.OPTIONAL_MUTUAL):
-        _ask(common, settings)
+        _ask(common, settings, mesh)
     context = DownstreamTlsContext(
         require_client_certificate=BoolValue(value=settings.mode == ServerTLSSettings.MUTUAL),
         common_tls_context=common,
@@ -64,10 +69,27 @@ def socket_fault(socket: Any) -> Fault | None:
     return fault(socket)
 
 
-def _ask(common: CommonTlsContext, settings: ServerTLSSettings) -> None:
+def provider_asked(settings: ServerTLSSettings, mesh: MeshOptions) -> SecretProvider | None:
+    """The provider of secrets that a server gets its certificates from; None where the proxy's agent has them."""
+    asked = any(_from_provider(name, mesh) for name in (*_certificates(settings), _authority(settings)))
+    return mesh.secret_provider if asked else None
+
+
+def _from_provider(name: str, mesh: MeshOptions) -> SdsSecretConfig | None:
+    if mesh.secret_provider is None or not name.startswith(_FOREIGN):
+        return None
+    host, port = mesh.secret_provider
+    source = foreign_sds(outbound_cluster(port, "", host), host)
+    return SdsSecretConfig(name=name.removeprefix(_FOREIGN), sds_config=source)
+
+
+def _ask(common: CommonTlsContext, settings: ServerTLSSettings, mesh: MeshOptions) -> None:
     """The client's certificate: of whom, in whose name, or which one it must be."""
     matchers = [san(exact=each, kind=SubjectAltNameMatcher.DNS) for each in settings.subject_alt_names]
     validate(common, _authority(settings), matchers, FOREIGN_SECRET_WAIT)
+    foreign = _from_provider(_authority(settings), mesh)
+    if foreign is not None:
+        common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(foreign)
     asked = common.combined_validation_context.default_validation_context
     asked.verify_certificate_spki.extend(settings.verify_certificate_spki)
     asked.verify_certificate_hash.extend(settings.verify_certificate_hash)

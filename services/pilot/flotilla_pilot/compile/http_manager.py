@@ -78,6 +78,8 @@ class Manner:
 
     tunnels: bool = False
     """Takes CONNECT, and HTTP/1.0 of old clients: an explicit proxy."""
+    absolute: bool = False
+    """Takes requests that state a whole URL, for any host: an explicit proxy."""
     forwards: bool = False
     """Has routes that resolve the name a request asks for."""
     web: bool = False
@@ -116,6 +118,8 @@ def http_manager(
         manager.early_header_mutation_extensions.append(_distrust())
     if side.remote_address:
         manager.http_protocol_options.SetInParent()
+    if manner.absolute:
+        manager.http_protocol_options.allow_absolute_url.value = True
     if manner.tunnels or mesh.proxy.http10:
         manager.http_protocol_options.accept_http_10 = True
     return typed(Filter, HTTP_MANAGER, manager)

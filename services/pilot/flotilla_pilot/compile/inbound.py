@@ -4,9 +4,9 @@ from typing import Any
 
 from envoy.config.core.v3.base_pb2 import TrafficDirection
 from envoy.config.listener.v3.listener_pb2 import Listener
-from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.compile import mixer
+from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, balance
 from flotilla_pilot.compile.access_log import unmatched_logs
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import inbound
@@ -15,14 +15,14 @@ from flotilla_pilot.compile.endpoints import UNIX, socket_address
 from flotilla_pilot.compile.entrance import Entrance, entrance_chain, static
 from flotilla_pilot.compile.gateway_tls import gateway_server, socket_fault
 from flotilla_pilot.compile.inspectors import inbound_inspectors
-from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, is_place, is_port
+from flotilla_pilot.compile.listener_plan import is_place, is_port
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER
 from flotilla_pilot.compile.virtual_inbound import add_virtual_inbound
 from flotilla_pilot.model.authentication import PeerMode
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
-from flotilla_pilot.model.proxy_options import proxy_options
+from flotilla_pilot.model.proxy_options import FIRST_UNPRIVILEGED, proxy_options
 from flotilla_pilot.model.references import keys, reference
 from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.snapshot import MeshSnapshot, Served
@@ -45,10 +45,14 @@ def compile_inbound(
     found = Collected(cache)
     taken: set[tuple[str, int]] = set()
     inside: list[Entrance] = []
+    mesh = snapshot.mesh.of(proxy_options(proxy, snapshot.mesh.proxy_default))
     for index, ingress in enumerate(ingress_listeners(sidecar)):
         entrance = _entrance(ingress, sidecar, proxy, snapshot)
         place = entrance.address, entrance.port
-        wrong = _fault(ingress, entrance, place in taken, snapshot.mesh)
+        wrong = _fault(ingress, entrance, place in taken, mesh)
+        if wrong is None and not (_is_intercepted(ingress, proxy) or mesh.proxy.may_bind(entrance.port)):
+            text = f"a proxy without rights cannot listen on {entrance.port}; use a port from {FIRST_UNPRIVILEGED} on"
+            wrong = ".port", "bad-address", text
         if wrong is not None:
             if sidecar is not None:
                 field, code, text = wrong
@@ -58,7 +62,7 @@ def compile_inbound(
         if _is_intercepted(ingress, proxy):
             inside.append(entrance)
         else:
-            _add(found, snapshot, proxy, sidecar, entrance)
+            _add(found, snapshot, mesh, proxy, sidecar, entrance)
     if proxy.intercepts:
         add_virtual_inbound(found, snapshot, proxy, sidecar, inside, cache)
     return found
@@ -89,9 +93,8 @@ def _entrance(
     ingress: IstioIngressListener, sidecar: ConfigObject | None, proxy: Proxy, snapshot: MeshSnapshot
 ) -> Entrance:
     address, port = _application(ingress.default_endpoint, ingress.port.number, proxy)
-    own = proxy.addresses[0] if _is_intercepted(ingress, proxy) else ANY_ADDRESS
     return Entrance(
-        address=ingress.bind or own,
+        address=ingress.bind or proxy.addresses[0],
         port=ingress.port.number,
         protocol=parse_protocol(ingress.port.protocol),
         target=address,
@@ -122,9 +125,13 @@ def _application(endpoint: str, port: int, proxy: Proxy) -> tuple[str, int]:
 
 
 def _add(
-    found: Collected, snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None, entrance: Entrance
+    found: Collected,
+    snapshot: MeshSnapshot,
+    mesh: MeshOptions,
+    proxy: Proxy,
+    sidecar: ConfigObject | None,
+    entrance: Entrance,
 ) -> None:
-    mesh = snapshot.mesh.of(proxy_options(proxy, snapshot.mesh.proxy_default))
     asked = snapshot.peer_mode(proxy.namespace, proxy.labels, proxy.addresses, entrance.port)
     cluster = inbound(entrance.port, entrance.target, entrance.target_port, mesh, http2=entrance.protocol.is_http2)
     stated = (*((reference(sidecar),) if sidecar is not None else ()), *mesh.references)
@@ -141,10 +148,12 @@ def _listener(entrance: Entrance, asked: PeerMode, mesh: MeshOptions) -> Any:
         address=socket_address(entrance.address, entrance.port),
         traffic_direction=TrafficDirection.INBOUND,
         listener_filters=inbound_inspectors(each.filter_chain_match for each in held),
-        listener_filters_timeout=Duration(),
+        listener_filters_timeout=mesh.detection_timeout,
         continue_on_listener_filters_timeout=True,
         access_log=unmatched_logs(mesh),
+        max_connections_to_accept_per_socket_event=ACCEPTED_AT_ONCE,
         filter_chains=held,
     )
+    balance(listener, asked=mesh.proxy.balances_in)
     mixer.add_static(listener.metadata, static(entrance, mesh))
     return listener

@@ -19,7 +19,7 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.filters.common.set_filter_state.v3.value_pb2 import FilterStateValue
 from envoy.extensions.filters.network.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
-from google.protobuf.wrappers_pb2 import BoolValue
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from flotilla_pilot.compile import mixer, names, tls
 from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, HANDSHAKE, accept_transparently, finish_outbound
@@ -34,6 +34,7 @@ from flotilla_pilot.compile.intercepted_plan import networks_of
 from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, VIRTUAL_OUTBOUND_PORT, ListenerPlan
 from flotilla_pilot.compile.packing import serialized, typed
 from flotilla_pilot.compile.resource import LISTENER, CompiledResource
+from flotilla_pilot.compile.routes import MAX_BODY
 from flotilla_pilot.compile.tcp_proxy import TCP_PROXY, tcp_proxy
 from flotilla_pilot.compile.virtual_hosts import resolving_host
 from flotilla_pilot.model.mesh import MeshOptions
@@ -63,8 +64,8 @@ class InterceptedListener:
         plan = self.plan
         rest = self.rest.key() if self.rest is not None else None
         chains = tuple(each.key() for each in self.chains)
-        http = bool(plan.http), plan.web, self.forwards
-        return "intercepted", plan.name, plan.routes, http, chains, rest, self.onward
+        http = plan.routes, bool(plan.http), plan.web, self.forwards
+        return "intercepted", plan.name, *http, chains, rest, self.onward
 
 
 def intercepted_listener(
@@ -234,6 +235,7 @@ def _resolving_chain(mesh: MeshOptions) -> FilterChain:
         virtual_hosts=[resolving_host()],
         validate_clusters=BoolValue(value=False),
         ignore_port_in_host_matching=True,
+        max_direct_response_body_size_bytes=UInt32Value(value=MAX_BODY),
     )
     for route in table.virtual_hosts[0].routes:
         mixer.add_static(route.metadata, mixer.nowhere(names.PASSTHROUGH, mesh))

@@ -11,7 +11,6 @@ from contextlib import suppress
 
 from flotilla_pilot.compile.listener_plan import (
     ANY_ADDRESS,
-    OWN_PORTS,
     ListenerPlan,
     Networks,
     Places,
@@ -22,22 +21,26 @@ from flotilla_pilot.model.services import Service, ServicePort
 from flotilla_pilot.scope.sidecar import Egress
 from flotilla_shared.model.problems import ProblemLog
 
+Ports = frozenset[int]
+
 
 def join_intercepted(
-    egress: Egress, service: Service, port: ServicePort, own: Places, taken: Places, log: ProblemLog
+    egress: Egress, service: Service, port: ServicePort, own: Places, taken: Places, reserved: Ports, log: ProblemLog
 ) -> None:
-    """Put a port of a service into the listeners that it needs. `own` are this way out's, `taken` those of others."""
-    if port.number in OWN_PORTS:
-        _refuse_own_port(service, port, log)
-        return
+    """Put a port of a service into the listeners that it needs. `own` are this way out's, `taken` those of others.
+
+    `reserved` are ports at which the proxy itself listens, at every address.
+    """
     for address in _addresses(service, port):
         place = address, port.number
-        if place in taken:
+        if address == ANY_ADDRESS and port.number in reserved:
+            _refuse_own_port(service, port, log)
+        elif place in taken:
             if egress.port:
                 report_conflict(log, service, port, place, taken[place].name)
-            continue
-        plan = own.setdefault(place, ListenerPlan(*place, egress, owned=address != ANY_ADDRESS))
-        _join(plan, service, port, log)
+        else:
+            plan = own.setdefault(place, ListenerPlan(*place, egress, owned=address != ANY_ADDRESS))
+            _join(plan, service, port, log)
 
 
 def _refuse_own_port(service: Service, port: ServicePort, log: ProblemLog) -> None:

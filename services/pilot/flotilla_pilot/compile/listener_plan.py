@@ -14,7 +14,8 @@ ANY_ADDRESS = "0.0.0.0"  # noqa: S104
 
 VIRTUAL_OUTBOUND_PORT = 15001
 VIRTUAL_INBOUND_PORT = 15006
-OWN_PORTS = frozenset({VIRTUAL_OUTBOUND_PORT, VIRTUAL_INBOUND_PORT, 15020, 15021, 15090})
+VIRTUAL_PORTS = frozenset({VIRTUAL_OUTBOUND_PORT, VIRTUAL_INBOUND_PORT})
+OWN_PORTS = VIRTUAL_PORTS | {15020, 15021, 15090}
 """Ports of an intercepting proxy and its agent: the two ways in, status, health, metrics. Nobody else may have them."""
 
 Held = tuple[Service, ServicePort]
@@ -25,7 +26,8 @@ Networks = tuple[str, ...]
 class ListenerPlan:
     """One outbound listener: HTTP services share a route table, TLS ones are told apart by SNI.
 
-    `proxy` is an explicit HTTP proxy, which takes requests for all ports. `routes` names the table. `owned`: the
+    `proxy` is an explicit HTTP proxy, which takes requests for all ports; one that `tunnels` takes CONNECT too, and
+    old clients. `routes` names the table. `owned`: the
     address is one service's alone, so whatever arrives is for it. `networks` are TCP services known by networks.
     """
 
@@ -33,6 +35,7 @@ class ListenerPlan:
     port: int
     egress: Egress
     proxy: bool = False
+    tunnels: bool = False
     routes: str = ""
     http: list[Held] = field(default_factory=list)
     tls: list[Held] = field(default_factory=list)

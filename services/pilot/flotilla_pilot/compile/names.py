@@ -11,6 +11,8 @@ ALLOW_ANY = "allow_any"
 ALLOW_ANY_NAMES = "allow_any_dynamic_dns"
 ALLOW_ANY_NAMES_CLUSTER = "AllowAnyDynamicDNSCluster"
 BLOCK_ALL = "block_all"
+PROXY_ROUTES = "http_proxy"
+"""The table of the explicit proxy that the mesh has everywhere."""
 
 
 def outbound_cluster(port: int, subset: str, host: str) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 from envoy.config.core.v3.base_pb2 import TrafficDirection
 from envoy.config.listener.v3.listener_components_pb2 import FilterChain
 from envoy.config.listener.v3.listener_pb2 import Listener
-from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.compile import mixer
+from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, HANDSHAKE, finish_outbound
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import black_hole, every_cluster, forward_proxy, passthrough, resolved_names
 from flotilla_pilot.compile.collection import Collected
@@ -84,13 +84,20 @@ def _listener(plan: ListenerPlan, scope: SidecarScope, destinations: Destination
         name=plan.name,
         address=socket_address(plan.address, plan.port),
         traffic_direction=TrafficDirection.OUTBOUND,
+        listener_filters_timeout=mesh.detection_timeout,
+        continue_on_listener_filters_timeout=True,
+        max_connections_to_accept_per_socket_event=ACCEPTED_AT_ONCE,
     )
     if plan.is_http:
-        manner = Manner(plan.proxy, _forwards(plan, scope), plan.web)
+        absolute = plan.proxy and not plan.tunnels
+        manner = Manner(plan.tunnels, absolute=absolute, forwards=_forwards(plan, scope), web=plan.web)
         manager = http_manager(f"outbound_{plan.name};", OUTBOUND, mesh, plan.routes, manner)
         listener.filter_chains.append(FilterChain(filters=[manager]))
     else:
         _add_connections(listener, plan, mesh, destinations, references)
+    for each in listener.filter_chains:
+        each.transport_socket_connect_timeout.CopyFrom(HANDSHAKE)
+    finish_outbound(listener, mesh)
     return cache.intern(LISTENER, plan.name, serialized(listener), keys(references))
 
 
@@ -116,8 +123,6 @@ def _add_connections(
             references.update(dict.fromkeys(chain.references))
     if plan.tls:
         listener.listener_filters.append(tls_inspector())
-        listener.listener_filters_timeout.CopyFrom(Duration())
-        listener.continue_on_listener_filters_timeout = True
     if plan.tcp is not None:
         service, port = plan.tcp
         chain = tcp_chain(service, port, plan.egress.routes, destinations)

@@ -22,13 +22,24 @@ def ads() -> ConfigSource:
 
 def sds(wait_seconds: int = 0) -> ConfigSource:
     """The agent's socket. `wait_seconds` limits how long the resource warms for its secret; 0 is no limit."""
+    source = _secrets(SDS_CLUSTER)
+    source.initial_fetch_timeout.CopyFrom(Duration(seconds=wait_seconds))
+    return source
+
+
+def foreign_sds(cluster: str, host: str) -> ConfigSource:
+    """A provider of secrets that the mesh names; a resource warms for them as long as Envoy lets it by itself."""
+    return _secrets(cluster, host)
+
+
+def _secrets(cluster: str, authority: str = "") -> ConfigSource:
+    server = GrpcService.EnvoyGrpc(cluster_name=cluster, authority=authority)
     return ConfigSource(
         api_config_source=ApiConfigSource(
             api_type=ApiConfigSource.GRPC,
             transport_api_version=ApiVersion.V3,
             set_node_on_first_message_only=True,
-            grpc_services=[GrpcService(envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=SDS_CLUSTER))],
+            grpc_services=[GrpcService(envoy_grpc=server)],
         ),
         resource_api_version=ApiVersion.V3,
-        initial_fetch_timeout=Duration(seconds=wait_seconds),
     )

@@ -12,6 +12,7 @@ from flotilla_pilot.compile.destinations import Target
 from flotilla_pilot.compile.hashing import connection_hash
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import TrafficPolicy
 from flotilla_shared.model.static_attributes import OUTBOUND
 
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
@@ -44,10 +45,18 @@ def tcp_proxy(
     used = [pair for pair in targets if pair[1] > 0] or list(targets[:1])
     if len(used) == 1:
         proxy.cluster = used[0][0].cluster
+        if used[0][0].tunnel is not None and len(targets) == 1:
+            proxy.tunneling_config.CopyFrom(_through(used[0][0].tunnel))
     else:
         proxy.weighted_clusters.CopyFrom(_weighted(used))
     proxy.hash_policy.extend(connection_hash(used[0][0].hash))
     return typed(Filter, TCP_PROXY, proxy)
+
+
+def _through(tunnel: TrafficPolicy.TunnelSettings) -> TcpProxy.TunnelingConfig:
+    """The connection goes to a proxy, which is asked to connect it on to where the rule says."""
+    host = f"[{tunnel.target_host}]" if ":" in tunnel.target_host else tunnel.target_host
+    return TcpProxy.TunnelingConfig(hostname=f"{host}:{tunnel.target_port}", use_post=tunnel.protocol == "POST")
 
 
 def _weighted(used: Iterable[tuple[Target, int]]) -> Any:

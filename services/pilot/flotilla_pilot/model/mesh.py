@@ -19,6 +19,9 @@ from flotilla_shared.model.objects import ConfigObject
 
 _EVERYWHERE = ("*",)
 
+SecretProvider = tuple[str, int]
+"""The host of a service and its port."""
+
 
 @dataclass(frozen=True, slots=True)
 class MeshSettings:
@@ -65,10 +68,14 @@ class MeshOptions:
     zone_aware: ZoneAwareLoadBalancerSetting | None
     topology: Topology
     """What stands before gateways, and what of it they are to believe."""
+    http_proxy_port: int
+    """Where every sidecar is an explicit HTTP proxy, on the loopback address; 0 is nowhere."""
     mesh_tls: MeshConfig.TLSConfig
     """Of mutual TLS between workloads."""
     tls_defaults: MeshConfig.TLSConfig
     """Of all other TLS that proxies serve."""
+    secret_provider: SecretProvider | None
+    """Who gateways get the secrets from whose names begin with `sds://`; None: their agents have them."""
     mixer: MixerOptions
     references: tuple[Reference, ...]
     proxy_default: bytes
@@ -109,8 +116,10 @@ def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptio
         locality=_locality(config),
         zone_aware=config.zone_aware_lb_setting if config.HasField("zone_aware_lb_setting") else None,
         topology=config.default_config.gateway_topology,
+        http_proxy_port=config.proxy_http_port,
         mesh_tls=config.mesh_mTLS,
         tls_defaults=config.tls_defaults,
+        secret_provider=_secret_provider(config),
         mixer=mixer_options(config),
         references=(reference(item),) if item is not None else (),
         proxy_default=read_fields(config.default_config),
@@ -129,3 +138,9 @@ def _allow_any(config: MeshConfig) -> bool:
     if not config.HasField("outbound_traffic_policy"):
         return True
     return config.outbound_traffic_policy.mode != MeshConfig.OutboundTrafficPolicy.REGISTRY_ONLY
+
+
+def _secret_provider(config: MeshConfig) -> SecretProvider | None:
+    """The first; a service may be named with its namespace before it, `namespace/host`."""
+    found = next((each.sds for each in config.extension_providers if each.HasField("sds")), None)
+    return (found.service.rpartition("/")[2], found.port) if found is not None else None

@@ -8,6 +8,11 @@ from google.protobuf import json_format
 from flotilla_pilot.model.proxy import TRANSPARENT, Proxy
 from flotilla_protos.istio.mesh.v1alpha1.proxy_pb2 import ProxyConfig
 
+OWN_PORTS = frozenset({15021, 15090})
+"""Health and metrics: of a proxy that does not tell its ports."""
+
+FIRST_UNPRIVILEGED = 1024
+_OWN_PORTS = ("ENVOY_STATUS_PORT", "ENVOY_PROMETHEUS_PORT", "EnvoySecureMergedMetricsPort")
 _READ = ("tracing",)
 """The fields of ProxyConfig that listeners are made from; others must not keep proxies from sharing them."""
 
@@ -29,6 +34,15 @@ class ProxyOptions:
     """The kernel hands over connections to other addresses than a listener's own."""
     both_families: bool = False
     """The workload has addresses of IPv4 and IPv6."""
+    own_ports: frozenset[int] = OWN_PORTS
+    """Those at which its Envoy itself answers, at every address."""
+    http_proxy_port: int = 0
+    unprivileged: bool = False
+    """It has no right to the lowest ports."""
+
+    def may_bind(self, port: int) -> bool:
+        """Whether it may listen on a port itself; for connections that are handed to it no right is needed."""
+        return port >= FIRST_UNPRIVILEGED or not self.unprivileged
 
     @property
     def of_connections(self) -> "ProxyOptions":
@@ -52,7 +66,16 @@ def proxy_options(proxy: Proxy, default: bytes) -> ProxyOptions:
         balances_out=_is_on(proxy, "OUTBOUND_LISTENER_EXACT_BALANCE"),
         transparent=proxy.interception_mode == TRANSPARENT,
         both_families=len({":" in each for each in proxy.addresses}) > 1,
+        own_ports=frozenset(filter(None, (_number(proxy, name) for name in _OWN_PORTS))) or OWN_PORTS,
+        http_proxy_port=_number(proxy, "HTTP_PROXY_PORT"),
+        unprivileged=_is_on(proxy, "UNPRIVILEGED_POD"),
     )
+
+
+def _number(proxy: Proxy, name: str) -> int:
+    """A whole number, as text or as JSON has it; 0 where none is stated."""
+    stated = proxy.metadata.get(name, "").removesuffix(".0")
+    return int(stated) if stated.isdecimal() else 0
 
 
 def _is_on(proxy: Proxy, name: str) -> bool:

@@ -63,7 +63,6 @@ def gateway_key(snapshot: MeshSnapshot, proxy: Proxy) -> tuple[object, ...]:
     targets = tuple(sorted((port, *found) for port, found in _targets(snapshot, proxy).items()))
     return (
         targets,
-        _unprivileged(proxy),
         proxy.kind,
         proxy.namespace,
         proxy.domain,
@@ -100,8 +99,6 @@ Targets = dict[int, tuple[tuple[int, Reference], ...]]
 AS_STATED = "experimental.istio.io/disable-gateway-port-translation"
 """Label of a service whose ports do not say where a gateway behind it listens."""
 
-_FIRST_UNPRIVILEGED = 1024
-
 
 def _targets(snapshot: MeshSnapshot, proxy: Proxy) -> Targets:
     found: dict[int, dict[tuple[int, Reference], None]] = {}
@@ -126,11 +123,7 @@ def _places(port: int, targets: Targets, proxy: Proxy) -> Iterable[tuple[int, tu
         places.setdefault(target, []).append(by)
     if places:
         return [(target, tuple(by)) for target, by in places.items()]
-    return [] if port < _FIRST_UNPRIVILEGED and _unprivileged(proxy) else [(port, ())]
-
-
-def _unprivileged(proxy: Proxy) -> bool:
-    return proxy.metadata.get("UNPRIVILEGED_POD") == "true"
+    return [(port, ())] if proxy_options(proxy, b"").may_bind(port) else []
 
 
 def _selected(snapshot: MeshSnapshot, proxy: Proxy) -> Iterable[ConfigObject]:

@@ -27,4 +27,5 @@ DROPPED: Mapping[str, str] = {
     "**.requestIdExtension.typedConfig.useRequestIdForTraceSampling=true": _DEFAULT,
     '**.pathWithEscapedSlashesAction="KEEP_UNCHANGED"': _DEFAULT,
     'endpoints.endpoints.lbEndpoints.healthStatus="HEALTHY"': _DEFAULT,
+    "**.dnsCacheConfig.maxHosts=1024": _DEFAULT,
 }

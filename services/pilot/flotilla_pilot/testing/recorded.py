@@ -1,6 +1,6 @@
 """Cases that were recorded elsewhere: configuration, services and a proxy as they were written down, compiled."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -83,11 +83,7 @@ def registry_entries(given: Mapping[str, Any], proxy: Mapping[str, Any]) -> list
         held.setdefault(service["Hostname"], service)
         _add_endpoint(ends.setdefault(service["Hostname"], {}), each)
     held |= {each["Hostname"]: dict(each) for each in services}
-    return [
-        _entry(f"registry-{number:03}-{part}", one, list(found), home if host in own else "")
-        for number, (host, each) in enumerate(held.items())
-        for part, (one, found) in enumerate(_parts(each, ends.get(host, {}).values()))
-    ]
+    return [entry for number, each in enumerate(held.values()) for entry in _entries(number, each, ends, own, home)]
 
 
 def _parts(service: Mapping[str, Any], ends: Iterable[dict[str, Any]]) -> list[tuple[Mapping[str, Any], Any]]:
@@ -110,6 +106,19 @@ def _add_endpoint(found: dict[object, dict[str, Any]], instance: Mapping[str, An
     entry = found.setdefault((address, weight, place), stated)
     entry["ports"][port.get("Name") or end.get("ServicePortName")] = end.get("EndpointPort", port.get("Port"))
     entry["labels"] = {**end.get("Labels", {}), "security.istio.io/tlsMode": end.get("TLSMode", "disabled")}
+
+
+def _entries(
+    number: int, service: Mapping[str, Any], ends: Mapping[str, Mapping[object, Any]], own: set[str], home: str
+) -> Iterator[dict[str, Any]]:
+    """A service in its own namespace, and one of the proxy's in the proxy's namespace too."""
+    host = service["Hostname"]
+    namespace = service.get("Attributes", {}).get("Namespace", "default")
+    for part, (one, found) in enumerate(_parts(service, ends.get(host, {}).values())):
+        if host not in own or namespace != home:
+            yield _entry(f"registry-{number:03}-{part}", one, list(found), "")
+        if host in own:
+            yield _entry(f"registry-{number:03}-{part}", one, list(found), home)
 
 
 def _entry(name: str, service: Mapping[str, Any], ends: list[dict[str, Any]], home: str) -> dict[str, Any]:
