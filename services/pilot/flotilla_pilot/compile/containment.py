@@ -13,7 +13,7 @@ from types import MappingProxyType
 from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.compile.resource import CompiledProxy
 from flotilla_pilot.model.proxy import Proxy
-from flotilla_pilot.model.services import Service
+from flotilla_pilot.model.services import Endpoint, Service
 from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot, Objects, build_snapshot
 from flotilla_pilot.model.tls_only import tls_only
 from flotilla_shared.model import kinds
@@ -47,14 +47,21 @@ class Parts:
     native: Sequence[Service] = ()
     told: Mapping[ObjectKey, tuple[Problem, ...]] = field(default_factory=dict)
     distributions: Mapping[str, str] = field(default_factory=dict)
+    workloads: Sequence[Endpoint] = ()
 
     @classmethod
     def of(cls, snapshot: MeshSnapshot) -> "Parts":
         objects: dict[str, dict[ObjectKey, ConfigObject]] = {}
         for key, item in snapshot.objects.items():
             objects.setdefault(key.collection, {})[key] = item
-        native = tuple(each for each in snapshot.services if each.is_native)
-        return cls(objects, snapshot.settings, native, distributions=snapshot.distributions)
+        told = snapshot.native
+        return cls(
+            objects,
+            snapshot.settings,
+            told.services,
+            distributions=snapshot.distributions,
+            workloads=told.workloads,
+        )
 
     def suspects(self) -> list[ObjectKey]:
         """Everything that may be left out, in a fixed order: Kubernetes' services, then by kind, the newest last."""
@@ -70,7 +77,7 @@ class Parts:
             for name, held in self.objects.items()
         }
         native = tuple(each for each in self.native if each.source.key not in gone)
-        snapshot = build_snapshot(objects, self.settings, native, self.distributions)
+        snapshot = build_snapshot(objects, self.settings, native, self.distributions, self.workloads)
         return replace(snapshot, problems={**self.told, **snapshot.problems}) if self.told else snapshot
 
 

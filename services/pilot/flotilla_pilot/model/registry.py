@@ -28,12 +28,11 @@ TLS_MODE_LABEL = "security.istio.io/tlsMode"
 
 
 class WorkloadIndex:
-    """WorkloadEntries by namespace and label, so that a selector need not look at all of them."""
+    """WorkloadEntries, and pods behind them, by namespace and label, so that a selector need not look at all of them."""
 
-    def __init__(self, entries: Iterable[ConfigObject]) -> None:
+    def __init__(self, entries: Iterable[ConfigObject], pods: Iterable[Endpoint] = ()) -> None:
         self._by_label: dict[tuple[str, str, str], list[Endpoint]] = {}
-        for item in oldest_first(entries):
-            endpoint = workload_endpoint(item)
+        for endpoint in (*map(workload_endpoint, oldest_first(entries)), *pods):
             for name, value in endpoint.labels.items():
                 self._by_label.setdefault((endpoint.namespace, name, value), []).append(endpoint)
 

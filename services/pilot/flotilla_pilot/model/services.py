@@ -11,6 +11,7 @@ from flotilla_shared.model.protocols import Protocol
 
 KUBERNETES_SERVICES = "k8s/core/v1/services"
 ENDPOINT_SLICES = "k8s/discovery/v1/endpointslices"
+PODS = "k8s/core/v1/pods"
 """Kubernetes objects are dependencies like any, under these collections; Galley knows nothing of them."""
 
 TLS_ISTIO = "istio"
@@ -120,6 +121,8 @@ class Service:
     """Younger ServiceEntries that add ports to it."""
     external_name: str = ""
     """The host that it is another name of, or that DNS knows."""
+    selector: FrozenMap = EMPTY
+    """Of a Kubernetes Service: which workloads serve it."""
     aliases: tuple[Alias, ...] = ()
     """Its other names in the mesh."""
     references: tuple[Reference, ...] = field(init=False)

@@ -17,6 +17,7 @@ from flotilla_pilot.model.priority_labels import priority_labels
 from flotilla_pilot.model.references import oldest_first
 from flotilla_pilot.model.registry import WorkloadIndex, build_services
 from flotilla_pilot.model.route_rules import RouteRules, build_route_rules
+from flotilla_pilot.model.selected import Native, selects_pods, with_entries
 from flotilla_pilot.model.services import Endpoint, Service
 from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
@@ -55,7 +56,7 @@ class MeshSnapshot:
     share what is compiled for their outbound side. `serving` has the services by the addresses of their endpoints,
     `given_addresses` by namespace and host those that services without any are given, `priority_labels` the labels of
     callers that load balancing depends on, `localities` those of nodes, `distributions` what namespaces say, `aliases` the
-    host that each other name is of.
+    host that each other name is of. `native` is what the platform told.
     """
 
     version: str
@@ -65,6 +66,7 @@ class MeshSnapshot:
     problems: Mapping[ObjectKey, tuple[Problem, ...]]
     mesh: MeshOptions
     distributions: Mapping[str, str]
+    native: Native
     services: tuple[Service, ...]
     route_rules: tuple[RouteRules, ...]
     destination_rules: DestinationRules
@@ -96,32 +98,38 @@ def build_snapshot(
     settings: MeshSettings,
     native: Sequence[Service] = (),
     distributions: Mapping[str, str] = MappingProxyType({}),
+    workloads: Sequence[Endpoint] = (),
 ) -> MeshSnapshot:
     """The snapshot of `objects`, which are given by collection; collections unknown to Pilot are ignored.
 
-    `native` are the services that the platform tells of by itself, beside those that configuration declares;
-    `distributions` has by namespace whom callers prefer where a ServiceEntry does not say it. Never raises for a
-    configuration: what is wrong is in `problems`, and left out of the rest.
+    `native` are the services that the platform tells of by itself, beside those that configuration declares, and
+    `workloads` its workloads, which ServiceEntries may select; `distributions` has by namespace whom callers prefer where
+    a ServiceEntry does not say it. Never raises for a configuration: what is wrong is in `problems`, and left out of the
+    rest.
     """
     log = ProblemLog()
     held = {name: list(objects.get(name, {}).values()) for name in COLLECTIONS}
     mesh = mesh_options(next(iter(held[kinds.MESH_CONFIG]), None), settings)
-    declared = build_services(
-        oldest_first(held[kinds.SERVICE_ENTRIES]), WorkloadIndex(held[kinds.WORKLOAD_ENTRIES]), log, distributions
-    )
-    services = resolve_aliases(sorted((*declared, *native), key=lambda each: each.age)) if native else declared
+    entries, chosen = held[kinds.SERVICE_ENTRIES], WorkloadIndex(held[kinds.WORKLOAD_ENTRIES])
+    selecting = any(each.spec.workload_selector.labels for each in entries)
+    index = _with_pods(held[kinds.WORKLOAD_ENTRIES], workloads) if selecting and workloads else chosen
+    declared = build_services(oldest_first(entries), index, log, distributions)
+    known = with_entries(native, chosen) if held[kinds.WORKLOAD_ENTRIES] else native
+    services = resolve_aliases(sorted((*declared, *known), key=lambda each: each.age)) if native else declared
+    moving = [(each.host, each.version) for each in declared if selects_pods(each)]
     rules = build_route_rules(held[kinds.VIRTUAL_SERVICES], mesh.domain, mesh.virtual_service_export, log)
     check(held, services, rules, mesh, log)
     policies = Policies(held[kinds.POLICIES], held[kinds.MESH_POLICIES], mesh.domain)
     stated = _version(held, settings, distributions)
     return MeshSnapshot(
-        version=_with_services(stated, ((each.host, each.version) for each in native)),
-        shape=_with_services(stated, ((each.host, each.shape) for each in native)),
+        version=_with_services(stated, [*((each.host, each.version) for each in native), *moving]),
+        shape=_with_services(stated, [*((each.host, each.shape) for each in native), *moving]),
         settings=settings,
         objects={item.key: item for items in held.values() for item in items},
         problems=log.found(),
         mesh=mesh,
         distributions=distributions,
+        native=Native(native, workloads),
         services=services,
         route_rules=rules,
         destination_rules=DestinationRules(held[kinds.DESTINATION_RULES], mesh),
@@ -136,6 +144,10 @@ def build_snapshot(
         given_addresses=give_addresses(services),
         aliases=hosts_of_aliases(services),
     )
+
+
+def _with_pods(entries: Iterable[ConfigObject], workloads: Iterable[Endpoint]) -> WorkloadIndex:
+    return WorkloadIndex(entries, sorted(workloads, key=lambda each: each.references[0][0]))
 
 
 def _by_address(services: Iterable[Service]) -> dict[str, tuple[Served, ...]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from flotilla_pilot.model.frozen import EMPTY, FrozenMap
 from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.services import (
     KUBERNETES_SERVICES,
@@ -16,6 +17,7 @@ from flotilla_pilot.model.services import (
 from flotilla_pilot.model.traffic_distribution import traffic_distribution
 from flotilla_pilot.registries.endpoints import SliceEndpoints, slice_endpoints
 from flotilla_pilot.registries.objects import KubernetesObjects, Name
+from flotilla_pilot.registries.workloads import PodWorkloads
 from flotilla_shared.model.objects import ConfigObject, ObjectKey
 from flotilla_shared.model.protocols import Protocol, protocol_of_service_port
 from flotilla_shared.model.spiffe import spiffe_id
@@ -54,6 +56,7 @@ class ServiceConversion:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._made: dict[Name, _Made] = {}
+        self._workloads = PodWorkloads()
 
     def convert(self, objects: KubernetesObjects) -> tuple[Service, ...]:
         """The services of `objects`, oldest first (by host among equals)."""
@@ -64,6 +67,10 @@ class ServiceConversion:
                 made[name] = self._convert(name, item, slices.get(name, ()), objects)
         self._made = made
         return tuple(sorted((each.service for each in made.values()), key=lambda service: service.age))
+
+    def workloads(self, objects: KubernetesObjects) -> tuple[Endpoint, ...]:
+        """The pods of `objects` that take calls, whatever leads to them, in no order."""
+        return self._workloads.convert(objects)
 
     @property
     def waiting(self) -> int:
@@ -162,6 +169,7 @@ def make_service(
         traffic_distribution=distribution,
         node_local=item.spec.internal_traffic_policy == "Local",
         external_name=named.lower(),
+        selector=FrozenMap(item.spec.selector) if item.spec.selector and not external else EMPTY,
     )
 
 

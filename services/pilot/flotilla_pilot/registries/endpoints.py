@@ -91,19 +91,23 @@ def _endpoint(
             node=item.node_name or "",
             stated_ports_only=True,
         )
+    found = pod_endpoint(address, pod, node)
+    return replace(found, ports=ports, node=item.node_name or "", stated_ports_only=True)
+
+
+def pod_endpoint(address: str, pod: kube.Pod, node: kube.Node | None) -> Endpoint:
+    """The pod as it is at `address`, whatever leads to it."""
     labels = pod.metadata.labels
     return Endpoint(
         address=address,
         name=_workload(pod),
         namespace=pod.metadata.namespace,
-        ports=ports,
         labels=FrozenMap(labels) if labels else EMPTY,
         service_account=pod.spec.service_account_name or _DEFAULT_ACCOUNT,
         tls_mode=TLS_ISTIO if labels.get(TLS_MODE_LABEL) == TLS_ISTIO else TLS_DISABLED,
         network=labels.get(NETWORK, ""),
         locality=locality(pod, node),
-        node=item.node_name or "",
-        stated_ports_only=True,
+        node=pod.spec.node_name,
     )
 
 

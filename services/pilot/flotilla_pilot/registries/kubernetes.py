@@ -10,6 +10,7 @@ from flotilla_pilot.model.snapshot import MeshSettings, Objects
 from flotilla_pilot.model.traffic_distribution import ANNOTATION
 from flotilla_pilot.registries.conversion import Cluster, ServiceConversion, distributions
 from flotilla_pilot.registries.objects import KubernetesObjects
+from flotilla_pilot.registries.workloads import takes_calls
 from flotilla_shared.runtime.kube import objects as kube
 from flotilla_shared.runtime.kube.client import KubeClient
 from flotilla_shared.runtime.kube.metrics import NO_METRICS, KubeMetrics
@@ -116,7 +117,8 @@ def native_parts(
     """Configuration with what a cluster tells beside it: its services, and what stands for its Ingresses."""
     services = conversion.convert(held)
     configured, told = with_ingresses(objects, services, held.ingresses.values(), held.ingress_classes, domain)
-    return Parts(configured, settings, services, told, distributions(held.namespaces.values()))
+    preferred = distributions(held.namespaces.values())
+    return Parts(configured, settings, services, told, preferred, conversion.workloads(held))
 
 
 def _seen(of: Callable[[Any], object], item: Any) -> object:
@@ -133,8 +135,9 @@ def _stated(item: kube.Ingress | kube.IngressClass) -> object:
 
 
 def _of_pod(pod: kube.Pod) -> object:
-    meta = pod.metadata
-    return meta.labels, meta.owner_references, pod.spec.service_account_name
+    meta, spec = pod.metadata, pod.spec
+    called = pod.status.pod_ip, takes_calls(pod)
+    return meta.labels, meta.owner_references, spec.service_account_name, spec.node_name, called
 
 
 def _labels(node: kube.Node) -> object:
@@ -143,6 +146,9 @@ def _labels(node: kube.Node) -> object:
 
 def _distribution(namespace: kube.Namespace) -> object:
     return namespace.metadata.annotations.get(ANNOTATION)
+
+
+_READY = (kube.StateCondition("Ready", "True"),)
 
 
 def _lean_pod(pod: kube.Pod) -> kube.Pod:
@@ -156,6 +162,8 @@ def _lean_pod(pod: kube.Pod) -> kube.Pod:
             resource_version=meta.resource_version,
             labels=meta.labels,
             owner_references=meta.owner_references,
+            deletion_timestamp=meta.deletion_timestamp,
         ),
-        spec=kube.PodSpec(service_account_name=pod.spec.service_account_name),
+        spec=kube.PodSpec(service_account_name=pod.spec.service_account_name, node_name=pod.spec.node_name),
+        status=kube.PodStatus(pod_ip=pod.status.pod_ip, conditions=_READY if takes_calls(pod) else ()),
     )
