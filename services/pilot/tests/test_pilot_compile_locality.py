@@ -358,6 +358,12 @@ spec: {hosts: ["*"], gateways: [gate], http: [{route: [{destination: {host: echo
         assert order(made.compile(caller(node, "router", LABELS={"app": "gate"}))) == expected
 
 
+def test_applications_that_speak_for_themselves_are_somewhere_too() -> None:
+    made = Mesh(ECHOES + rule())
+    for node, expected in (("n1", ["1", "2", "3", "45"]), ("n4", ["4", "1235"])):
+        assert order(made.compile(caller(node, GENERATOR="grpc"))) == expected
+
+
 # -- what is shared
 
 

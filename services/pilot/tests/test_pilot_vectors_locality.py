@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from flotilla_pilot.compile.clusters import OutboundCluster
 from flotilla_pilot.compile.locality import Balance, balance_of, chosen_setting, is_enabled
 from flotilla_pilot.compile.priorities import Group, Member, placed
-from flotilla_pilot.compile.traffic_policy import PortPolicy
+from flotilla_pilot.compile.traffic_policy import PortPolicy, port_policy
 from flotilla_pilot.model.destination_rules import NO_POLICY, DestinationPolicy
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.mesh import MeshOptions
@@ -211,9 +211,8 @@ class Recorded:
 
 def preferred_labels(case: Any) -> Pair:
     """What callers are told apart by; the caller has the labels a and b, whose values are their names."""
-    rule = read(TrafficPolicy, case["dr"]["Spec"].get("trafficPolicy", {}))
-    outliers = rule.outlier_detection if rule.HasField("outlier_detection") else None
-    balance = balance_of(mesh(case["mesh"]), PortPolicy(outlier_detection=outliers), "")
+    rule = read(TrafficPolicy, (case.get("dr") or {}).get("Spec", {}).get("trafficPolicy", {}))
+    balance = balance_of(mesh(case.get("mesh")), port_policy(rule, None, PORT.number), "")
     place = Place(labels=FrozenMap({"a": "a", "b": "b"}))
     told = balance.wanted(place) if balance is not None else ()
     return "".join(f"{name}:{value} " for name, value in told), case.get("expectedLabels", "")
@@ -223,6 +222,8 @@ def on_the_same_node(case: Any) -> Pair:
     """Of a service whose callers stay on their node."""
     if "svcInfo" in case:
         raise Skipped("the ambient mesh is not offered")
+    if not case["ep"].get("Addresses"):
+        raise Skipped("there is no endpoint without an address")
     service = service_of([endpoint_of(case["ep"])], node_local=True)
     place = Place(node=case["proxy"]["Metadata"]["NodeName"])
     found = OutboundCluster(service, PORT, "", NO_POLICY, mesh(), binds=False, place=place).endpoints()
@@ -237,7 +238,7 @@ def service_of(endpoints: Iterable[Endpoint], *, node_local: bool = False) -> Se
 
 def by_its_locality(case: Any) -> Pair:
     """Weights and localities; the endpoints of a subset are those that its labels select."""
-    if "serviceSettings" in case["mesh"]:
+    if "serviceSettings" in (case.get("mesh") or {}):
         raise Skipped("services of one cluster alone need several clusters")
     ends = [instance(each["Endpoint"]) for each in case["instances"]]
     subset = Subset(name="v1", labels=case.get("labels", {}))

@@ -23,7 +23,6 @@ from flotilla_pilot.model.services import TLS_ISTIO, Endpoint, Health, Service, 
 from flotilla_pilot.model.snapshot import MeshSnapshot
 
 UNIX = "unix://"
-_MAX_WEIGHT = 2**32 - 1
 _LOCALITY = ClusterLoadAssignment.ENDPOINTS_FIELD_NUMBER
 _ENDPOINT = LocalityLbEndpoints.LB_ENDPOINTS_FIELD_NUMBER
 
@@ -82,8 +81,7 @@ def with_tls_modes(
 
 def _locality(group: Group) -> bytes:
     """A LocalityLbEndpoints without its endpoints."""
-    weight = min(group.weight, _MAX_WEIGHT) if group.weight else 0
-    return _place(parts(group.locality), weight, group.priority)
+    return _place(parts(group.locality), group.weight or 0, group.priority)
 
 
 @lru_cache(4096)

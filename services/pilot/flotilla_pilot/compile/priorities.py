@@ -10,6 +10,7 @@ from flotilla_pilot.model.services import Endpoint
 Member = tuple[Endpoint, bool]
 """An endpoint, and whether it takes the mesh's TLS."""
 
+MAX_WEIGHT = 2**32 - 1
 _STEPS = 5
 """Priorities that regions, zones and subzones can give: 0 to 4."""
 
@@ -34,13 +35,17 @@ def by_locality(members: Iterable[Member]) -> list[Group]:
 
 def _group(locality: str, members: Iterable[Member], priority: int = 0) -> Group:
     held = tuple(members)
-    return Group(locality, held, sum(each.weight for each, _ in held), priority)
+    return Group(locality, held, _weight(held), priority)
+
+
+def _weight(members: Iterable[Member]) -> int:
+    return min(sum(each.weight for each, _ in members), MAX_WEIGHT)
 
 
 def only_mutual(group: Group) -> Group:
     """The group without what does not take the mesh's TLS; it stays even if nobody is left."""
     members = tuple(each for each in group.members if each[1])
-    return replace(group, members=members, weight=sum(each.weight for each, _ in members) or None)
+    return replace(group, members=members, weight=_weight(members) or None)
 
 
 def placed(groups: Sequence[Group], balance: Balance, place: Place, cluster: str) -> list[Group]:
