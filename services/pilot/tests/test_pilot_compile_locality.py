@@ -383,6 +383,16 @@ def test_callers_at_one_place_share_everything() -> None:
     assert all(other[key] is each for key, each in one.items())
 
 
+@pytest.mark.parametrize(
+    ("setting", "shared"), [("failoverPriority: [app]", True), ("failoverPriority: [kubernetes.io/hostname]", False)]
+)
+def test_a_node_is_a_place_where_somebody_asks_for_it(setting: str, shared: bool) -> None:
+    near = {"LABELS": {"istio-locality": "r1.z1.s1"}}
+    snapshot = Mesh(ECHOES + rule(local(setting))).snapshot
+    one, other = (place_of(snapshot, caller(node, **near)) for node in ("n1", "n2"))
+    assert (one == other) is shared
+
+
 def test_without_a_wish_callers_share_everything() -> None:
     made = Mesh(ECHOES)
     one, other = (held(made.compile(caller(node)).compiled) for node in ("n1", "n4"))

@@ -91,6 +91,8 @@ class Collected:
         """The same as callers at `place` are to have it; what depends on no place is shared with all others."""
         new = self._copy()
         new._assigned = dict(self._assigned)
+        if any(not each.has_assignment for each in self._placed.values()):
+            new.resources[CLUSTER] = dict(self.resources[CLUSTER])
         for name, each in self._placed.items():
             given = self._assigned.get(name, each).at(place)
             if given.has_assignment:
@@ -103,8 +105,7 @@ class Collected:
 
     def _copy(self) -> "Collected":
         new = Collected(self._cache)
-        kinds_of_places = {each: dict(self.resources[each]) for each in (CLUSTER, ENDPOINTS)}
-        new.resources = {**self.resources, **kinds_of_places}
+        new.resources = {**self.resources, ENDPOINTS: dict(self.resources[ENDPOINTS])}
         new.log, new._assigned, new._placed, new._told = self.log, self._assigned, self._placed, self._told
         return new
 

@@ -26,7 +26,7 @@ Parts = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a proxy calls from: its locality, its node, and those of its labels that some priority asks for."""
+    """Where a proxy calls from: its locality; its node, and those of its labels, that somebody asks for."""
 
     locality: str = ""
     node: str = ""

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from flotilla_pilot.model.frozen import FrozenMap
-from flotilla_pilot.model.place import REGION, SUBZONE, ZONE, Place, label_of, stated_locality
+from flotilla_pilot.model.place import NODE, REGION, SUBZONE, ZONE, Place, label_of, stated_locality
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.services import Endpoint
 from flotilla_pilot.model.snapshot import MeshSnapshot
 
 
 def place_of(snapshot: MeshSnapshot, proxy: Proxy) -> Place:
-    """The place of `proxy`, with those of its labels that some priority asks for.
+    """The place of `proxy`, with its node and its labels as far as somebody asks for them.
 
     What the registry knows of its workload counts before what the proxy says of itself.
     """
@@ -20,10 +20,12 @@ def place_of(snapshot: MeshSnapshot, proxy: Proxy) -> Place:
     locality = known or _by_labels(proxy) or snapshot.localities.get(node, "") or proxy.locality
     asked = snapshot.priority_labels
     if not asked:
-        return Place(locality, node)
+        return Place(locality)
     located = Endpoint("", labels=proxy.labels, locality=locality, network=proxy.network, node=node)
     cluster = proxy.cluster_id or snapshot.mesh.cluster_id
-    return Place(locality, node, FrozenMap({name: label_of(located, name, cluster) for name in asked}))
+    return Place(
+        locality, node if NODE in asked else "", FrozenMap({name: label_of(located, name, cluster) for name in asked})
+    )
 
 
 def _own_endpoints(snapshot: MeshSnapshot, proxy: Proxy) -> Iterator[Endpoint]:
