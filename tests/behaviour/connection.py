@@ -47,9 +47,13 @@ class Talk:
 
 
 @asynccontextmanager
-async def connected(port: int, tls: ssl.SSLContext | None = None, sni: str = "") -> AsyncIterator[Talk]:
-    """Raises OSError (ssl.SSLError is one) where the server does not want it."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=sni or None)
+async def connected(
+    port: int, tls: ssl.SSLContext | None = None, sni: str = "", source: str = "127.0.0.1"
+) -> AsyncIterator[Talk]:
+    """From the address `source`. Raises OSError (ssl.SSLError is one) where the server does not want it."""
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, ssl=tls, server_hostname=sni or None, local_addr=(source, 0)
+    )
     try:
         yield Talk(reader, writer)
     finally:

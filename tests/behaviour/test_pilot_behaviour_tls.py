@@ -34,7 +34,6 @@ CALLS = [
     ("simple-to-plaintext", "plain", f"mode: SIMPLE, {ROOTS}", REFUSED),
     ("simple-where-a-certificate-is-asked", "mutual", f"mode: SIMPLE, {ROOTS}", REFUSED),
     ("mutual", "mutual", f"mode: MUTUAL, {ROOTS}, {OWN}", MUTUAL),
-    ("mutual-by-name", "mutual", f"mode: MUTUAL, {ROOTS}, credentialName: file-cert:/etc/own.pem~/etc/own-key.pem", MUTUAL),
     ("disable", "plain", "mode: DISABLE", SOMEBODY),
     ("disable-to-tls", "tls", "mode: DISABLE", REFUSED),
     ("istio-mutual", "strict", "mode: ISTIO_MUTUAL", CALLER),
@@ -45,6 +44,7 @@ CALLS = [
     ("plaintext-to-permissive", "permissive", "mode: DISABLE", SOMEBODY),
     ("plaintext-to-disabled", "disabled", "mode: DISABLE", SOMEBODY),
 ]  # fmt: skip
+MODES = ("strict", "permissive", "disabled")
 ACCOUNT, LABEL = "serviceAccount: callee", "labels: {security.istio.io/tlsMode: istio}"
 # Nobody orders TLS: the endpoint says whether it takes the mesh's own, by its account or its label.
 AUTOMATIC = [
@@ -80,7 +80,8 @@ def ingress(port: str) -> str:
 
 
 OBJECTS = "".join(
-    service(host, port) + destination_rule(f"{host}.example.com", f"tls: {{{settings}}}")
+    service(host, port, ACCOUNT if port in MODES else "labels: {}")
+    + destination_rule(f"{host}.example.com", f"tls: {{{settings}}}")
     for host, port, settings, _ in CALLS
 )
 OBJECTS += "".join(service(host, port, endpoint) for host, port, endpoint, _ in AUTOMATIC)
@@ -107,7 +108,7 @@ metadata: {{name: callee, namespace: default}}
 spec:
   workloadSelector: {{labels: {{app: callee}}}}
   ingress:
-{"".join(map(ingress, ("strict", "permissive", "disabled")))}
+{"".join(map(ingress, MODES))}
   egress: [{{hosts: ["./none.example.com"]}}]
 ---
 apiVersion: security.istio.io/v1
@@ -143,7 +144,7 @@ async def servers(mesh: SmallMesh, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def proxy(mesh: SmallMesh, servers: dict[str, int]) -> int:
-    own = {name: free_port() for name in ("strict", "permissive", "disabled", "proxy")}
+    own = {name: free_port() for name in (*MODES, "proxy")}
     mesh.publish(OBJECTS, {**servers, **own})
     await mesh.add("caller")
     await mesh.add("callee")
