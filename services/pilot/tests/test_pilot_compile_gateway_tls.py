@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import DownstreamTlsContext
 
 from flotilla_pilot.compile.tls import ISTIO_ALPN
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
@@ -192,3 +193,17 @@ def test_a_route_without_a_destination_is_none_and_harms_nobody(
 def test_a_gateway_that_ends_tls_without_a_route_has_no_chain() -> None:
     compiled = Mesh(A + gateway(server("TLS", "a.io", SIMPLE))).compile(PROXY)
     assert compiled.listeners == {}
+
+
+@pytest.mark.parametrize("mode", ["MUTUAL", "OPTIONAL_MUTUAL"])
+@pytest.mark.parametrize("skips", [True, False])
+def test_a_server_may_take_certificates_of_anybody(
+    mode: str, skips: bool, validate: Callable[[Compiled], None]
+) -> None:
+    secured = f"mode: {mode}, credentialName: c, insecureSkipVerify: {str(skips).lower()}"
+    compiled = Mesh(A + gateway(server("HTTPS", "a.io", secured))).compile(PROXY)
+    (chain,) = compiled.listeners["0.0.0.0_80"].filter_chains
+    context = DownstreamTlsContext.FromString(chain.transport_socket.typed_config.value)
+    asked = context.common_tls_context.combined_validation_context.default_validation_context
+    assert (asked.trust_chain_verification == asked.ACCEPT_UNTRUSTED) is skips
+    validate(compiled)

@@ -3,7 +3,11 @@
 from typing import Any
 
 from envoy.config.core.v3.base_pb2 import TransportSocket
-from envoy.extensions.transport_sockets.tls.v3.common_pb2 import SubjectAltNameMatcher, TlsParameters
+from envoy.extensions.transport_sockets.tls.v3.common_pb2 import (
+    CertificateValidationContext,
+    SubjectAltNameMatcher,
+    TlsParameters,
+)
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import SdsSecretConfig
 from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import CommonTlsContext, DownstreamTlsContext
 from google.protobuf.wrappers_pb2 import BoolValue
@@ -93,6 +97,8 @@ def _ask(common: CommonTlsContext, settings: ServerTLSSettings, mesh: MeshOption
     asked = common.combined_validation_context.default_validation_context
     asked.verify_certificate_spki.extend(settings.verify_certificate_spki)
     asked.verify_certificate_hash.extend(settings.verify_certificate_hash)
+    if settings.insecure_skip_verify.value:
+        asked.trust_chain_verification = CertificateValidationContext.ACCEPT_UNTRUSTED
 
 
 def _certificates(settings: ServerTLSSettings) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 
-from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Headers
+from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Headers, HTTPRoute, HTTPRouteDestination
 
 _AUTHORITY = ("host", ":authority")
 _HEADER = r"\([\w:.-]+(\?[\w:.-]+)?\)(:\d+)?"
@@ -47,6 +47,35 @@ def apply_headers(target: Any, headers: Headers) -> Iterable[str]:
                 yield f"{side}.remove[{index}]"
             else:
                 getattr(target, f"{side}_headers_to_remove").append(name)
+
+
+def stated_headers(part: HTTPRoute | HTTPRouteDestination) -> Headers:
+    """All that a rule or a destination says of headers, what it says in the fields of before 1.0 among it.
+
+    These add and remove; a header that `headers` adds too is added as it says.
+    """
+    before = [(side, kind, each) for side, kind, field in _BEFORE if (each := getattr(part, field, None))]
+    if not before:
+        return part.headers
+    answer = Headers()
+    for side, kind, each in before:
+        operations = getattr(answer, side)
+        if kind == "add":
+            operations.add.update(each)
+        else:
+            operations.remove.extend(each)
+    answer.MergeFrom(part.headers)
+    return answer
+
+
+_BEFORE = (
+    ("request", "add", "append_headers"),
+    ("request", "add", "append_request_headers"),
+    ("request", "remove", "remove_request_headers"),
+    ("response", "add", "append_response_headers"),
+    ("response", "remove", "remove_response_headers"),
+)
+"""The fields that 1.4 still read."""
 
 
 def host_rewrite(headers: Headers) -> str:

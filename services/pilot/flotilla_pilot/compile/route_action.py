@@ -12,7 +12,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from flotilla_pilot.compile import filters
 from flotilla_pilot.compile.destinations import Target
 from flotilla_pilot.compile.hashing import request_hash
-from flotilla_pilot.compile.header_operations import RESERVED_HEADER, apply_headers, host_rewrite
+from flotilla_pilot.compile.header_operations import RESERVED_HEADER, apply_headers, host_rewrite, stated_headers
 from flotilla_pilot.compile.regex import regex_fault
 from flotilla_pilot.compile.retries import retry_policy
 from flotilla_pilot.model.mesh import MeshOptions
@@ -95,7 +95,7 @@ def route_action(
 
 def _refused_headers(http: HTTPRoute) -> Iterable[tuple[str, str]]:
     for number, destination in enumerate(http.route):
-        for refused in apply_headers(WeightedCluster.ClusterWeight(), destination.headers):
+        for refused in apply_headers(WeightedCluster.ClusterWeight(), stated_headers(destination)):
             yield f"route[{number}].headers.{refused}", RESERVED_HEADER
 
 
@@ -115,7 +115,7 @@ def _share(target: Target, destination: HTTPRouteDestination) -> Any:
 
 
 def _apply_destination(headers_on: Any, host_on: Any, destination: HTTPRouteDestination) -> None:
-    list(apply_headers(headers_on, destination.headers))
+    list(apply_headers(headers_on, stated_headers(destination)))
     _rewrite_host(host_on, host_rewrite(destination.headers))
 
 

@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from flotilla_pilot.compile import filters, mixer, names
 from flotilla_pilot.compile.guard import fault
-from flotilla_pilot.compile.header_operations import RESERVED_HEADER, apply_headers
+from flotilla_pilot.compile.header_operations import RESERVED_HEADER, apply_headers, stated_headers
 from flotilla_pilot.compile.matching import (
     ANYTHING,
     Client,
@@ -166,7 +166,7 @@ def _static(given: Translation, index: int, http: HTTPRoute) -> mixer.Attributes
 
 def _extras(given: Translation, index: int, http: HTTPRoute, route: Any) -> None:
     """Headers and filters of the rule itself."""
-    for refused in apply_headers(route, http.headers):
+    for refused in apply_headers(route, stated_headers(http)):
         given.refuse(index, "refused-by-envoy", f"headers.{refused}", RESERVED_HEADER)
     injected = filters.fault(http.fault) if http.HasField("fault") else None
     if injected is not None:
