@@ -11,7 +11,6 @@ from flotilla_pilot.compile import filters, names
 from flotilla_pilot.compile.claims import claim_path
 from flotilla_pilot.compile.destinations import Target
 from flotilla_pilot.compile.gateway_routes import catch_alls_last, finished
-from flotilla_pilot.compile.host_plans import domains
 from flotilla_pilot.compile.matching import Client, any_request, applies, route_match
 from flotilla_pilot.compile.route_action import find_targets, mirror_shares, route_action
 from flotilla_pilot.compile.routes import Translation, takes_everything, translate
@@ -19,7 +18,6 @@ from flotilla_pilot.model.delegation import conflict, merge_matches, merge_rule
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.mesh import MeshSettings, mesh_options
 from flotilla_pilot.model.route_rules import RouteRules, build_route_rules, full_gateway
-from flotilla_pilot.model.services import Resolution, Service
 from flotilla_pilot.testing.meshes import read_object
 from flotilla_pilot.testing.rows import Check, Skipped, play_table, skip
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
@@ -211,18 +209,6 @@ def outline(route: Any) -> Any:
     return found
 
 
-def own_domains(case: Any) -> Pair:
-    """The node's domain is read as a namespace's, `ns.svc.cluster-domain`, which is how it comes."""
-    if case.get("enableDualStack") or case["service"].get("ClusterVIPs"):
-        raise Skipped("addresses of a service by cluster and family")
-    namespace, _, domain = case["node"]["DNSDomain"].partition(".svc.")
-    headless = case["service"].get("Resolution") == Resolution.DNS.value
-    object_ = config({**VIRTUAL_SERVICE, "Spec": {}}, 0)
-    host = case["service"]["Hostname"]
-    service = Service(host, namespace, (), Resolution.STATIC, False, (), (), (), (), object_, headless=headless)
-    return sorted(domains(service, case["port"], False, namespace, domain)), sorted(case["want"])
-
-
 BY_ROW: dict[str, Check] = {
     "route.IsCatchAllRoute": lambda row: catch_all(row["input"]["r"], row["result"][0]),
     "route.TranslateCORSPolicy": lambda row: cors(row["input"]["in"], row["result"][0]),
@@ -270,19 +256,9 @@ TABLES: dict[str, dict[str, Check]] = {
         "TestTranslateFault": lambda case: injected(case["fault"], case["want"]),
         "TestTranslateRequestMirrorPolicy": lambda case: mirrored(case["cluster"], case["want"]),
     },
-    "tables/core-httproute": {
-        "TestGenerateVirtualHostDomains": own_domains,
-        "TestSidecarOutboundHTTPRouteConfig": skip("the services are not in the row"),
-        "TestSidecarOutboundHTTPRouteConfigWithDuplicateHosts": skip("services in the shape of Istio's inner model"),
-        "TestSidecarStatefulsessionFilter": skip("services in the shape of Istio's inner model"),
-        "TestInboundHTTPRouteConfig": INBOUND,
-        "TestWaypointInboundRouteHashPolicy": skip("waypoints are not offered"),
-    },
     "unit/route": BY_ROW,
 }
-FOREIGN_DOMAIN = "a proxy's domain is always that of a namespace: ns.svc and the cluster's"
 DIFFERENT = {
-    "tables/core-httproute/TestGenerateVirtualHostDomains/same_domain": FOREIGN_DOMAIN,
     "route/TestBuildHTTPRoutes_for_invalid_redirect_code": "Envoy refuses a route that does nothing; it is left out",
 }
 

@@ -54,32 +54,39 @@ def plan_hosts(
     `port_in_domain`: the listener takes requests for all ports, so that the port is part of the name.
     A domain goes to the first that claims it: Envoy refuses a whole table for a name given twice.
     """
-    plans: list[HostPlan] = []
-    taken = {"*"}
     rules = RulesOfHosts(egress, scope)
     pairs = list(ports)
+    plans = []
     for service, number in pairs:
-        claimed = domains(service, number, port_in_domain, scope.namespace, scope.domain)
-        free = tuple(each for each in claimed if each.lower() not in taken)
+        claimed = _claims(service, number, scope, port_in_domain)
+        plans.append(HostPlan(service.host, number, claimed, rules.find(service.host, number), service))
+    plans += _rule_hosts(egress, pairs, rules, port_in_domain)
+    taken = {"*"}
+    granted: dict[int, tuple[str, ...]] = {}
+    for index in _by_claim(plans, egress):
+        free = tuple(each for each in dict.fromkeys(plans[index].domains) if each.lower() not in taken)
         taken.update(each.lower() for each in free)
-        if free:
-            plans.append(HostPlan(service.host, number, free, rules.find(service.host, number), service))
-    for plan in _rule_hosts(egress, pairs, rules, port_in_domain):
-        if not taken & set(plan.domains):
-            taken.update(plan.domains)
-            plans.append(plan)
-    return [_with_aliases(plan, taken, scope, port_in_domain) for plan in plans]
+        granted[index] = free
+    return [replace(plan, domains=granted[index]) for index, plan in enumerate(plans) if granted[index]]
 
 
-def _with_aliases(plan: HostPlan, taken: set[str], scope: SidecarScope, port_in_domain: bool) -> HostPlan:
-    """The other names of a service are its own, as far as nobody else has them."""
-    if plan.service is None or not plan.service.aliases:
-        return plan
-    named = [each for alias in plan.service.aliases for each in _names(alias.host, scope.namespace, scope.domain)]
-    claimed = _on_port(named, plan.port, port_in_domain)
-    free = tuple(each for each in dict.fromkeys(claimed) if each.lower() not in taken)
-    taken.update(each.lower() for each in free)
-    return replace(plan, domains=(*plan.domains, *free))
+def _claims(service: Service, port: int, scope: SidecarScope, port_in_domain: bool) -> tuple[str, ...]:
+    """All names of a service: its other ones come last."""
+    own = domains(service, port, port_in_domain, scope.namespace, scope.domain)
+    named = [each for alias in service.aliases for each in _names(alias.host, scope.namespace, scope.domain)]
+    return (*own, *_on_port(named, port, port_in_domain))
+
+
+def _by_claim(plans: list[HostPlan], egress: Egress) -> list[int]:
+    """Whose claims are heard first, by index: those of rules, each with its services behind what only it knows."""
+    place = {rules: number for number, rules in enumerate(egress.rules)}
+    last = len(place)
+
+    def claim(index: int) -> tuple[int, bool, int]:
+        plan = plans[index]
+        return (place[plan.rules] if plan.rules is not None else last), plan.service is not None, index
+
+    return sorted(range(len(plans)), key=claim)
 
 
 def plan_owned(egress: Egress, ports: Iterable[tuple[Service, int]], scope: SidecarScope) -> list[HostPlan]:
