@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from flotilla_pilot.compile.traffic_policy import is_table_size, port_policy, speaks_http2
+from flotilla_pilot.compile.load_balancing import is_table_size
+from flotilla_pilot.compile.traffic_policy import port_policy, speaks_http2
 from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ConnectionPoolSettings
 from flotilla_shared.model.protocols import Protocol
@@ -51,7 +52,7 @@ def tls_of(cluster: dict[str, Any]) -> dict[str, Any]:
 
 def names_of(context: dict[str, Any]) -> list[dict[str, str]]:
     combined = context["common_tls_context"]["combined_validation_context"]
-    return [each["matcher"] for each in combined["default_validation_context"]["match_typed_subject_alt_names"]]
+    return [each["matcher"] for each in combined["default_validation_context"].get("match_typed_subject_alt_names", [])]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_the_alpn_says_what_the_connection_carries(protocol: str, alpn: list[str
             ", endpoints: [{address: 10.0.0.1, serviceAccount: one}], subjectAltNames: ['spiffe://other/x']",
             [{"exact": "spiffe://cluster.local/ns/default/sa/one"}, {"exact": "spiffe://other/x"}],
         ),
-        (", endpoints: [{address: 10.0.0.1}]", [{"prefix": "spiffe://cluster.local/"}]),
+        (", endpoints: [{address: 10.0.0.1}]", []),
     ],
 )
 def test_only_the_services_own_accounts_may_answer(extra: str, expected: list[dict[str, str]]) -> None:
@@ -113,33 +114,53 @@ def test_where_tls_is_not_found_out_by_endpoint(case: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "names", "sni", "secrets"),
+    ("settings", "names", "by_request", "secrets"),
     [
-        ("mode: SIMPLE", ["a.default.svc.cluster.local"], "a.default.svc.cluster.local", ["file-root:system"]),
-        ("mode: SIMPLE, sni: x.io", ["x.io"], "x.io", ["file-root:system"]),
+        ("mode: SIMPLE", ["one", "two"], (True, True), ["file-root:system"]),
+        ("mode: SIMPLE, sni: x.io", ["one", "two"], (False, False), ["file-root:system"]),
         (
             "mode: SIMPLE, caCertificates: /ca.pem, subjectAltNames: [y.io]",
             ["y.io"],
-            "a.default.svc.cluster.local",
+            (True, False),
             ["file-root:/ca.pem"],
         ),
-        ("mode: SIMPLE, insecureSkipVerify: true", [], "a.default.svc.cluster.local", []),
+        ("mode: SIMPLE, insecureSkipVerify: true", [], (True, False), []),
         (
             "mode: MUTUAL, clientCertificate: /c, privateKey: /k, caCertificates: /r",
-            ["a.default.svc.cluster.local"],
-            "a.default.svc.cluster.local",
+            ["one", "two"],
+            (True, True),
             ["file-cert:/c~/k", "file-root:/r"],
+        ),
+        (
+            "mode: MUTUAL, credentialName: mine, sni: x.io, subjectAltNames: [y.io]",
+            ["y.io"],
+            (False, False),
+            ["kubernetes://mine", "kubernetes://mine-cacert"],
         ),
     ],
 )
-def test_tls_to_the_outside(settings: str, names: list[str], sni: str, secrets: list[str]) -> None:
-    cluster = cluster_of(service(endpoints=ENDPOINTS) + rule(f"tls: {{{settings}}}"))
+def test_tls_to_the_outside(
+    settings: str,
+    names: list[str],
+    by_request: tuple[bool, bool],
+    secrets: list[str],
+    validate: Callable[[Compiled], None],
+) -> None:
+    """Whom a request names is asked for, and held to its name, where the rule names nobody."""
+    compiled = Mesh(service(endpoints=ENDPOINTS) + rule(f"tls: {{{settings}}}")).compile(PROXY)
+    validate(compiled)
+    cluster = as_dict(compiled.clusters[NAME])
     context = cluster["transport_socket"]["typed_config"]
-    assert context["sni"] == sni
+    assert context.get("sni", "") == ("x.io" if "x.io" in settings else "")
+    http = next(iter(cluster.get("typed_extension_protocol_options", {}).values()), {})
+    asked = http.get("upstream_http_protocol_options", {})
+    assert (asked.get("auto_sni", False), asked.get("auto_san_validation", False)) == by_request
     common = context["common_tls_context"]
     found = [each["name"] for each in common.get("tls_certificate_sds_secret_configs", [])]
     if "combined_validation_context" in common:
-        assert [each["exact"] for each in names_of(context)] == names
+        assert [
+            each["exact"].removeprefix("spiffe://cluster.local/ns/default/sa/") for each in names_of(context)
+        ] == names
         found.append(common["combined_validation_context"]["validation_context_sds_secret_config"]["name"])
     assert found == secrets
 
@@ -220,6 +241,7 @@ def test_connections_that_know_where_they_went_go_there(protocol: str, mode: str
                     "enforcing_consecutive_gateway_failure": 100,
                     "max_ejection_percent": 100,
                     "enforcing_success_rate": 0,
+                    "enforcing_local_origin_success_rate": 0,
                     "split_external_local_origin_errors": True,
                     "consecutive_local_origin_failure": 2,
                     "enforcing_consecutive_local_origin_failure": 100,
@@ -266,7 +288,8 @@ def test_every_limit_is_stated(pool: str, limits: tuple[int, ...]) -> None:
         (Protocol.HTTP, "UPGRADE", False, True),
         (Protocol.HTTP, "DO_NOT_UPGRADE", True, False),
         (Protocol.GRPC, "DO_NOT_UPGRADE", False, True),
-        (Protocol.TCP, "UPGRADE", True, False),
+        (Protocol.TCP, "", True, False),
+        (Protocol.TCP, "UPGRADE", False, True),
     ],
 )
 def test_who_speaks_http2(protocol: Protocol, pool: str, mesh: bool, expected: bool) -> None:

@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from flotilla_pilot.compile.access_log import access_logs, unmatched_logs
+from flotilla_pilot.compile.connection_pool import apply_limits
 from flotilla_pilot.compile.retries import retry_policy
 from flotilla_pilot.compile.sources import ads, sds
 from flotilla_pilot.compile.tls import MESH_CIPHERS, modern
 from flotilla_pilot.compile.tracing import tracing
-from flotilla_pilot.compile.traffic_policy import PortPolicy, apply_policy
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.proxy_options import ProxyOptions
 from flotilla_pilot.testing.meshes import SHORT, Compiled, Mesh, as_dict, make_proxy
@@ -43,7 +43,7 @@ def known_blocks(mesh: Mesh) -> list[tuple[Any, str]]:
     from envoy.config.cluster.v3.cluster_pb2 import Cluster
 
     cluster = Cluster()
-    apply_policy(cluster, PortPolicy(), http2=False)
+    apply_limits(cluster, None, None, mesh.snapshot.mesh.clusters)
     logs, unmatched = access_logs(mesh.snapshot.mesh), unmatched_logs(mesh.snapshot.mesh)
     return [
         (as_dict(ads()), "<ads>"),

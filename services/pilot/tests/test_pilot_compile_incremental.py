@@ -114,7 +114,7 @@ LAST = "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: 
         (
             "peer authentication switched off",
             SERVICES.replace("mode: STRICT", "mode: DISABLE"),
-            {"L 127.0.2.1_80", f"E {A}", f"E {A1}", f"E {B}"},
+            {"L 127.0.2.1_80", *(f"{kind} {name}" for kind in "CE" for name in (A, A1, B))},
         ),
         (
             "a subset more",
@@ -182,7 +182,7 @@ def test_proxies_of_other_namespaces_share_what_is_equal() -> None:
         (ROUTES, "80", {"istio", "own", "a"}),
         (CLUSTER, A, {"istio", "a"}),
         (CLUSTER, B, {"istio", "b"}),
-        (CLUSTER, "inbound|80||", {"istio", "own"}),
+        (CLUSTER, "inbound|80||", {"istio", "own", "a"}),
         (ENDPOINTS, A1, {"a", "a-1", "default"}),
         (ENDPOINTS, B, {"b", "b-1", "default"}),
     ],

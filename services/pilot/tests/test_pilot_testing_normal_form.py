@@ -48,14 +48,35 @@ def test_patterns(pattern: str, path: str, expected: bool) -> None:
         ({"ads": {}}, {}, False),
         ({"filterChains": [{"name": "x", "filterChainMatch": {"serverNames": ["a", "b"]}}]},
          {"filterChains": [{"name": "x", "filterChainMatch": {"serverNames": ["b", "a"]}}]}, True),
+        ({"matchSubjectAltNames": [{"exact": "spiffe://a"}, {"exact": "a"}]},
+         {"matchTypedSubjectAltNames": [{"sanType": "DNS", "matcher": {"exact": "a"}},
+                                        {"sanType": "URI", "matcher": {"exact": "spiffe://a"}}]}, True),
+        ({"matchSubjectAltNames": [{"exact": "10.0.0.1"}]},
+         {"matchTypedSubjectAltNames": [{"sanType": "IP_ADDRESS", "matcher": {"exact": "10.0.0.1"}}]}, True),
         ({"matchSubjectAltNames": [{"exact": "a"}]},
-         {"matchTypedSubjectAltNames": [{"sanType": "URI", "matcher": {"exact": "a"}}]}, True),
-        ({"matchSubjectAltNames": [{"exact": "a"}]},
-         {"matchTypedSubjectAltNames": [{"sanType": "DNS", "matcher": {"exact": "a"}}]}, False),
+         {"matchTypedSubjectAltNames": [{"sanType": "URI", "matcher": {"exact": "a"}}]}, False),
     ],
 )  # fmt: skip
 def test_what_is_the_same(left: Any, right: Any, expected: bool) -> None:
     assert same(left, right) is expected
+
+
+NEWER = {"dnsLookupFamily": "V6_ONLY", "respectDnsTtl": True}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ({"type": "STRICT_DNS", **NEWER}, NEWER, True),
+        ({"type": "LOGICAL_DNS", **NEWER}, {**NEWER, "allAddressesInSingleEndpoint": True}, True),
+        ({"type": "LOGICAL_DNS", **NEWER}, NEWER, False),
+        ({"type": "STRICT_DNS"}, NEWER, False),
+    ],
+)
+def test_a_cluster_resolved_by_name_may_be_told_in_either_way(left: Any, right: Any, expected: bool) -> None:
+    newer = {"clusterType": {"name": "envoy.clusters.dns", "typedConfig": {"@type": "t", **right}}}
+    form = NormalForm(())
+    assert (form.leaves("clusters", left) == form.leaves("clusters", newer)) is expected
 
 
 def test_what_is_dropped_is_not_compared_and_nothing_else() -> None:

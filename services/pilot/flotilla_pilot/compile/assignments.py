@@ -2,8 +2,8 @@
 
 from collections.abc import Hashable
 
-from flotilla_pilot.compile.clusters import OutboundCluster
 from flotilla_pilot.compile.endpoints import assembled, endpoint_body, with_tls_modes
+from flotilla_pilot.compile.outbound_cluster import OutboundCluster
 from flotilla_pilot.compile.priorities import Group, Member
 from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.snapshot import MeshSnapshot

@@ -5,12 +5,15 @@ from dataclasses import replace
 
 from flotilla_pilot.compile.assignments import Told
 from flotilla_pilot.compile.cache import ResourceCache
-from flotilla_pilot.compile.clusters import OutboundCluster, outbound
+from flotilla_pilot.compile.clusters import outbound
 from flotilla_pilot.compile.endpoints import with_tls_modes
 from flotilla_pilot.compile.guard import Fault, fault
+from flotilla_pilot.compile.outbound_cluster import OutboundCluster
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, TYPES, CompiledResource
+from flotilla_pilot.model.authentication import DISABLE
 from flotilla_pilot.model.destination_rules import without_policies
+from flotilla_pilot.model.frozen import EMPTY
 from flotilla_pilot.model.place import Place
 from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.services import Service, ServiceName
@@ -44,7 +47,9 @@ class Collected:
 
     def add_cluster(self, given: OutboundCluster, snapshot: MeshSnapshot) -> None:
         """The cluster of `given`, with its assignment where Pilot tells the endpoints."""
-        given = _as_dialled(given, snapshot)
+        if not given.exists:
+            return
+        given = _with_peer_modes(given, snapshot)
         resource, broken = self._made(given)
         self.add(resource)
         if given.is_placed and not given.has_assignment:
@@ -133,9 +138,15 @@ class Collected:
         return found
 
 
-def _as_dialled(given: OutboundCluster, snapshot: MeshSnapshot) -> OutboundCluster:
-    """A caller of a headless service dials any endpoint, so the cluster may only use TLS that all of them take."""
-    if not given.service.headless or given.binds or not given.service.endpoints:
+def _with_peer_modes(given: OutboundCluster, snapshot: MeshSnapshot) -> OutboundCluster:
+    """What PeerAuthentication says of the other side.
+
+    Who dials an endpoint dials any, so that such a cluster may only use TLS that all of them take.
+    """
+    asked = snapshot.authentication.mode(given.service.namespace, EMPTY, 0)
+    if asked.mode == DISABLE:
+        return replace(given, refuses_tls=True, stated=asked.references)
+    if not given.is_dialled or given.service.external or not given.endpoints():
         return given
     modes, references = with_tls_modes(given.endpoints(), given.service, given.port, snapshot)
     return replace(given, dialled_mutual=all(mutual for _, mutual in modes), stated=_policies(references))

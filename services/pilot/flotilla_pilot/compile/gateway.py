@@ -11,7 +11,6 @@ from flotilla_pilot.compile import names
 from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, HANDSHAKE
 from flotilla_pilot.compile.access_log import unmatched_logs
 from flotilla_pilot.compile.cache import ResourceCache
-from flotilla_pilot.compile.clusters import OutboundCluster, black_hole
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.connections import is_server_name
 from flotilla_pilot.compile.destinations import Destinations
@@ -25,9 +24,12 @@ from flotilla_pilot.compile.http_manager import Manner, http_manager
 from flotilla_pilot.compile.inspectors import tls_inspector
 from flotilla_pilot.compile.listener_plan import is_place, is_port
 from flotilla_pilot.compile.mixer_clusters import add_mixer_clusters
+from flotilla_pilot.compile.outbound_cluster import OutboundCluster
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER, ROUTES
 from flotilla_pilot.compile.route_table import route_table
+from flotilla_pilot.compile.special_clusters import black_hole
+from flotilla_pilot.model.caller import caller_of
 from flotilla_pilot.model.gateway_servers import ends_https, is_plain_http, is_tls, passes_through
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.references import Reference, keys
@@ -50,6 +52,7 @@ class GatewayCompilation:
         self._scope = scope
         self._cache = cache
         self._destinations = Destinations(snapshot, proxy.namespace, proxy.labels, scope.services)
+        self._caller = caller_of(proxy)
         self._exposed: list[OutboundCluster] = []
 
     def compile(self) -> Collected:
@@ -69,7 +72,7 @@ class GatewayCompilation:
             port = service.port(number)
             if port is not None:
                 policy = self._destinations.policy(service)
-                yield OutboundCluster(service, port, subset, policy, self._mesh, binds=True)
+                yield OutboundCluster(service, port, subset, policy, self._mesh, binds=True, caller=self._caller)
 
     def _add_listener(self, place: Place, servers: tuple[BoundServer, ...]) -> None:
         """All servers of one place: plaintext HTTP share a table, the others have chains by SNI."""
@@ -142,7 +145,7 @@ class GatewayCompilation:
     def _passthrough(self, bound: BoundServer, taken: set[str]) -> list[FilterChain]:
         if bound.server.tls.mode != ServerTLSSettings.AUTO_PASSTHROUGH:
             return list(sni_chains(bound, bound.port, self._destinations, self._mesh, taken))
-        exposed = untaken(exposed_clusters(bound, self._destinations, self._mesh), taken)
+        exposed = untaken(exposed_clusters(bound, self._destinations, self._mesh, self._caller), taken)
         self._exposed += exposed
         return [exposing_chain(each, self._mesh) for each in exposed]
 

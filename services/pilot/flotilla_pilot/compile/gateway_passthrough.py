@@ -1,25 +1,30 @@
 """AUTO_PASSTHROUGH: the mesh's own TLS, sent on by the name of a cluster that a caller of another network asks for."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from envoy.config.listener.v3.listener_components_pb2 import FilterChain, FilterChainMatch
 
-from flotilla_pilot.compile.clusters import OutboundCluster, every_cluster
+from flotilla_pilot.compile.clusters import every_cluster
 from flotilla_pilot.compile.destinations import Destinations, Target
+from flotilla_pilot.compile.outbound_cluster import OutboundCluster
 from flotilla_pilot.compile.tcp_proxy import tcp_proxy
 from flotilla_pilot.compile.tls import ISTIO_ALPN
+from flotilla_pilot.model.caller import Caller
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.scope.gateway import BoundServer, server_host
 from flotilla_shared.model.hosts import covers
 
 
-def exposed_clusters(bound: BoundServer, destinations: Destinations, mesh: MeshOptions) -> Iterator[OutboundCluster]:
+def exposed_clusters(
+    bound: BoundServer, destinations: Destinations, mesh: MeshOptions, caller: Caller
+) -> Iterator[OutboundCluster]:
     """The clusters of every service of the mesh that one of the server's hosts covers, subsets too."""
     hosts = [server_host(text, bound.gateway.key.namespace)[1] for text in bound.server.hosts]
     services = (each for each in destinations.services.values() if not each.external)
     inside = [each for each in services if any(covers(host, each.host) for host in hosts)]
-    for each in every_cluster(inside, destinations.policy, mesh, True):
-        yield OutboundCluster(each.service, each.port, each.subset, each.policy, mesh, binds=True, passed_through=True)
+    for each in every_cluster(inside, destinations.policy, mesh, True, caller):
+        yield replace(each, passed_through=True)
 
 
 def exposing_chain(cluster: OutboundCluster, mesh: MeshOptions) -> FilterChain:

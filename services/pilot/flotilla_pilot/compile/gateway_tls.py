@@ -17,11 +17,13 @@ from flotilla_pilot.compile.names import outbound_cluster
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.compile.sources import foreign_sds
 from flotilla_pilot.compile.tls import (
+    AUTHORITY,
     CURVES,
     FOREIGN_SECRET_WAIT,
     IDENTITY,
     SERVER_ALPN_HTTP,
     TLS_SOCKET,
+    credential,
     known_suites,
     mesh_server,
     san,
@@ -45,7 +47,6 @@ _LEAST = {
 _ENVOYS_LEAST = TlsParameters.TLSv1_2
 _CERTIFICATES = 2
 """How many certificates a server may show, as in Istio: one for RSA, one for ECDSA."""
-_AUTHORITY = "-cacert"
 _FOREIGN = "sds://"
 """Before the name of a secret that the mesh's provider of secrets has."""
 
@@ -104,7 +105,7 @@ def _ask(common: CommonTlsContext, settings: ServerTLSSettings, mesh: MeshOption
 def _certificates(settings: ServerTLSSettings) -> list[str]:
     named = list(settings.credential_names) or [name for name in (settings.credential_name,) if name]
     if named:
-        return [_secret_name(name) for name in named[:_CERTIFICATES]]
+        return [credential(name) for name in named[:_CERTIFICATES]]
     files = [each for each in settings.tls_certificates if each.server_certificate]
     if files:
         return [f"file-cert:{each.server_certificate}~{each.private_key}" for each in files[:_CERTIFICATES]]
@@ -115,13 +116,9 @@ def _certificates(settings: ServerTLSSettings) -> list[str]:
 
 def _authority(settings: ServerTLSSettings) -> str:
     if settings.ca_cert_credential_name:
-        return _secret_name(settings.ca_cert_credential_name.removesuffix(_AUTHORITY) + _AUTHORITY)
+        return credential(settings.ca_cert_credential_name.removesuffix(AUTHORITY) + AUTHORITY)
     named = settings.credential_name or next(iter(settings.credential_names), "")
-    return f"{_secret_name(named)}{_AUTHORITY}" if named else f"file-root:{settings.ca_certificates}"
-
-
-def _secret_name(name: str) -> str:
-    return name if "://" in name else f"kubernetes://{name}"
+    return f"{credential(named)}{AUTHORITY}" if named else f"file-root:{settings.ca_certificates}"
 
 
 def _set_parameters(common: CommonTlsContext, settings: ServerTLSSettings, default: MeshConfig.TLSConfig) -> None:

@@ -25,7 +25,7 @@ from google.protobuf.wrappers_pb2 import BoolValue
 
 from flotilla_pilot.compile import filters, mixer
 from flotilla_pilot.compile.access_log import access_logs
-from flotilla_pilot.compile.clusters import dns_cache
+from flotilla_pilot.compile.forwarding import dns_cache
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.compile.sources import ads
 from flotilla_pilot.compile.tracing import tracing

@@ -8,18 +8,20 @@ from envoy.config.listener.v3.listener_pb2 import Listener
 from flotilla_pilot.compile import mixer
 from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, balance
 from flotilla_pilot.compile.access_log import unmatched_logs
+from flotilla_pilot.compile.applications import application
 from flotilla_pilot.compile.cache import ResourceCache
-from flotilla_pilot.compile.clusters import inbound
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.endpoints import UNIX, socket_address
 from flotilla_pilot.compile.entrance import Entrance, entrance_chain, static
 from flotilla_pilot.compile.gateway_tls import gateway_server, socket_fault
+from flotilla_pilot.compile.inbound_clusters import inbound
 from flotilla_pilot.compile.inspectors import inbound_inspectors
 from flotilla_pilot.compile.listener_plan import is_place, is_port
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER
 from flotilla_pilot.compile.virtual_inbound import add_virtual_inbound
 from flotilla_pilot.model.authentication import PeerMode
+from flotilla_pilot.model.caller import Families, caller_of
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.proxy_options import FIRST_UNPRIVILEGED, proxy_options
@@ -31,7 +33,8 @@ from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import CaptureMode, I
 from flotilla_shared.model.objects import ConfigObject
 from flotilla_shared.model.protocols import parse_protocol
 
-_ANY = ("0.0.0.0", "[::]")  # noqa: S104
+_ANY = ("0.0.0.0", "::")  # noqa: S104
+_LOOPBACK = ("127.0.0.1", "::1")
 
 
 def compile_inbound(
@@ -81,7 +84,9 @@ def _fault(
         return "", "bad-address", f"{place} is no place to listen on; bind must be an IP address"
     if taken:
         return "", "listener-taken", f"{place} has a listener already; give this one a bind of its own"
-    if not (entrance.target.startswith(UNIX) or (is_ip(entrance.target) and is_port(entrance.target_port))):
+    if entrance.target and not (
+        entrance.target.startswith(UNIX) or (is_ip(entrance.target) and is_port(entrance.target_port))
+    ):
         return ".defaultEndpoint", "bad-address", f"{ingress.default_endpoint!r} must be an IP address and a port"
     broken = socket_fault(gateway_server(entrance.tls, mesh)) if entrance.tls is not None else None
     if broken is not None:
@@ -93,6 +98,8 @@ def _entrance(
     ingress: IstioIngressListener, sidecar: ConfigObject | None, proxy: Proxy, snapshot: MeshSnapshot
 ) -> Entrance:
     address, port = _application(ingress.default_endpoint, ingress.port.number, proxy)
+    if _is_intercepted(ingress, proxy) and not ingress.default_endpoint:
+        address = ""  # where the caller meant to go
     return Entrance(
         address=ingress.bind or proxy.addresses[0],
         port=ingress.port.number,
@@ -115,13 +122,33 @@ def _served(ingress: IstioIngressListener, proxy: Proxy, snapshot: MeshSnapshot)
 
 
 def _application(endpoint: str, port: int, proxy: Proxy) -> tuple[str, int]:
-    """Where the application is: a Unix socket, loopback, or (0.0.0.0, or unset) the proxy's first address."""
+    """Where the application is: a Unix socket, loopback, or (0.0.0.0, or unset) an address of the proxy's own.
+
+    Loopback and the own address are taken in the version of IP that is asked for, if the workload has it.
+    """
     if endpoint.startswith(UNIX):
         return endpoint, 0
     host, _, number = endpoint.rpartition(":")
-    if not host or host in _ANY:
-        return proxy.addresses[0], int(number) if number.isdigit() else port
-    return host.strip("[]"), int(number) if number.isdigit() else port
+    where = int(number) if number.isdigit() else port
+    host = host.strip("[]")
+    if not host:
+        return proxy.addresses[0], where
+    if host in _LOOPBACK:
+        return _loopback(host, proxy), where
+    return _own_address(host, proxy) if host in _ANY else host, where
+
+
+def _loopback(host: str, proxy: Proxy) -> str:
+    families = caller_of(proxy).families
+    if families is Families.BOTH:
+        return host
+    return "::1" if families is Families.V6 else "127.0.0.1"
+
+
+def _own_address(host: str, proxy: Proxy) -> str:
+    """The first of its version; loopback of that version where the workload has none."""
+    fitting = (each for each in proxy.addresses if (":" in each) == (":" in host))
+    return next(fitting, "::1" if ":" in host else "127.0.0.1")
 
 
 def _add(
@@ -133,9 +160,9 @@ def _add(
     entrance: Entrance,
 ) -> None:
     asked = snapshot.peer_mode(proxy.namespace, proxy.labels, proxy.addresses, entrance.port)
-    cluster = inbound(entrance.port, entrance.target, entrance.target_port, mesh, http2=entrance.protocol.is_http2)
+    behind = application(entrance, snapshot, proxy, sidecar, caller_of(proxy))
     stated = (*((reference(sidecar),) if sidecar is not None else ()), *mesh.references)
-    found.intern(CLUSTER, cluster.name, serialized(cluster), keys(stated))
+    found.intern(CLUSTER, behind.name, serialized(inbound(behind)), keys((*stated, *behind.references)))
     listener = _listener(entrance, asked, mesh)
     served = [found for each in entrance.served or () for found in each.references]
     found.intern(LISTENER, listener.name, serialized(listener), keys((*stated, *asked.references, *served)))

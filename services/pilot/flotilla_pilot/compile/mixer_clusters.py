@@ -12,12 +12,15 @@ from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.compile import tls
 from flotilla_pilot.compile.cache import ResourceCache
-from flotilla_pilot.compile.clusters import OutboundCluster, outbound
+from flotilla_pilot.compile.clusters import outbound
 from flotilla_pilot.compile.collection import Collected
+from flotilla_pilot.compile.connection_pool import apply_limits
+from flotilla_pilot.compile.http_options import Speech, apply_http
 from flotilla_pilot.compile.mixer import cluster_name
+from flotilla_pilot.compile.outbound_cluster import OutboundCluster
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, CompiledResource
-from flotilla_pilot.compile.traffic_policy import PortPolicy, apply_policy
+from flotilla_pilot.compile.traffic_policy import NOTHING_SAID
 from flotilla_pilot.model.destination_rules import NO_POLICY
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.mixer import MixerServer
@@ -72,10 +75,12 @@ def _cluster(given: OutboundCluster, cache: ResourceCache) -> CompiledResource:
 def _secured(cluster: Any, given: OutboundCluster) -> Any:
     """Mutual TLS with Mixer's own account, whatever endpoints and rules say."""
     mesh = given.mesh
+    # The agent counts lost reports by the cluster's own name.
+    cluster.ClearField("alt_stat_name")
     del cluster.transport_socket_matches[:]
     accepted = [spiffe_id(each, mesh.root_namespace, ACCOUNT) for each in mesh.trust_domains]
     # The SNI is a name that the certificate has: gRPC complains of others at every handshake.
-    cluster.transport_socket.CopyFrom(tls.mesh_client(given.service.host, accepted, mesh.trust_domains, ("h2",)))
+    cluster.transport_socket.CopyFrom(tls.mesh_client(given.service.host, accepted, ("h2",)))
     cluster.connect_timeout.CopyFrom(Duration(seconds=CONNECT_SECONDS))
     return cluster
 
@@ -84,7 +89,8 @@ def _add_empty(found: Collected, server: MixerServer, mesh: MeshOptions) -> None
     """A cluster that nobody is behind: a filter or log without its cluster would lose the whole listener."""
     name = cluster_name(server)
     cluster = Cluster(name=name, type=Cluster.STATIC, connect_timeout=Duration(seconds=CONNECT_SECONDS))
-    apply_policy(cluster, PortPolicy(), http2=True)
+    apply_limits(cluster, None, None, mesh.clusters)
+    apply_http(cluster, NOTHING_SAID, Speech(http2=True))
     found.intern(CLUSTER, name, serialized(cluster), keys(mesh.references))
     field = "mixerReportServer" if server == mesh.mixer.report else "mixerCheckServer"
     text = f"no service has the host {server.host} with port {server.port}: Checks fail and reports are lost"

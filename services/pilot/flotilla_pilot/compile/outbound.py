@@ -9,7 +9,7 @@ from envoy.config.listener.v3.listener_pb2 import Listener
 from flotilla_pilot.compile import mixer
 from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, HANDSHAKE, finish_outbound
 from flotilla_pilot.compile.cache import ResourceCache
-from flotilla_pilot.compile.clusters import black_hole, every_cluster, forward_proxy, passthrough, resolved_names
+from flotilla_pilot.compile.clusters import every_cluster
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.connections import service_chains, tcp_chain
 from flotilla_pilot.compile.destinations import Destinations
@@ -24,6 +24,7 @@ from flotilla_pilot.compile.mixer_clusters import add_mixer_clusters
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER
 from flotilla_pilot.compile.route_table import route_table
+from flotilla_pilot.compile.special_clusters import black_hole, forward_proxy, passthrough, resolved_names
 from flotilla_pilot.compile.virtual_hosts import HostPart, catch_all, host_part, wire_host
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference, keys
@@ -41,7 +42,7 @@ def compile_outbound(snapshot: MeshSnapshot, scope: SidecarScope, cache: Resourc
             found.add(_table(plan, scope, destinations, cache, found))
         found.add(_listener(plan, scope, destinations, cache))
     add_mixer_clusters(found, snapshot, cache)
-    clusters = every_cluster(scope.services.values(), destinations.policy, snapshot.mesh, scope.binds)
+    clusters = every_cluster(scope.services.values(), destinations.policy, snapshot.mesh, scope.binds, scope.caller)
     for each in clusters:
         found.add_cluster(each, snapshot)
     _add_special(found, scope)

@@ -20,10 +20,11 @@ def ads() -> ConfigSource:
     )
 
 
-def sds(wait_seconds: int = 0) -> ConfigSource:
-    """The agent's socket. `wait_seconds` limits how long the resource warms for its secret; 0 is no limit."""
+def sds(wait_seconds: int | None = 0) -> ConfigSource:
+    """The agent's socket. `wait_seconds` limits how long the resource warms for its secret; 0 is no limit, None Envoy's."""
     source = _secrets(SDS_CLUSTER)
-    source.initial_fetch_timeout.CopyFrom(Duration(seconds=wait_seconds))
+    if wait_seconds is not None:
+        source.initial_fetch_timeout.CopyFrom(Duration(seconds=wait_seconds))
     return source
 
 

@@ -1,6 +1,6 @@
 """Transport sockets: mutual TLS of the mesh, TLS to the outside, TLS at gateways."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from envoy.config.core.v3.base_pb2 import TransportSocket
@@ -21,7 +21,9 @@ from google.protobuf.wrappers_pb2 import BoolValue
 
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.compile.sources import sds
+from flotilla_pilot.model.cluster_defaults import ClusterDefaults
 from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_pilot.model.registry import is_ip
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
 
@@ -29,6 +31,8 @@ TLS_SOCKET = "envoy.transport_sockets.tls"
 IDENTITY = "default"
 ROOTS = "ROOTCA"
 SYSTEM_ROOTS = "file-root:system"
+AUTHORITY = "-cacert"
+"""Ends the name of a secret that has the authorities which belong to another's certificate."""
 
 ISTIO_ALPN = ("istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2")
 ISTIO_HTTP_ALPN = ("istio-http/1.0", "istio-http/1.1", "istio-h2")
@@ -66,9 +70,9 @@ def raw_buffer() -> TransportSocket:
     return typed(TransportSocket, "envoy.transport_sockets.raw_buffer", RawBuffer())
 
 
-def mesh_client(sni: str, identities: Sequence[str], trust_domains: Iterable[str], alpn: Iterable[str]) -> Any:
-    """A caller's side: the server must be one of `identities`, or where none is known, of a trust domain."""
-    matchers = [san(exact=each) for each in identities] or _trust_domain_sans(trust_domains)
+def mesh_client(sni: str, identities: Iterable[str], alpn: Iterable[str]) -> Any:
+    """A caller's side: the server must be one of `identities`; where none is known, anybody of the mesh."""
+    matchers = [san(exact=each) for each in identities]
     return typed(TransportSocket, TLS_SOCKET, UpstreamTlsContext(sni=sni, common_tls_context=_mesh(matchers, alpn)))
 
 
@@ -85,24 +89,57 @@ def mesh_server(mesh: MeshOptions, alpn: Iterable[str]) -> Any:
     return typed(TransportSocket, TLS_SOCKET, context)
 
 
-def outside_client(settings: ClientTLSSettings, host: str, alpn: Iterable[str]) -> Any:
-    """SIMPLE or MUTUAL TLS that a DestinationRule asks for.
+def outside_client(
+    settings: ClientTLSSettings, names: Iterable[str], defaults: ClusterDefaults, alpn: Iterable[str]
+) -> Any:
+    """SIMPLE or MUTUAL TLS, with a server whose certificate has one of `names` if there are any.
 
-    Certificates and roots come from the agent under Istio's names (`file-cert:`, `file-root:`), never as
-    paths: Envoy refuses a whole cluster for a file that is not there.
+    Certificates and roots come from the agent under Istio's names (`file-cert:`, `file-root:`, `kubernetes://`), never
+    as paths: Envoy refuses a whole cluster for a file that is not there.
     """
     common = CommonTlsContext(alpn_protocols=alpn, tls_params=modern())
-    sni = settings.sni or ("" if "*" in host else host)
-    if not settings.insecure_skip_verify.value:
-        roots = f"file-root:{settings.ca_certificates}" if settings.ca_certificates else SYSTEM_ROOTS
-        names = list(settings.subject_alt_names) or ([sni] if sni else [])
-        matchers = [san(exact=each, kind=SubjectAltNameMatcher.DNS) for each in names]
-        validate(common, roots, matchers, FOREIGN_SECRET_WAIT)
+    common.tls_params.ecdh_curves.extend(defaults.curves)
+    common.tls_params.cipher_suites.extend(defaults.cipher_suites)
     if settings.mode == ClientTLSSettings.MUTUAL:
-        name = settings.credential_name or f"file-cert:{settings.client_certificate}~{settings.private_key}"
-        common.tls_certificate_sds_secret_configs.append(secret(name, FOREIGN_SECRET_WAIT))
-    context = UpstreamTlsContext(sni=sni, common_tls_context=common)
+        name = credential(settings.credential_name) or f"file-cert:{settings.client_certificate}~{settings.private_key}"
+        common.tls_certificate_sds_secret_configs.append(secret(name, _wait(settings)))
+    if not settings.insecure_skip_verify.value:
+        _verify(common, settings, names)
+    elif not settings.credential_name:
+        common.validation_context.SetInParent()
+    context = UpstreamTlsContext(sni=settings.sni, common_tls_context=common)
     return typed(TransportSocket, TLS_SOCKET, context)
+
+
+def _verify(common: CommonTlsContext, settings: ClientTLSSettings, names: Iterable[str]) -> None:
+    """By the authorities named, or the system's."""
+    roots = f"file-root:{settings.ca_certificates}" if settings.ca_certificates else SYSTEM_ROOTS
+    if settings.credential_name:
+        roots = f"{credential(settings.credential_name)}{AUTHORITY}"
+    combined = common.combined_validation_context
+    matchers = [san(exact=each, kind=kind_of(each)) for each in names]
+    combined.default_validation_context.match_typed_subject_alt_names.extend(matchers)
+    if settings.ca_crl:
+        combined.default_validation_context.crl.filename = settings.ca_crl
+    combined.validation_context_sds_secret_config.CopyFrom(secret(roots, _wait(settings)))
+
+
+def _wait(settings: ClientTLSSettings) -> int | None:
+    return FOREIGN_SECRET_WAIT if settings.credential_name else None
+
+
+def kind_of(name: str) -> Any:
+    """Of which of the kinds that certificates know a name is, as its form says."""
+    if "://" in name:
+        return SubjectAltNameMatcher.URI
+    if "@" in name:
+        return SubjectAltNameMatcher.EMAIL
+    return SubjectAltNameMatcher.IP_ADDRESS if is_ip(name) else SubjectAltNameMatcher.DNS
+
+
+def credential(name: str) -> str:
+    """The name under which the agent knows a Secret; empty for none."""
+    return name if "://" in name or not name else f"kubernetes://{name}"
 
 
 def _mesh(matchers: Iterable[Any], alpn: Iterable[str]) -> CommonTlsContext:
@@ -118,7 +155,7 @@ def validate(common: CommonTlsContext, roots: str, matchers: Iterable[Any], wait
     combined.validation_context_sds_secret_config.CopyFrom(secret(roots, wait_seconds))
 
 
-def secret(name: str, wait_seconds: int = 0) -> SdsSecretConfig:
+def secret(name: str, wait_seconds: int | None = 0) -> SdsSecretConfig:
     return SdsSecretConfig(name=name, sds_config=sds(wait_seconds))
 
 

@@ -17,18 +17,21 @@ from envoy.extensions.filters.listener.original_src.v3.original_src_pb2 import O
 from flotilla_pilot.compile import names
 from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, accept_transparently, balance
 from flotilla_pilot.compile.access_log import unmatched_logs
+from flotilla_pilot.compile.applications import application
 from flotilla_pilot.compile.cache import ResourceCache
-from flotilla_pilot.compile.clusters import black_hole, inbound, inbound_passthrough, own_port
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.entrance import Entrance, entrance_chain
 from flotilla_pilot.compile.inbound_chains import Kind
+from flotilla_pilot.compile.inbound_clusters import InboundCluster, inbound
 from flotilla_pilot.compile.inspectors import inbound_inspectors
 from flotilla_pilot.compile.intercepted import loop_chain
 from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, OWN_PORTS, VIRTUAL_INBOUND_PORT, is_port
 from flotilla_pilot.compile.packing import serialized, typed
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER, CompiledResource
+from flotilla_pilot.compile.special_clusters import black_hole, inbound_passthrough
 from flotilla_pilot.model.authentication import PeerMode
+from flotilla_pilot.model.caller import Families, caller_of
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.proxy_options import proxy_options
@@ -49,22 +52,17 @@ class Guarded:
 
     entrance: Entrance
     asked: PeerMode
+    behind: InboundCluster | None = None
+    """Where it leads; None for what has no cluster of its own."""
 
     def key(self) -> tuple[object, ...]:
         each = self.entrance
         served = (each.served[0].host, each.served[0].namespace) if each.served is not None else ()
         place = each.address, each.port, each.protocol, each.target, each.target_port, each.unserved
         stated = each.tls.SerializeToString(deterministic=True) if each.tls is not None else b""
-        return (
-            *place,
-            stated,
-            each.service_port,
-            served,
-            each.declared_by,
-            self.asked.mode,
-            self.asked.references,
-            self.references(),
-        )
+        behind = self.behind.key() if self.behind is not None else ()
+        asked = self.asked.mode, self.asked.references, self.references()
+        return *place, stated, each.service_port, served, each.declared_by, behind, *asked
 
     def references(self) -> tuple[Reference, ...]:
         served = self.entrance.served
@@ -82,13 +80,16 @@ def add_virtual_inbound(
     """Add the listener and its clusters. `ingress` are the ways in that the Sidecar states instead of the services'."""
     entrances = ingress or ([] if _has_ingress(sidecar) else _served_entrances(snapshot, proxy, found.log))
     held = [each for each in entrances if _may_have(each, sidecar, found.log)]
-    guarded = [*_passthroughs(snapshot, proxy, held), *(_guard(each, snapshot, proxy) for each in held)]
+    caller = caller_of(proxy)
+    guarded = list(_passthroughs(snapshot, proxy, held))
+    guarded += [_guard(each, snapshot, proxy, application(each, snapshot, proxy, sidecar, caller)) for each in held]
     stated = (*((reference(sidecar),) if sidecar is not None else ()), *snapshot.mesh.references)
     options = proxy_options(proxy, snapshot.mesh.proxy_default)
-    key = "virtual inbound", tuple(each.key() for each in guarded), stated, options
+    key = "virtual inbound", tuple(each.key() for each in guarded), stated, options, caller.families
 
     def build() -> tuple[CompiledResource, ...]:
-        return tuple(_resources(guarded, snapshot.mesh.of(options), stated, cache))
+        side = _Side(snapshot.mesh.of(options), stated, caller.families)
+        return tuple(_resources(guarded, side, cache))
 
     resources: tuple[CompiledResource, ...] = cache.get(key, build)
     for each in resources:
@@ -139,8 +140,9 @@ def _may_have(entrance: Entrance, sidecar: ConfigObject | None, log: ProblemLog)
     return False
 
 
-def _guard(entrance: Entrance, snapshot: MeshSnapshot, proxy: Proxy) -> Guarded:
-    return Guarded(entrance, snapshot.peer_mode(proxy.namespace, proxy.labels, proxy.addresses, entrance.port))
+def _guard(entrance: Entrance, snapshot: MeshSnapshot, proxy: Proxy, behind: InboundCluster | None = None) -> Guarded:
+    asked = snapshot.peer_mode(proxy.namespace, proxy.labels, proxy.addresses, entrance.port)
+    return Guarded(entrance, asked, behind)
 
 
 def _passthroughs(snapshot: MeshSnapshot, proxy: Proxy, held: Iterable[Entrance]) -> Iterable[Guarded]:
@@ -151,28 +153,25 @@ def _passthroughs(snapshot: MeshSnapshot, proxy: Proxy, held: Iterable[Entrance]
         yield _guard(Entrance(ANY_ADDRESS, port, Protocol.UNSUPPORTED, unserved=True), snapshot, proxy)
 
 
-def _resources(
-    guarded: Sequence[Guarded],
-    mesh: MeshOptions,
-    stated: tuple[Reference, ...],
-    cache: ResourceCache,
-) -> Iterable[CompiledResource]:
-    references = dict.fromkeys((*stated, *(found for each in guarded for found in each.references())))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Side:
+    """What is the same for all ways in."""
+
+    mesh: MeshOptions
+    stated: tuple[Reference, ...]
+    families: Families
+
+
+def _resources(guarded: Sequence[Guarded], side: _Side, cache: ResourceCache) -> Iterable[CompiledResource]:
+    mesh = side.mesh
+    references = dict.fromkeys((*side.stated, *(found for each in guarded for found in each.references())))
     listener = _listener(guarded, mesh)
     yield cache.intern(LISTENER, listener.name, serialized(listener), keys(references))
-    for cluster in (inbound_passthrough(mesh), black_hole(mesh)):
+    for cluster in (inbound_passthrough(mesh, side.families), black_hole(mesh)):
         yield cache.intern(CLUSTER, cluster.name, serialized(cluster), keys(mesh.references))
-    for each in guarded:
-        if not each.entrance.unserved:
-            cluster = _cluster(each.entrance, mesh)
-            yield cache.intern(CLUSTER, cluster.name, serialized(cluster), keys(stated))
-
-
-def _cluster(entrance: Entrance, mesh: MeshOptions) -> Any:
-    port, protocol = entrance.port, entrance.protocol
-    if entrance.target:
-        return inbound(port, entrance.target, entrance.target_port, mesh, http2=protocol.is_http2)
-    return own_port(port, protocol, mesh)
+    for behind in (each.behind for each in guarded if each.behind is not None):
+        used = keys((*side.stated, *behind.references))
+        yield cache.intern(CLUSTER, behind.name, serialized(inbound(behind)), used)
 
 
 def _listener(guarded: Sequence[Guarded], mesh: MeshOptions) -> Any:

@@ -47,11 +47,11 @@ class DestinationRules:
         self._wildcards: dict[str, dict[str, list[ConfigObject]]] = {}
         for item in oldest_first(items):
             namespace = item.key.namespace
-            host = rule_host(item, mesh.domain)
-            if host.startswith("*"):
-                self._wildcards.setdefault(namespace, {}).setdefault(host, []).append(item)
-            else:
-                self._exact.setdefault((namespace, host), []).append(item)
+            for host in _hosts(item, mesh.domain):
+                if host.startswith("*"):
+                    self._wildcards.setdefault(namespace, {}).setdefault(host, []).append(item)
+                else:
+                    self._exact.setdefault((namespace, host), []).append(item)
 
     def find(self, host: str, owner: str, client: str, labels: FrozenMap) -> DestinationPolicy:
         """What a client in namespace `client` with `labels` is told about `host` of namespace `owner`.
@@ -87,6 +87,11 @@ class DestinationRules:
         if not spec.workload_selector.match_labels:
             return True
         return item.key.namespace == client and selects(spec.workload_selector.match_labels, labels)
+
+
+def _hosts(item: ConfigObject, domain: str) -> Iterable[str]:
+    """The host that a rule is for. A name without a dot may be short, or the whole name of a host outside."""
+    return dict.fromkeys((rule_host(item, domain), item.spec.host.lower()))
 
 
 def rule_host(item: ConfigObject, domain: str) -> str:

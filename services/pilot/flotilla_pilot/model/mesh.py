@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue
 
+from flotilla_pilot.model.cluster_defaults import ClusterDefaults, cluster_defaults
 from flotilla_pilot.model.mixer import MixerOptions, mixer_options
 from flotilla_pilot.model.proxy_options import UNSAID, ProxyOptions, read_fields
 from flotilla_pilot.model.references import Reference, reference
@@ -35,6 +36,7 @@ class MeshSettings:
     """Whether TLS that a Sidecar states for a way in is served; Istio does so if it is asked to."""
     gives_addresses: bool = True
     """Whether every proxy whose DNS is captured knows given addresses, not only those that ask for it."""
+    dual_stack: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +68,9 @@ class MeshOptions:
     destination_rule_export: tuple[str, ...]
     locality: LocalityLoadBalancerSetting
     zone_aware: ZoneAwareLoadBalancerSetting | None
+    clusters: ClusterDefaults
+    dual_stack: bool
+    """Whether names are resolved, and applications dialled, in both versions of IP where a workload has both."""
     topology: Topology
     """What stands before gateways, and what of it they are to believe."""
     http_proxy_port: int
@@ -115,6 +120,8 @@ def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptio
         destination_rule_export=tuple(config.default_destination_rule_export_to) or _EVERYWHERE,
         locality=_locality(config),
         zone_aware=config.zone_aware_lb_setting if config.HasField("zone_aware_lb_setting") else None,
+        clusters=cluster_defaults(config),
+        dual_stack=settings.dual_stack,
         topology=config.default_config.gateway_topology,
         http_proxy_port=config.proxy_http_port,
         mesh_tls=config.mesh_mTLS,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from flotilla_pilot.model.caller import caller_of
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.proxy_options import proxy_options
@@ -62,6 +63,7 @@ def gateway_key(snapshot: MeshSnapshot, proxy: Proxy) -> tuple[object, ...]:
     gateways = tuple(item.key for item in _selected(snapshot, proxy))
     targets = tuple(sorted((port, *found) for port, found in _targets(snapshot, proxy).items()))
     return (
+        caller_of(proxy),
         targets,
         proxy.kind,
         proxy.namespace,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from flotilla_pilot.model.caller import A_SIDECAR, Caller, caller_of
 from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
@@ -65,6 +66,7 @@ class SidecarScope:
     references: tuple[Reference, ...]
     mesh: MeshOptions
     """As these proxies have it."""
+    caller: Caller = A_SIDECAR
 
 
 def find_sidecar(snapshot: MeshSnapshot, proxy: Proxy) -> ConfigObject | None:
@@ -89,7 +91,7 @@ def asked_labels(snapshot: MeshSnapshot, proxy: Proxy) -> FrozenMap:
 def outbound_key(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | None) -> tuple[object, ...]:
     """What the outbound side of a proxy depends on within one snapshot."""
     key = sidecar.key if sidecar is not None else None
-    place = proxy.namespace, proxy.domain, proxy.interception_mode, _view(snapshot, proxy)
+    place = proxy.namespace, proxy.domain, proxy.interception_mode, _view(snapshot, proxy), caller_of(proxy)
     options = proxy_options(proxy, snapshot.mesh.proxy_default)
     return *place, key, asked_labels(snapshot, proxy), options
 
@@ -120,6 +122,7 @@ def sidecar_scope(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | 
         services=_with_destinations(chosen, egress, _one_a_host(everything, namespace), snapshot.aliases),
         references=(reference(sidecar),) if sidecar is not None else (),
         mesh=snapshot.mesh.of(proxy_options(proxy, snapshot.mesh.proxy_default)),
+        caller=caller_of(proxy),
     )
 
 

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from flotilla_pilot.testing.equal_forms import plain_cluster, plain_names
+
 Leaf = tuple[str, str, str]
 """The path of fields, by which patterns know it; the exact place, with keys of lists; and the value there as JSON."""
 
@@ -69,7 +71,7 @@ class NormalForm:
 
     def leaves(self, kind: str, resource: Mapping[str, Any]) -> Counter[Leaf]:
         """The leaves of a resource that are compared."""
-        return Counter(self._walk(resource, kind, ""))
+        return Counter(self._walk(plain_cluster(resource) if kind == "clusters" else resource, kind, ""))
 
     def _walk(self, tree: Any, path: str, place: str) -> Iterator[Leaf]:
         if path in self._dropped:
@@ -100,11 +102,7 @@ class NormalForm:
 
 
 def _plain(name: str, value: Any) -> tuple[str, Any]:
-    """The older of two ways to say the same: names in certificates, which are those of the mesh where they are URIs."""
-    if name != _TYPED_NAMES:
-        return name, value
-    uris = [each for each in value if each.get("sanType") == "URI"]
-    return ("matchSubjectAltNames", [each.get("matcher", {}) for each in uris]) if uris == value else (name, value)
+    return plain_names(value) if name == _TYPED_NAMES else (name, value)
 
 
 def element_path(path: str, field: str, item: Any) -> str:

@@ -57,9 +57,9 @@ def recorded_snapshot(
 
 
 def _stated_mesh(mesh: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A locality setting that a case has cleared is switched off; left out, it would be the default, which is on."""
-    cleared = "localityLbSetting" in mesh and mesh["localityLbSetting"] is None
-    return {**mesh, "localityLbSetting": {"enabled": False}} if cleared else mesh
+    """Null takes a default away: a locality setting is off then, and of durations that is what 0 says."""
+    without: Mapping[str, Any] = {"localityLbSetting": {"enabled": False}, "dnsRefreshRate": "0s"}
+    return {**mesh, **{name: value for name, value in without.items() if name in mesh and mesh[name] is None}}
 
 
 def _stamped(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def registry_entries(given: Mapping[str, Any], proxy: Mapping[str, Any]) -> list
 def _parts(service: Mapping[str, Any], ends: Iterable[dict[str, Any]]) -> list[tuple[Mapping[str, Any], Any]]:
     """The service with its endpoints; port by port where some endpoint has not all of its ports, so that it gets no others."""
     found, ports = list(ends), service.get("Ports", [])
-    if len({frozenset(each["ports"]) for each in found}) <= 1:
+    if all(port.get("Name", "") in each["ports"] for each in found for port in ports):
         return [(service, found)]
     return [({**service, "Ports": [port]}, [e for e in found if port.get("Name", "") in e["ports"]]) for port in ports]
 
@@ -105,7 +105,9 @@ def _add_endpoint(found: dict[object, dict[str, Any]], instance: Mapping[str, An
     stated = {"address": address, "ports": {}, "labels": {}, "weight": weight, "locality": place}
     entry = found.setdefault((address, weight, place), stated)
     entry["ports"][port.get("Name") or end.get("ServicePortName")] = end.get("EndpointPort", port.get("Port"))
-    entry["labels"] = {**end.get("Labels", {}), "security.istio.io/tlsMode": end.get("TLSMode", "disabled")}
+    # What is dialled directly takes the mesh's TLS unless an instance says no; of others only those that say yes do.
+    unstated = "istio" if _RESOLUTIONS[instance["Service"].get("Resolution", 0)] == "NONE" else "disabled"
+    entry["labels"] = {**end.get("Labels", {}), "security.istio.io/tlsMode": end.get("TLSMode") or unstated}
 
 
 def _entries(
@@ -133,11 +135,16 @@ def _entry(name: str, service: Mapping[str, Any], ends: list[dict[str, Any]], ho
             {"number": each["Port"], "name": each.get("Name", ""), "protocol": each.get("Protocol", "")}
             for each in service.get("Ports", [])
         ],
-        "endpoints": ends,
+        "endpoints": [{**each, "ports": _listed(each, service)} for each in ends],
     }
     created = service.get("CreationTime") or CREATED
     metadata = {"name": name, "namespace": home or attributes.get("Namespace", "default"), "creationTimestamp": created}
     return {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": metadata, "spec": spec}
+
+
+def _listed(end: Mapping[str, Any], service: Mapping[str, Any]) -> dict[str, int]:
+    names = {port.get("Name", "") for port in service.get("Ports", [])}
+    return {name: number for name, number in end["ports"].items() if name in names}
 
 
 def json_resources(compiled: Compiled) -> dict[str, dict[str, dict[str, Any]]]:

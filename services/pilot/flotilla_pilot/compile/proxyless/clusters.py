@@ -8,13 +8,14 @@ from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from flotilla_pilot.compile import names, tls
-from flotilla_pilot.compile.clusters import OutboundCluster
 from flotilla_pilot.compile.endpoints import has_port, load_assignment
+from flotilla_pilot.compile.load_balancing import MAX_RING_SIZE
+from flotilla_pilot.compile.outbound_cluster import OutboundCluster
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.compile.priorities import by_locality
 from flotilla_pilot.compile.proxyless.security import certificates
 from flotilla_pilot.compile.sources import ads
-from flotilla_pilot.compile.traffic_policy import MAX_RING_SIZE, port_policy
+from flotilla_pilot.compile.traffic_policy import port_policy
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
 
 _RING = 1024

@@ -1,0 +1,67 @@
+"""Clusters that no service stands behind: the black hole, and those that go where the caller says."""
+
+from typing import Any
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from google.protobuf.duration_pb2 import Duration
+
+from flotilla_pilot.compile import names
+from flotilla_pilot.compile.connection_pool import apply_limits
+from flotilla_pilot.compile.forwarding import forward
+from flotilla_pilot.compile.http_options import Speech, apply_http
+from flotilla_pilot.compile.own_source import bind_to_own_source
+from flotilla_pilot.compile.stat_names import ended
+from flotilla_pilot.compile.traffic_policy import NOTHING_SAID, PortPolicy
+from flotilla_pilot.model.caller import Families
+from flotilla_pilot.model.mesh import MeshOptions
+
+IDLE = Duration(seconds=300)
+"""Nobody counts the connections to where callers meant to go: they are closed early."""
+
+
+def black_hole(mesh: MeshOptions) -> Any:
+    """A cluster that nobody is behind: what leads to it is answered 503."""
+    return Cluster(
+        name=names.BLACK_HOLE,
+        alt_stat_name=ended(names.BLACK_HOLE),
+        type=Cluster.STATIC,
+        connect_timeout=mesh.connect_timeout,
+    )
+
+
+def passthrough(mesh: MeshOptions) -> Any:
+    """Where the caller wanted to go in the first place; only intercepted connections know that."""
+    cluster = Cluster(name=names.PASSTHROUGH, alt_stat_name=ended(names.PASSTHROUGH), type=Cluster.ORIGINAL_DST)
+    cluster.lb_policy = Cluster.CLUSTER_PROVIDED
+    cluster.connect_timeout.CopyFrom(mesh.connect_timeout)
+    apply_limits(cluster, mesh.clusters.connection_pool, None, mesh.clusters)
+    apply_http(cluster, NOTHING_SAID, Speech(follows=True), IDLE)
+    return cluster
+
+
+def inbound_passthrough(mesh: MeshOptions, families: Families) -> Any:
+    """Ports of the workload of which no service knows. It is counted together with the way out."""
+    cluster = passthrough(mesh)
+    cluster.name = names.INBOUND_PASSTHROUGH
+    bind_to_own_source(cluster, families, both=True)
+    return cluster
+
+
+def forward_proxy(mesh: MeshOptions) -> Any:
+    """Wherever the request's host name leads, resolved when it is asked for."""
+    return _by_name(names.FORWARD_PROXY, mesh, follows=False)
+
+
+def resolved_names(mesh: MeshOptions) -> Any:
+    """The same for intercepted callers, in the protocol that they speak."""
+    return _by_name(names.ALLOW_ANY_NAMES_CLUSTER, mesh, follows=True)
+
+
+def _by_name(name: str, mesh: MeshOptions, *, follows: bool) -> Any:
+    cluster = Cluster(name=name, alt_stat_name=ended(name), connect_timeout=mesh.connect_timeout)
+    forward(cluster)
+    policy = PortPolicy(connection_pool=mesh.clusters.connection_pool)
+    apply_limits(cluster, policy.connection_pool, None, mesh.clusters)
+    if follows:
+        apply_http(cluster, policy, Speech(follows=True))
+    return cluster

@@ -1,0 +1,63 @@
+"""What of a proxy shows in the clusters that it gets."""
+
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import ip_address
+
+from flotilla_pilot.model.proxy import SIDECAR, Proxy
+
+
+class Families(Enum):
+    """The versions of IP in which a workload has addresses."""
+
+    V4 = "v4"
+    V6 = "v6"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFiles:
+    """A certificate of the workload's own, by which it is known instead of the mesh's: three paths in its file system."""
+
+    chain: str
+    key: str
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Proxies that are equal in this get equal clusters, as far as a cluster depends on who it is for."""
+
+    is_sidecar: bool = True
+    families: Families = Families.V4
+    files: ClientFiles | None = None
+
+
+A_SIDECAR = Caller()
+
+
+def caller_of(proxy: Proxy) -> Caller:
+    """`proxy` as its clusters see it."""
+    return Caller(proxy.kind == SIDECAR, _families(proxy.addresses), _files(proxy))
+
+
+def _families(addresses: tuple[str, ...]) -> Families:
+    """What is no address counts for nothing; without any, a workload speaks IPv4."""
+    versions = {version for each in addresses if (version := _version(each))}
+    if len(versions) == 2:
+        return Families.BOTH
+    return Families.V6 if versions == {6} else Families.V4
+
+
+def _version(address: str) -> int:
+    try:
+        return ip_address(address).version
+    except ValueError:
+        return 0
+
+
+def _files(proxy: Proxy) -> ClientFiles | None:
+    chain = proxy.metadata.get("TLS_CLIENT_CERT_CHAIN", "")
+    if not chain:
+        return None
+    return ClientFiles(chain, proxy.metadata.get("TLS_CLIENT_KEY", ""), proxy.metadata.get("TLS_CLIENT_ROOT_CERT", ""))
