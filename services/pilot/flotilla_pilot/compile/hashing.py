@@ -28,6 +28,8 @@ def _request_hash(settings: Hash) -> Any | None:
         cookie = _Policy.Cookie(name=settings.http_cookie.name, path=settings.http_cookie.path)
         if settings.http_cookie.HasField("ttl"):
             cookie.ttl.CopyFrom(settings.http_cookie.ttl)
+        for each in settings.http_cookie.attributes:
+            cookie.attributes.add(name=each.name, value=each.value)
         return _Policy(cookie=cookie)
     if kind == "use_source_ip" and settings.use_source_ip:
         return _Policy(connection_properties=_Policy.ConnectionProperties(source_ip=True))

@@ -6,7 +6,7 @@ from envoy.config.listener.v3.listener_components_pb2 import Filter
 from envoy.extensions.filters.network.mongo_proxy.v3.mongo_proxy_pb2 import MongoProxy
 from envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.sni_dynamic_forward_proxy_pb2 import FilterConfig
 
-from flotilla_pilot.compile.clusters import dns_cache
+from flotilla_pilot.compile.forwarding import dns_cache
 from flotilla_pilot.compile.packing import typed
 from flotilla_shared.model.protocols import Protocol
 

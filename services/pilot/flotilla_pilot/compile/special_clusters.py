@@ -5,15 +5,16 @@ from typing import Any
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from google.protobuf.duration_pb2 import Duration
 
-from flotilla_pilot.compile import names
+from flotilla_pilot.compile import names, tls
 from flotilla_pilot.compile.connection_pool import apply_limits
-from flotilla_pilot.compile.forwarding import forward
+from flotilla_pilot.compile.forwarding import allow_insecure, forward
 from flotilla_pilot.compile.http_options import Speech, apply_http
 from flotilla_pilot.compile.own_source import bind_to_own_source
 from flotilla_pilot.compile.stat_names import ended
 from flotilla_pilot.compile.traffic_policy import NOTHING_SAID, PortPolicy
 from flotilla_pilot.model.caller import Families
 from flotilla_pilot.model.mesh import MeshOptions
+from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
 
 IDLE = Duration(seconds=300)
 """Nobody counts the connections to where callers meant to go: they are closed early."""
@@ -53,8 +54,21 @@ def forward_proxy(mesh: MeshOptions) -> Any:
 
 
 def resolved_names(mesh: MeshOptions) -> Any:
-    """The same for intercepted callers, in the protocol that they speak."""
-    return _by_name(names.ALLOW_ANY_NAMES_CLUSTER, mesh, follows=True)
+    """The same for intercepted callers, in the protocol that they speak, and by TLS if the mesh says so."""
+    cluster = _by_name(names.ALLOW_ANY_NAMES_CLUSTER, mesh, follows=True)
+    settings = mesh.clusters.forwarding_tls
+    if settings is None or settings.mode == ClientTLSSettings.DISABLE:
+        return cluster
+    if settings.mode == ClientTLSSettings.ISTIO_MUTUAL:
+        socket = tls.mesh_client(settings.sni, settings.subject_alt_names, tls.CLIENT_ALPN_SNIFFED)
+    else:
+        socket = tls.outside_client(settings, settings.subject_alt_names, mesh.clusters, ())
+    cluster.transport_socket.CopyFrom(socket)
+    skips = settings.insecure_skip_verify.value
+    if skips:
+        allow_insecure(cluster)
+    apply_http(cluster, NOTHING_SAID, Speech(follows=True, names_server=True, checks_name=not skips))
+    return cluster
 
 
 def _by_name(name: str, mesh: MeshOptions, *, follows: bool) -> Any:

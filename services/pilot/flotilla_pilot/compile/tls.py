@@ -72,7 +72,7 @@ def raw_buffer() -> TransportSocket:
 
 def mesh_client(sni: str, identities: Iterable[str], alpn: Iterable[str]) -> Any:
     """A caller's side: the server must be one of `identities`; where none is known, anybody of the mesh."""
-    matchers = [san(exact=each) for each in identities]
+    matchers = [san(exact=each, kind=kind_of(each)) for each in identities]
     return typed(TransportSocket, TLS_SOCKET, UpstreamTlsContext(sni=sni, common_tls_context=_mesh(matchers, alpn)))
 
 

@@ -86,10 +86,11 @@ def with_defaults(policy: PortPolicy, defaults: ClusterDefaults) -> PortPolicy:
 def speaks_http2(protocol: Protocol, pool: ConnectionPoolSettings | None, mesh_upgrades: bool) -> bool:
     """Whether a cluster for a port of `protocol` is HTTP/2: by its protocol, or upgraded by rule or mesh.
 
-    Only an upgrade counts where requests go on in the protocol in which they came.
+    It is neither where requests go on in the protocol in which they came.
     """
-    follows = pool is not None and pool.http.use_client_protocol
-    return is_upgraded(protocol, pool, mesh_upgrades) or (protocol.is_http2 and not follows)
+    if pool is not None and pool.http.use_client_protocol:
+        return False
+    return protocol.is_http2 or is_upgraded(protocol, pool, mesh_upgrades)
 
 
 def is_upgraded(protocol: Protocol, pool: ConnectionPoolSettings | None, mesh_upgrades: bool) -> bool:

@@ -29,7 +29,7 @@ from flotilla_pilot.compile.intercepted import loop_chain
 from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, OWN_PORTS, VIRTUAL_INBOUND_PORT, is_port
 from flotilla_pilot.compile.packing import serialized, typed
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER, CompiledResource
-from flotilla_pilot.compile.special_clusters import black_hole, inbound_passthrough
+from flotilla_pilot.compile.special_clusters import inbound_passthrough
 from flotilla_pilot.model.authentication import PeerMode
 from flotilla_pilot.model.caller import Families, caller_of
 from flotilla_pilot.model.mesh import MeshOptions
@@ -167,8 +167,8 @@ def _resources(guarded: Sequence[Guarded], side: _Side, cache: ResourceCache) ->
     references = dict.fromkeys((*side.stated, *(found for each in guarded for found in each.references())))
     listener = _listener(guarded, mesh)
     yield cache.intern(LISTENER, listener.name, serialized(listener), keys(references))
-    for cluster in (inbound_passthrough(mesh, side.families), black_hole(mesh)):
-        yield cache.intern(CLUSTER, cluster.name, serialized(cluster), keys(mesh.references))
+    onward = inbound_passthrough(mesh, side.families)
+    yield cache.intern(CLUSTER, onward.name, serialized(onward), keys(mesh.references))
     for behind in (each.behind for each in guarded if each.behind is not None):
         used = keys((*side.stated, *behind.references))
         yield cache.intern(CLUSTER, behind.name, serialized(inbound(behind)), used)

@@ -22,10 +22,14 @@ _RESOLUTIONS = {0: "STATIC", 1: "DNS", 2: "NONE", 3: "DNS_ROUND_ROBIN", 5: "DYNA
 
 
 def compile_recorded(
-    documents: Iterable[Mapping[str, Any]], mesh: Mapping[str, Any] | None, proxy: Mapping[str, Any]
+    documents: Iterable[Mapping[str, Any]],
+    mesh: Mapping[str, Any] | None,
+    proxy: Mapping[str, Any],
+    settings: MeshSettings | None = None,
 ) -> Compiled:
     """What `proxy` gets of `documents`, which may be Kubernetes' own too."""
-    return Compiled(Compiler(locate=recorded_place).compile(recorded_snapshot(documents, mesh), read_proxy(proxy)))
+    snapshot = recorded_snapshot(documents, mesh, settings)
+    return Compiled(Compiler(locate=recorded_place).compile(snapshot, read_proxy(proxy)))
 
 
 def recorded_place(snapshot: MeshSnapshot, proxy: Proxy) -> Place:
