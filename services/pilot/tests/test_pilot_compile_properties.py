@@ -1,15 +1,17 @@
 """Any valid mesh compiles to what Envoy can hold: no address, name or match twice, nothing that dangles."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flotilla_pilot.compile.names import outbound_cluster
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.scope.sidecar import exported_services
+from flotilla_pilot.testing.acceptance import standing_envoy
 from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
 from flotilla_shared.model.protocols import Protocol
 
@@ -349,7 +351,6 @@ def find_values(tree: Any, wanted: str) -> Iterator[str]:
             yield from find_values(each, wanted)
 
 
-UNSHRUNK = [Phase.explicit, Phase.reuse, Phase.generate]  # each example costs three starts of Envoy
 RELAXED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
 
@@ -374,9 +375,15 @@ def test_compiling_is_deterministic_and_order_of_objects_does_not_matter(text: s
         assert first.compile(proxy).bodies() == again.compile(proxy).bodies()
 
 
-@given(meshes())
-@settings(max_examples=15, deadline=None, suppress_health_check=RELAXED, phases=UNSHRUNK)
-def test_envoy_accepts_any_mesh(validate: Callable[[Compiled], None], text: str) -> None:
-    mesh = Mesh(text)
-    for proxy in proxies():
-        validate(mesh.compile(proxy))
+def test_envoy_accepts_any_mesh(binary: Path, tmp_path: Path) -> None:
+    with standing_envoy(binary, tmp_path) as envoy:
+
+        @given(meshes())
+        @settings(max_examples=25, deadline=None, suppress_health_check=RELAXED)
+        def every_proxy_is_served(text: str) -> None:
+            mesh = Mesh(text)
+            for proxy in proxies():
+                assert envoy.refusals(mesh.compile(proxy).compiled) == {}
+
+        every_proxy_is_served()
+        assert envoy.rejected_updates() == {}

@@ -5,14 +5,12 @@ from dataclasses import replace
 
 from flotilla_pilot.compile.assignments import Told
 from flotilla_pilot.compile.cache import ResourceCache
-from flotilla_pilot.compile.clusters import outbound
 from flotilla_pilot.compile.endpoints import with_tls_modes
-from flotilla_pilot.compile.guard import Fault, fault
 from flotilla_pilot.compile.outbound_cluster import OutboundCluster
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, TYPES, CompiledResource
+from flotilla_pilot.compile.sound_cluster import Broken, sound_cluster
 from flotilla_pilot.model.authentication import DISABLE
-from flotilla_pilot.model.destination_rules import without_policies
 from flotilla_pilot.model.frozen import EMPTY
 from flotilla_pilot.model.place import Place
 from flotilla_pilot.model.references import Reference, keys
@@ -23,6 +21,10 @@ from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.model.problems import ProblemLog
 
 _AUTHENTICATION = (kinds.PEER_AUTHENTICATIONS, kinds.POLICIES, kinds.MESH_POLICIES)
+
+
+Made = tuple[CompiledResource | None, Broken | None]
+"""A cluster, or none, and what of it was left out."""
 
 
 class Collected:
@@ -51,31 +53,24 @@ class Collected:
             return
         given = _with_peer_modes(given, snapshot)
         resource, broken = self._made(given)
+        if broken is not None:
+            broken.tell(self.log)
+        if resource is None:
+            return
         self.add(resource)
         if given.is_placed and not given.has_assignment:
             self._placed.setdefault(given.name, given)
-        if broken and given.policy.references:
-            path, text = broken
-            key = given.policy.references[0][0]
-            text = f"Envoy's {path} {text}; {given.name} has no traffic policy"
-            self.log.error(key, "refused-by-envoy", "spec.trafficPolicy", text)
         self.add_assignment(given, snapshot)
 
-    def _made(self, given: OutboundCluster) -> tuple[CompiledResource, Fault | None]:
-        made: tuple[CompiledResource, Fault | None] = self._cache.get(given.key(), lambda: self._cluster(given))
+    def _made(self, given: OutboundCluster) -> Made:
+        made: Made = self._cache.get(given.key(), lambda: self._cluster(given))
         return made
 
-    def _cluster(self, given: OutboundCluster) -> tuple[CompiledResource, Fault | None]:
-        """The cluster, and what of its policy breaks Envoy's limits: then it is made without the policy.
-
-        Only rules can ask for what Envoy refuses, so that plain clusters need not be looked at.
-        """
-        cluster = outbound(given)
-        broken = fault(cluster) if given.policy.references else None
-        if broken:
-            cluster = outbound(replace(given, policy=without_policies(given.policy)))
-        body = serialized(cluster)
-        return self._cache.intern(CLUSTER, given.name, body, keys(given.references())), broken
+    def _cluster(self, given: OutboundCluster) -> Made:
+        cluster, broken = sound_cluster(given)
+        if cluster is None:
+            return None, broken
+        return self._cache.intern(CLUSTER, given.name, serialized(cluster), keys(given.references())), broken
 
     def add_assignment(self, given: OutboundCluster, snapshot: MeshSnapshot) -> None:
         """The endpoints of `given`, where Pilot tells them."""
@@ -104,8 +99,8 @@ class Collected:
                 new._assigned[name] = given
                 told = Told(given, snapshot) if given.service.node_local else self._told[name]
                 new.resources[ENDPOINTS][name] = self._assignment(given, told)
-            else:
-                new.resources[CLUSTER][name] = self._made(given)[0]
+            elif (made := self._made(given)[0]) is not None:
+                new.resources[CLUSTER][name] = made
         return new
 
     def _copy(self) -> "Collected":

@@ -22,7 +22,6 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     TCPRoute,
     TLSMatchAttributes,
 )
-from flotilla_shared.model.hosts import is_wildcard
 from flotilla_shared.model.protocols import Protocol
 
 Shares = Sequence[tuple[Target, int]]
@@ -204,4 +203,4 @@ def _untaken(sni: tuple[str, ...], taken: set[str], network: str = "") -> tuple[
 
 def is_server_name(host: str) -> bool:
     """Whether a chain can match `host` (`*` by matching all): Envoy refuses stars inside a label."""
-    return host == "*" or not is_wildcard(host) or host.startswith("*.")
+    return host == "*" or (bool(host) and "*" not in host.removeprefix("*."))

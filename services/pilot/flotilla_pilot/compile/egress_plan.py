@@ -12,6 +12,7 @@ from flotilla_pilot.compile.listener_plan import (
     Places,
     is_place,
     is_port,
+    place_of,
     report_conflict,
 )
 from flotilla_pilot.model.services import Service, ServicePort
@@ -52,7 +53,7 @@ def _report_place(scope: SidecarScope, number: int, egress: Egress, log: Problem
 def _plan_proxy(egress: Egress, scope: SidecarScope, own: Places) -> None:
     plan = ListenerPlan(_bind(egress, scope), egress.port, egress, proxy=True, tunnels=True)
     _take_all(plan, egress)
-    own[plan.address, plan.port] = plan
+    own[place_of(plan.address, plan.port)] = plan
 
 
 def _take_all(plan: ListenerPlan, egress: Egress) -> None:
@@ -88,12 +89,13 @@ def _plan_ports(
             if not scope.mesh.proxy.may_bind(port.number):
                 _report_no_right(service, port, log)
                 continue
-            place = _bind(egress, scope), port.number
-            if place in taken:
-                if egress.port:
-                    report_conflict(log, service, port, place, taken[place].name)
-                continue
-            _join(own.setdefault(place, ListenerPlan(*place, egress)), service, port, log)
+            bind = _bind(egress, scope)
+            place = place_of(bind, port.number)
+            plan = taken.get(place) or own.setdefault(place, ListenerPlan(bind, port.number, egress))
+            if place not in taken and plan.port == port.number:
+                _join(plan, service, port, log)
+            elif egress.port or place not in taken:
+                report_conflict(log, service, port, place, plan.name)
 
 
 def _report_no_right(service: Service, port: ServicePort, log: ProblemLog) -> None:

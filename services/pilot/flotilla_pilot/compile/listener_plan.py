@@ -76,6 +76,11 @@ def is_place(bind: str, port: int) -> bool:
     return (not bind or is_ip(bind) or bind.startswith("unix://")) and (port == 0 or is_port(port))
 
 
+def place_of(bind: str, port: int) -> tuple[str, int]:
+    """What nobody else may listen on. A socket in the file system has no ports."""
+    return bind, 0 if bind.startswith("unix://") else port
+
+
 def report_conflict(log: ProblemLog, service: Service, port: ServicePort, place: tuple[str, int], winner: str) -> None:
     key, where = service.declaration(port)
     log.error(

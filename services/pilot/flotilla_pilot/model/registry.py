@@ -108,7 +108,7 @@ def _services(
             external=spec.location == ServiceEntry.MESH_EXTERNAL,
             addresses=tuple(_plain_address(address) for address in spec.addresses),
             export_to=tuple(spec.export_to),
-            subject_alt_names=tuple(spec.subject_alt_names),
+            subject_alt_names=tuple(filter(None, spec.subject_alt_names)),
             endpoints=endpoints or _host_itself(host, resolution, item),
             source=item,
             traffic_distribution=distribution or of_namespace,
@@ -134,23 +134,24 @@ def _endpoints(
         for number, each in enumerate(spec.endpoints)
     )
     selected = workloads.select(item.key.namespace, spec.workload_selector.labels)
-    found = inline or selected
-    if resolution is not Resolution.STATIC:
-        return found
-    return tuple(endpoint for endpoint in found if _has_address(endpoint, item, problems))
+    named = resolution is not Resolution.STATIC
+    return tuple(each for each in inline or selected if _has_address(each, item, problems, named=named))
 
 
-def _has_address(endpoint: Endpoint, item: ConfigObject, problems: ProblemLog) -> bool:
-    """Envoy refuses a whole assignment for one host name in it, so a STATIC service leaves such ones out."""
-    if endpoint.address.startswith("unix://") or is_ip(endpoint.address):
+def _has_address(endpoint: Endpoint, item: ConfigObject, problems: ProblemLog, *, named: bool) -> bool:
+    """Envoy refuses a whole assignment for one host name in it, so a STATIC service leaves such ones out.
+
+    `named`: hosts are resolved by their names, and any name will do.
+    """
+    if endpoint.address.startswith("unix://") or is_ip(endpoint.address) or (named and endpoint.address):
         return True
     key = endpoint.references[0][0]
     problems.error(
         key,
         "endpoint-not-an-address",
         "spec.address" if key != item.key else "spec.endpoints",
-        f"{endpoint.address!r} is no IP address, which an endpoint of {item.key.full_name} must have as "
-        "its resolution is STATIC; use resolution DNS for host names",
+        f"{endpoint.address!r} is no {'address' if named else 'IP address'}, which an endpoint of {item.key.full_name} "
+        f"must have{'' if named else ' as its resolution is STATIC; use resolution DNS for host names'}",
     )
     return False
 

@@ -1,7 +1,9 @@
 """What of a DestinationRule says how connections are encrypted."""
 
+from dataclasses import replace
 from typing import Any
 
+from flotilla_pilot.model.destination_rules import DestinationPolicy
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import DestinationRule, Subset, TrafficPolicy
 
 
@@ -12,12 +14,21 @@ def tls_only(rule: Any) -> DestinationRule:
         found.workload_selector.CopyFrom(rule.workload_selector)
     if rule.HasField("traffic_policy"):
         found.traffic_policy.CopyFrom(_policy(rule.traffic_policy))
-    for each in rule.subsets:
-        subset = Subset(name=each.name, labels=each.labels)
-        if each.HasField("traffic_policy"):
-            subset.traffic_policy.CopyFrom(_policy(each.traffic_policy))
-        found.subsets.append(subset)
+    found.subsets.extend(_subset(each) for each in rule.subsets)
     return found
+
+
+def only_tls(given: DestinationPolicy) -> DestinationPolicy:
+    """The same of what several rules say together."""
+    policy = _policy(given.policy) if given.policy is not None else None
+    return replace(given, policy=policy, subsets=tuple(_subset(each) for each in given.subsets))
+
+
+def _subset(each: Subset) -> Subset:
+    subset = Subset(name=each.name, labels=each.labels)
+    if each.HasField("traffic_policy"):
+        subset.traffic_policy.CopyFrom(_policy(each.traffic_policy))
+    return subset
 
 
 def _policy(policy: Any) -> TrafficPolicy:

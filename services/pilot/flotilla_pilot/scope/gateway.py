@@ -77,6 +77,7 @@ def gateway_key(snapshot: MeshSnapshot, proxy: Proxy) -> tuple[object, ...]:
 
 def gateway_scope(snapshot: MeshSnapshot, proxy: Proxy) -> GatewayScope:
     servers: dict[tuple[str, int], list[BoundServer]] = {}
+    sockets: dict[str, int] = {}
     targets = _targets(snapshot, proxy)
     by_gateway = _by_gateway(snapshot)
     for item in _selected(snapshot, proxy):
@@ -85,7 +86,9 @@ def gateway_scope(snapshot: MeshSnapshot, proxy: Proxy) -> GatewayScope:
         for index, server in enumerate(spec.servers):
             for port, behind in _places(server.port.number, targets, proxy):
                 bound = BoundServer(server, index, item, rules, behind)
-                servers.setdefault((server.bind or "0.0.0.0", port), []).append(bound)  # noqa: S104
+                # A socket in the file system has no ports: the first server's stands for all.
+                known = sockets.setdefault(server.bind, port) if server.bind.startswith("unix://") else port
+                servers.setdefault((server.bind or "0.0.0.0", known), []).append(bound)  # noqa: S104
     return GatewayScope(
         namespace=proxy.namespace,
         domain=snapshot.mesh.domain,

@@ -7,10 +7,17 @@ from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    HttpConnectionManager,
+)
 
 from flotilla_pilot.compile.resource import (
+    CLUSTER,
+    ENDPOINTS,
     LISTENER,
+    ROUTES,
     TYPES,
     CompiledProxy,
     CompiledResource,
@@ -46,11 +53,12 @@ class Acceptance:
     def __init__(self, binary: Path, folder: Path, dialect: Dialect) -> None:
         self._compiler = GivenCompiler()
         self._binary, self._folder, self._dialect = binary, folder, dialect
+        self._asked: dict[str, set[str]] = {each: set() for each in TYPES}
         self._numbers = count(1)
 
     async def start(self) -> None:
         async with AsyncExitStack() as stack:
-            self._edge = Edge(self._compiler, patience=Patience(warming=ANSWER_SECONDS))
+            self._edge = Edge(self._compiler, patience=Patience(warming=1.0))
             await self._edge.start()
             stack.push_async_callback(self._edge.stop)
             self._edge.publish()
@@ -72,6 +80,7 @@ class Acceptance:
     async def refusals(self, compiled: CompiledProxy) -> Refusals:
         """What Envoy refuses of everything that `compiled` holds, endpoints and tables of its own asking included."""
         self._compiler.given = unbound(compiled)
+        self._asked = asked_for(self._compiler.given)
         self._edge.publish([route_object("case", str(next(self._numbers)))])
         (connection,) = self._edge.delivery.connections
         try:
@@ -104,7 +113,7 @@ class Acceptance:
             watch = connection.session.watches.get(type_url)
             for name, each in resources.items():
                 held = watch.accepted.get(name) if watch is not None else None
-                if held is None or held.version != each.version:
+                if (held is None or held.version != each.version) and name in self._asked[type_url]:
                     found.add(name)
         return found
 
@@ -115,6 +124,24 @@ class Acceptance:
             for name, rejection in watch.rejected.items()
             if (each := self._compiler.given.resources[type_url].get(name)) and each.version == rejection.version
         }
+
+
+def asked_for(compiled: CompiledProxy) -> dict[str, set[str]]:
+    """By type the names that Envoy asks for. A patch may have taken away whatever names a table or endpoints."""
+    found = {each: set(compiled.resources[each]) for each in (CLUSTER, LISTENER)}
+    clusters = (Cluster.FromString(each.body) for each in compiled.resources[CLUSTER].values())
+    found[ENDPOINTS] = {each.eds_cluster_config.service_name for each in clusters if each.type == Cluster.EDS}
+    listeners = (Listener.FromString(each.body) for each in compiled.resources[LISTENER].values())
+    found[ROUTES] = {name for each in listeners for name in _tables(each)}
+    return found
+
+
+def _tables(listener: Listener) -> Iterator[str]:
+    manager = HttpConnectionManager()
+    for chain in (*listener.filter_chains, listener.default_filter_chain):
+        for each in chain.filters:
+            if each.typed_config.Unpack(manager) and manager.HasField("rds"):
+                yield manager.rds.route_config_name
 
 
 def unbound(compiled: CompiledProxy) -> CompiledProxy:
