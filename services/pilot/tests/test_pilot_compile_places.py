@@ -115,3 +115,30 @@ def test_without_rights_low_ports_are_only_handed_over(mode: str, expected: bool
     compiled = Mesh(service("a", 80)).compile(caller(INTERCEPTION_MODE=mode, UNPRIVILEGED_POD="true"))
     assert any(name.endswith("_80") for name in compiled.listeners) is expected
     assert [code for _, code, _ in compiled.problems()] == ([] if expected else ["bad-address"])
+
+
+HEADLESS = """
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: default}
+spec: {clusterIP: None, ports: [{name: tcp, port: 9999, targetPort: 9999}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: db, namespace: default, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}, {addresses: [10.0.0.2], conditions: {ready: true}}]
+ports: [{name: tcp, port: 9999}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("10.0.0.1", {"10.0.0.2_9999"}), ("10.0.0.9", {"10.0.0.1_9999", "10.0.0.2_9999"})],
+)
+def test_no_way_out_leads_to_oneself(address: str, expected: set[str]) -> None:
+    """One compilation serves all: what a proxy does not get of it is left out at the end."""
+    mesh = Mesh(HEADLESS)
+    mesh.compile(caller(INSTANCE_IPS="10.0.0.2"))
+    listeners = mesh.compile(caller(INSTANCE_IPS=address)).listeners
+    assert {name for name in listeners if name.endswith("_9999")} == expected

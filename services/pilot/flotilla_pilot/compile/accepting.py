@@ -7,6 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from flotilla_pilot.compile.endpoints import socket_address
+from flotilla_pilot.compile.http_limits import stated_settings
 from flotilla_pilot.model.mesh import MeshOptions
 
 HANDSHAKE = Duration(seconds=15)
@@ -30,9 +31,17 @@ def accept_transparently(listener: Any, mesh: MeshOptions) -> None:
         listener.transparent.value = True
 
 
+def limit_buffers(listener: Any, mesh: MeshOptions, *, router: bool = False) -> None:
+    """How much of a connection may wait here, where the proxy's settings say so."""
+    settings = stated_settings(mesh, router=router)
+    if settings.HasField("listener_per_connection_buffer_limit_bytes"):
+        listener.per_connection_buffer_limit_bytes.value = settings.listener_per_connection_buffer_limit_bytes.value
+
+
 def finish_outbound(listener: Any, mesh: MeshOptions) -> None:
     """What all outbound listeners but the virtual one have of the proxy: its other family of addresses, its balance."""
     balance(listener, asked=mesh.proxy.balances_out)
+    limit_buffers(listener, mesh)
     place = listener.address.socket_address
     if mesh.proxy.both_families and place.address in _COUNTERPARTS:
         other = socket_address(_COUNTERPARTS[place.address], place.port_value)

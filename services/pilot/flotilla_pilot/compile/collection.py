@@ -34,6 +34,8 @@ class Collected:
         self.resources: dict[str, dict[str, CompiledResource]] = {each: {} for each in TYPES}
         self.log = ProblemLog()
         self._cache = cache
+        self.dialled: dict[str, list[str]] = {}
+        """The listeners at endpoints that callers dial themselves, by address: who is there itself needs none."""
         self._assigned: dict[str, OutboundCluster] = {}
         self._placed: dict[str, OutboundCluster] = {}
         self._told: dict[str, Told] = {}
@@ -106,7 +108,8 @@ class Collected:
     def _copy(self) -> "Collected":
         new = Collected(self._cache)
         new.resources = {**self.resources, ENDPOINTS: dict(self.resources[ENDPOINTS])}
-        new.log, new._assigned, new._placed, new._told = self.log, self._assigned, self._placed, self._told
+        new.log, new.dialled = self.log, self.dialled
+        new._assigned, new._placed, new._told = self._assigned, self._placed, self._told
         return new
 
     def with_endpoints(self, changed: Mapping[ServiceName, Service], snapshot: MeshSnapshot) -> "Collected":

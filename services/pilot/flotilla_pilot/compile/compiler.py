@@ -1,7 +1,7 @@
 """The compiler: one call a proxy, one compilation a scope."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -15,7 +15,7 @@ from flotilla_pilot.compile.patches.apply import Resources
 from flotilla_pilot.compile.patches.proxies import patched_sides
 from flotilla_pilot.compile.proxyless.client import compile_client
 from flotilla_pilot.compile.proxyless.server import compile_server
-from flotilla_pilot.compile.resource import TYPES, CompiledProxy, CompiledResource
+from flotilla_pilot.compile.resource import LISTENER, TYPES, CompiledProxy, CompiledResource
 from flotilla_pilot.model.place import Place
 from flotilla_pilot.model.proxy import ROUTER, Proxy
 from flotilla_pilot.model.services import Service, ServiceName
@@ -122,18 +122,26 @@ class Compiler:
     def _finish(self, snapshot: MeshSnapshot, proxy: Proxy, *sides: Collected) -> CompiledProxy:
         """Both sides of a proxy together, patched; of two listeners on one address the first side's stays."""
         patched, log = patched_sides(snapshot, proxy, sides, self._cache)
-        return _together(snapshot, sides, patched, log)
+        own = [name for side in sides for address in proxy.addresses for name in side.dialled.get(address, ())]
+        return _together(snapshot, sides, patched, log, without=own)
 
 
 def _together(
-    snapshot: MeshSnapshot, sides: tuple[Collected, ...], held: Sequence[Resources], log: ProblemLog
+    snapshot: MeshSnapshot,
+    sides: tuple[Collected, ...],
+    held: Sequence[Resources],
+    log: ProblemLog,
+    *,
+    without: Iterable[str] = (),
 ) -> CompiledProxy:
-    """What is held of each of `sides`, as one."""
+    """What is held of each of `sides`, as one; `without` are listeners that this proxy is not to have."""
     resources: dict[str, Mapping[str, CompiledResource]] = {}
     for type_url in TYPES:
         together: dict[str, CompiledResource] = {}
         for side in reversed(held):
             together.update(side[type_url])
+        for name in without if type_url == LISTENER else ():
+            together.pop(name, None)
         resources[type_url] = MappingProxyType(together)
     return CompiledProxy(MappingProxyType(resources), _problems(snapshot, sides, log))
 

@@ -8,7 +8,7 @@ from envoy.config.listener.v3.listener_components_pb2 import FilterChain, Filter
 from envoy.config.listener.v3.listener_pb2 import Listener
 
 from flotilla_pilot.compile import names
-from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, HANDSHAKE
+from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, HANDSHAKE, limit_buffers
 from flotilla_pilot.compile.access_log import unmatched_logs
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.collection import Collected
@@ -97,6 +97,7 @@ class GatewayCompilation:
             max_connections_to_accept_per_socket_event=ACCEPTED_AT_ONCE,
             listener_filters=connection_filters(self._mesh.topology),
         )
+        limit_buffers(listener, self._mesh, router=True)
         for chain in listener.filter_chains:
             chain.transport_socket_connect_timeout.CopyFrom(HANDSHAKE)
         if any(chain.HasField("filter_chain_match") for chain in chains):

@@ -26,6 +26,7 @@ from google.protobuf.wrappers_pb2 import BoolValue
 from flotilla_pilot.compile import filters, mixer
 from flotilla_pilot.compile.access_log import access_logs
 from flotilla_pilot.compile.forwarding import dns_cache
+from flotilla_pilot.compile.http_limits import limit
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.compile.sources import ads
 from flotilla_pilot.compile.tracing import tracing
@@ -96,7 +97,6 @@ def http_manager(
         access_log=[*access_logs(mesh), *mixer.http_reports(mesh, side.direction)],
         use_remote_address=BoolValue(value=side.remote_address),
         xff_num_trusted_hops=side.trusted_hops,
-        normalize_path=BoolValue(value=True),
         stream_idle_timeout=Duration(),
         proxy_100_continue=True,
         forward_client_cert_details=side.certificates,
@@ -104,6 +104,7 @@ def http_manager(
         tracing=tracing(mesh.proxy),
         upgrade_configs=[_MANAGER.UpgradeConfig(upgrade_type=each) for each in _upgrades(manner)],
     )
+    limit(manager, mesh, router=side.remote_address)
     if isinstance(routes, str):
         manager.rds.CopyFrom(Rds(route_config_name=routes, config_source=ads()))
     else:

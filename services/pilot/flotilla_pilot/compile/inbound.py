@@ -6,7 +6,7 @@ from envoy.config.core.v3.base_pb2 import TrafficDirection
 from envoy.config.listener.v3.listener_pb2 import Listener
 
 from flotilla_pilot.compile import mixer
-from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, balance
+from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, balance, limit_buffers
 from flotilla_pilot.compile.access_log import unmatched_logs
 from flotilla_pilot.compile.applications import application
 from flotilla_pilot.compile.cache import ResourceCache
@@ -182,5 +182,6 @@ def _listener(entrance: Entrance, asked: PeerMode, mesh: MeshOptions) -> Any:
         filter_chains=held,
     )
     balance(listener, asked=mesh.proxy.balances_in)
+    limit_buffers(listener, mesh)
     mixer.add_static(listener.metadata, static(entrance, mesh))
     return listener

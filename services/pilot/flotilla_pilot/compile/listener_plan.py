@@ -53,6 +53,12 @@ class ListenerPlan:
         return names.listener(self.address, self.port)
 
     @property
+    def is_dialled(self) -> bool:
+        """Whether it is at an endpoint, which callers dial themselves: that of a headless service."""
+        held = [*self.http, *self.tls, *([self.tcp] if self.tcp is not None else [])]
+        return self.owned and all(service.headless for service, _ in held)
+
+    @property
     def is_http(self) -> bool:
         return self.proxy or bool(self.http)
 

@@ -41,6 +41,8 @@ def compile_outbound(snapshot: MeshSnapshot, scope: SidecarScope, cache: Resourc
         if plan.is_http:
             found.add(_table(plan, scope, destinations, cache, found))
         found.add(_listener(plan, scope, destinations, cache))
+        if plan.is_dialled:
+            found.dialled.setdefault(plan.address, []).append(plan.name)
     add_mixer_clusters(found, snapshot, cache)
     clusters = every_cluster(scope.services.values(), destinations.policy, snapshot.mesh, scope.binds, scope.caller)
     for each in clusters:

@@ -15,7 +15,7 @@ from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import O
 from envoy.extensions.filters.listener.original_src.v3.original_src_pb2 import OriginalSrc
 
 from flotilla_pilot.compile import names
-from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, accept_transparently, balance
+from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, accept_transparently, balance, limit_buffers
 from flotilla_pilot.compile.access_log import unmatched_logs
 from flotilla_pilot.compile.applications import application
 from flotilla_pilot.compile.cache import ResourceCache
@@ -192,6 +192,7 @@ def _listener(guarded: Sequence[Guarded], mesh: MeshOptions) -> Any:
     listener.listener_filters.append(typed(ListenerFilter, "envoy.filters.listener.original_dst", OriginalDst()))
     accept_transparently(listener, mesh)
     balance(listener, asked=mesh.proxy.balances_in)
+    limit_buffers(listener, mesh)
     if mesh.proxy.transparent:
         listener.listener_filters.append(_caller_address())
     listener.listener_filters.extend(inbound_inspectors(each.filter_chain_match for each in listener.filter_chains))

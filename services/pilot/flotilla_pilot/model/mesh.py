@@ -73,6 +73,8 @@ class MeshOptions:
     """Whether names are resolved, and applications dialled, in both versions of IP where a workload has both."""
     topology: Topology
     """What stands before gateways, and what of it they are to believe."""
+    path_normalization: int
+    """How paths are made alike before rules see them (MeshConfig.ProxyPathNormalization)."""
     http_proxy_port: int
     """Where every sidecar is an explicit HTTP proxy, on the loopback address; 0 is nowhere."""
     mesh_tls: MeshConfig.TLSConfig
@@ -123,6 +125,7 @@ def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptio
         clusters=cluster_defaults(config),
         dual_stack=settings.dual_stack,
         topology=config.default_config.gateway_topology,
+        path_normalization=config.path_normalization.normalization,
         http_proxy_port=config.proxy_http_port,
         mesh_tls=config.mesh_mTLS,
         tls_defaults=config.tls_defaults,

@@ -13,7 +13,7 @@ OWN_PORTS = frozenset({15021, 15090})
 
 FIRST_UNPRIVILEGED = 1024
 _OWN_PORTS = ("ENVOY_STATUS_PORT", "ENVOY_PROMETHEUS_PORT", "EnvoySecureMergedMetricsPort")
-_READ = ("tracing",)
+_READ = ("tracing", "connection_settings")
 """The fields of ProxyConfig that listeners are made from; others must not keep proxies from sharing them."""
 
 
