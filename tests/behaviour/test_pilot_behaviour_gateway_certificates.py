@@ -37,6 +37,7 @@ SERVERS = {
     "mutual-of-files": f"mode: MUTUAL, {FILES}",
     "of-a-list": "mode: SIMPLE, credentialNames: [shop]",
     "other-roots": f"mode: MUTUAL, {NAMED}, caCertCredentialName: others",
+    "any-client": f"mode: MUTUAL, {NAMED}, insecureSkipVerify: true",
     "old-only": f"mode: SIMPLE, {NAMED}, maxProtocolVersion: TLSV1_2",
     "one-suite": f"mode: SIMPLE, {NAMED}, maxProtocolVersion: TLSV1_2, cipherSuites: [{SUITE}]",
 }
@@ -98,6 +99,8 @@ PAGES = [
     ("of-a-list", "nobody", SHOP),
     ("other-roots", "foreigner", SHOP),
     ("other-roots", "friend", REFUSED),
+    ("any-client", "foreigner", SHOP),
+    ("any-client", "nobody", REFUSED),
 ]
 
 

@@ -43,6 +43,7 @@ POLICIES = {
     "full": "connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}",
     "ejected": "outlierDetection: {consecutive5xxErrors: 2, baseEjectionTime: 60s, maxEjectionPercent: 100}",
     "gateway-ejected": "outlierDetection: {consecutive5xxErrors: 0, consecutiveGatewayErrors: 2, baseEjectionTime: 60s, maxEjectionPercent: 100}",
+    "code-ejected": "outlierDetection: {consecutive5xxErrors: 2, outlierDetectionHttpErrorCodes: [429], baseEjectionTime: 60s, maxEjectionPercent: 100}",
     "idle": "connectionPool: {http: {idleTimeout: 0.05s}}",
     "one-each": "connectionPool: {http: {maxRequestsPerConnection: 1}}",
 }
@@ -151,7 +152,7 @@ async def test_mirrored_requests_arrive(http: httpx.AsyncClient, versions: Versi
     assert found == {("POST", "/a?b", "words", f"{host}.example.com")}
 
 
-@pytest.mark.parametrize(("host", "error"), [("ejected", 500), ("gateway-ejected", 502)])
+@pytest.mark.parametrize(("host", "error"), [("ejected", 500), ("gateway-ejected", 502), ("code-ejected", 429)])
 async def test_an_outlier_is_ejected(
     caller: tuple[RunningEnvoy, int], http: httpx.AsyncClient, versions: Versions, host: str, error: int
 ) -> None:

@@ -34,6 +34,8 @@ CALLS = [
     ("simple-to-plaintext", "plain", f"mode: SIMPLE, {ROOTS}", REFUSED),
     ("simple-where-a-certificate-is-asked", "mutual", f"mode: SIMPLE, {ROOTS}", REFUSED),
     ("mutual", "mutual", f"mode: MUTUAL, {ROOTS}, {OWN}", MUTUAL),
+    ("mutual-by-name", "mutual", "mode: MUTUAL, credentialName: client", MUTUAL),
+    ("simple-by-name", "tls", "mode: SIMPLE, credentialName: client", TLS),
     ("disable", "plain", "mode: DISABLE", SOMEBODY),
     ("disable-to-tls", "tls", "mode: DISABLE", REFUSED),
     ("istio-mutual", "strict", "mode: ISTIO_MUTUAL", CALLER),
@@ -131,6 +133,8 @@ async def servers(mesh: SmallMesh, tmp_path_factory: pytest.TempPathFactory) -> 
     folder, outside = tmp_path_factory.mktemp("tls"), CertificateAuthorityForTests("outside")
     mesh.secrets.add_authority("file-root:/etc/outside.pem", outside)
     mesh.secrets.add_authority("file-root:/etc/others.pem", CertificateAuthorityForTests("others"))
+    mesh.secrets.add_pair("kubernetes://client", outside)
+    mesh.secrets.add_authority("kubernetes://client-cacert", outside)
     mesh.secrets.add_pair("file-cert:/etc/own.pem~/etc/own-key.pem", outside)
     shown = certified(outside, "server", "server.example.com", *(f"{host}.example.com" for host, *_ in CALLS))
     one_sided, both_sided = server_context(folder, shown), server_context(folder, shown, outside)
