@@ -6,6 +6,7 @@ A pattern with `=` is a value that means the same as if nothing stood there; any
 from collections.abc import Mapping
 
 _OWN_FILTER = "a filter of Istio's own Envoy, which stock Envoy has not"
+_ALPN = "says what a connection carries, which Istio's filter `alpn`, a filter of its own Envoy, says for each request"
 _METADATA = "says for readers which objects it was made from; Envoy does nothing by it"
 _DEFAULT = "Envoy's default, written out"
 
@@ -16,6 +17,10 @@ DROPPED: Mapping[str, str] = {
     "listeners.**.filters[stats]": _OWN_FILTER,
     "listeners.**.httpFilters[stats]": _OWN_FILTER,
     "listeners.**.httpFilters[alpn]": _OWN_FILTER,
+    'clusters.**.alpnProtocols="istio-http/1.1"': _ALPN,
+    'clusters.**.alpnProtocols="istio-h2"': _ALPN,
+    'clusters.**.alpnProtocols="http/1.1"': _ALPN,
+    "listeners.defaultFilterChain.filters[set_filter_state]": _ALPN,
     '**.alpnProtocols="istio-peer-exchange"': "offered for the filter metadata_exchange alone",
     "**.metadata.filterMetadata.istio.config": _METADATA,
     "clusters.metadata.filterMetadata.istio.services": _METADATA,
