@@ -278,3 +278,26 @@ def test_what_happens_to_hosts_that_nobody_declared(
     assert [route.name for route in last.routes] == expected
     assert ("dfp" in compiled.clusters) is (expected[0] == "connect")
     validate(compiled)
+
+
+SOCKET = "{port: {name: s, protocol: %s}, bind: 'unix:///tmp/flotilla-%s.sock', hosts: ['*/*']}"
+
+
+@pytest.mark.parametrize("mode", ["NONE", "REDIRECT"])
+def test_a_socket_of_the_file_system_is_one_listener(mode: str, validate: Callable[[Compiled], None]) -> None:
+    ways = ", ".join((SOCKET % ("HTTP", "http"), SOCKET % ("TCP", "tcp"), "{hosts: ['*/*'], bind: 127.0.3.1}"))
+    services = service("a", "HTTP") + service("b", "HTTP", 8080) + service("c", "TCP", 9000)
+    compiled = Mesh(services + sidecar(ways)).compile(make_proxy("client", INTERCEPTION_MODE=mode))
+    sockets = [each for each in compiled.listeners.values() if each.address.HasField("pipe")]
+    assert [each.address.pipe.path for each in sockets] == ["/tmp/flotilla-http.sock", "/tmp/flotilla-tcp.sock"]
+    found = domains(compiled, "unix:///tmp/flotilla-http.sock")
+    assert {"a.default:80", "a.default"} <= set(found["a.default.svc.cluster.local:80"])
+    assert "b.default:8080" in found["b.default.svc.cluster.local:8080"]
+    assert {"80", "8080"} <= set(compiled.routes)
+    assert compiled.problems() == []
+    validate(compiled)
+
+
+def test_a_socket_without_services_for_it_is_not_there() -> None:
+    compiled = Mesh(service("a", "HTTP") + sidecar(SOCKET % ("TCP", "tcp"))).compile(PROXY)
+    assert [each for each in compiled.listeners.values() if each.address.HasField("pipe")] == []

@@ -27,6 +27,8 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     HTTPMatchRequest,
     HTTPMirrorPolicy,
     HTTPRoute,
+    L4MatchAttributes,
+    TLSMatchAttributes,
 )
 from flotilla_shared.model.problems import ProblemLog
 
@@ -113,6 +115,17 @@ def policy_share(given: Any, wanted: Any) -> Pair:
 def source(given: Any, namespace: str, wanted: bool) -> Pair:
     rules = rules_of([VIRTUAL_SERVICE], ["*"])[0]
     return applies(parse(HTTPMatchRequest, given), rules, Client(80, namespace, FrozenMap())), wanted
+
+
+def connection(kind: Any) -> Check:
+    """Whether a match of connections is for a client of the row's namespace."""
+
+    def check(case: Any) -> Pair:
+        given = parse(kind, case["args"]["match"])
+        client = Client(80, case["args"].get("namespace", ""), FrozenMap())
+        return applies(given, rules_of([VIRTUAL_SERVICE], ["*"])[0], client), case.get("want", False)
+
+    return check
 
 
 VIRTUAL_SERVICE = {
@@ -255,6 +268,10 @@ TABLES: dict[str, dict[str, Check]] = {
         "TestTranslateMetadataMatch": lambda case: claims(case["name"], case.get("want"), case["in"]),
         "TestTranslateFault": lambda case: injected(case["fault"], case["want"]),
         "TestTranslateRequestMirrorPolicy": lambda case: mirrored(case["cluster"], case["want"]),
+    },
+    "tables/core-tls": {
+        "TestMatchTLS": connection(TLSMatchAttributes),
+        "TestMatchTCP": connection(L4MatchAttributes),
     },
     "unit/route": BY_ROW,
 }

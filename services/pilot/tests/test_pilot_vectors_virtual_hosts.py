@@ -69,8 +69,6 @@ NO_TABLE = "no listener asks for this table, so that it is not made"
 
 def visible_hosts(case: Any) -> Pair:
     table = case["routeName"]
-    if table.startswith("unix:"):
-        raise Skipped("a way out is never bound to a socket of the file system")
     found = hosts_of(mesh_of((native(*each) for each in SERVICES), case, ""), table, "not-default")
     wanted = {name.lower(): {each.lower() for each in held} for name, held in case["expectedHosts"].items()}
     return {name: set(each.domains) for name, each in found.items()}, wanted
@@ -108,9 +106,6 @@ SIDECARS = f"{TABLE}/TestSidecarOutboundHTTPRouteConfig"
 DIFFERENT = {
     f"{SIDECARS}/http_proxy_sidecar_config_with_non_matching_virtual_service": (
         "by an explicit proxy, hosts that only rules know are reached too, on port 80"
-    ),
-    f"{SIDECARS}/wildcard_egress_importing_from_all_namespaces_70": (
-        "not offered yet: ways out that are bound to sockets of the file system; here theirs takes the table's name"
     ),
     f"{TABLE}/TestGenerateVirtualHostDomains/same_domain": (
         "a proxy's domain is always that of a namespace: ns.svc and the cluster's"

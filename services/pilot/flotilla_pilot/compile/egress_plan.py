@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from flotilla_pilot.compile import names
+from flotilla_pilot.compile.endpoints import UNIX
 from flotilla_pilot.compile.intercepted_plan import join_intercepted
 from flotilla_pilot.compile.listener_plan import (
     ANY_ADDRESS,
@@ -33,7 +34,9 @@ def plan_listeners(scope: SidecarScope, log: ProblemLog) -> list[ListenerPlan]:
             _report_place(scope, number, egress, log)
             continue
         own: Places = {}
-        if egress.protocol is Protocol.HTTP_PROXY:
+        if egress.bind.startswith(UNIX):
+            _plan_socket(egress, own, log)
+        elif egress.protocol is Protocol.HTTP_PROXY:
             _plan_proxy(egress, scope, own)
         else:
             _plan_ports(egress, scope, own, plans, log)
@@ -54,6 +57,20 @@ def _plan_proxy(egress: Egress, scope: SidecarScope, own: Places) -> None:
     plan = ListenerPlan(_bind(egress, scope), egress.port, egress, proxy=True, tunnels=True)
     _take_all(plan, egress)
     own[place_of(plan.address, plan.port)] = plan
+
+
+def _plan_socket(egress: Egress, own: Places, log: ProblemLog) -> None:
+    """A socket of the file system has no port: HTTP is asked for by host and port, of TCP services there is one."""
+    takes_http = egress.protocol is None or egress.protocol.is_http
+    plan = ListenerPlan(egress.bind, 0, egress, proxy=takes_http, routes=egress.bind)
+    if takes_http:
+        _take_all(plan, egress)
+    for service in () if takes_http else egress.services:
+        for port in service.ports:
+            if not (port.protocol.is_http or port.protocol is Protocol.UDP):
+                _join(plan, service, port, log)
+    if takes_http or plan.tcp or plan.tls:
+        own[plan.address, plan.port] = plan
 
 
 def _take_all(plan: ListenerPlan, egress: Egress) -> None:

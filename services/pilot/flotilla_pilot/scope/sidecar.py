@@ -34,7 +34,7 @@ _EVERYTHING = (Import("*", "*"),)
 class Egress:
     """One way out: its port (0: every service port that no other way out has) and what it lets through.
 
-    `bind` is empty where the configuration leaves the address open. `protocol` is None without a port.
+    `bind` is empty where the configuration leaves the address open. `protocol` is None where none is stated.
     `routes` finds, among `rules`, those for a host.
     """
 
@@ -171,7 +171,7 @@ def _egress(
     seen = tuple(each for each in rules if _rules_let_in(imports, each, namespace))
     return Egress(
         port=port,
-        protocol=parse_protocol(listener.port.protocol) if listener is not None and port else None,
+        protocol=parse_protocol(listener.port.protocol) if listener is not None and listener.HasField("port") else None,
         bind=listener.bind if listener is not None else "",
         captured=not binds and (listener is None or listener.capture_mode != CaptureMode.NONE),
         services=tuple(_with_port(_let_in(imports, services.values(), namespace), listener)),
