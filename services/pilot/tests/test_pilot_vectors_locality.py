@@ -312,7 +312,6 @@ def checks(vectors: Path) -> Mapping[str, Mapping[str, Check]]:
         "tables/serviceentry-conversion": one_test(
             "TestConvertServicesNamespaceTrafficDistribution", distribution_of_entry
         ),
-        "tables/endpoints-ep_filters": defaultdict(lambda: NETWORKS),
     }
 
 
@@ -325,7 +324,6 @@ def checks(vectors: Path) -> Mapping[str, Mapping[str, Check]]:
         ("tables/core-cluster_builder", 1),
         ("tables/model-service", 5),
         ("tables/serviceentry-conversion", 1),
-        ("tables/endpoints-ep_filters", 0),
     ],
 )
 def test_table(vectors: Path, table: str, least: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Hashable
 from flotilla_pilot.compile.endpoints import assembled, endpoint_body, with_tls_modes
 from flotilla_pilot.compile.outbound_cluster import OutboundCluster
 from flotilla_pilot.compile.priorities import Group, Member
+from flotilla_pilot.compile.split_horizon import reached
 from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.snapshot import MeshSnapshot
 
@@ -20,6 +21,8 @@ class Told:
         self._members, self._references = with_tls_modes(given.endpoints(), given.service, given.port, snapshot)
         self._modes = tuple(mutual for _, mutual in self._members)
         self._groups: list[Group] | None = None
+        self._networks = snapshot.networks
+        self._reached: dict[str, list[Group]] = {}
         self._bodies: dict[int, bytes] = {}
 
     @property
@@ -27,19 +30,31 @@ class Told:
         """What an assignment of it is made from."""
         given = self._given
         spread = given.mesh.references if given.balance is not None else ()
-        policy = given.policy.references if given.subset or given.balance is not None else ()
-        return *self._references, *policy, *spread
+        asked = given.subset or given.balance is not None or given.passed_through or self._networks
+        policy = given.policy.references if asked else ()
+        return *self._references, *policy, *spread, *self._networks.references
 
     def key(self, given: OutboundCluster) -> tuple[Hashable, ...]:
         """Equal keys give equal assignments; `given` is the cluster as it is called from some place."""
         node = given.place.node if given.service.node_local else ""
-        return "endpoints", given.name, self.references, self._modes, given.seen(), node
+        entered = given.place.network if self._networks else ""
+        return "endpoints", given.name, self.references, self._modes, given.seen(), node, entered
 
     def assignment(self, given: OutboundCluster) -> bytes:
         """The ClusterLoadAssignment, serialised."""
         if self._groups is None:
             self._groups = given.by_locality(self._members)
-        return assembled(given.name, given.in_order(self._groups), self._body)
+        return assembled(given.name, given.in_order(self._within_reach(self._groups, given.place.network)), self._body)
+
+    def _within_reach(self, groups: list[Group], network: str) -> list[Group]:
+        """Remembered, also so that no endpoint of it goes away, by whose identity its bytes are kept."""
+        if not self._networks:
+            return groups
+        found = self._reached.get(network)
+        if found is None:
+            given = self._given
+            found = self._reached[network] = reached(groups, network, self._networks, given.port, given.effective.tls)
+        return found
 
     def _body(self, member: Member) -> bytes:
         key = id(member[0])

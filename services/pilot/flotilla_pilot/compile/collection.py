@@ -79,7 +79,7 @@ class Collected:
         if given.has_assignment and given.name not in self._assigned:
             self._assigned[given.name] = given
             told = Told(given, snapshot)
-            if given.is_placed:
+            if given.is_placed or snapshot.networks:
                 self._placed[given.name] = given
                 self._told[given.name] = told
             self.add(self._assignment(given, told))

@@ -87,7 +87,7 @@ class OutboundCluster:
         """Endpoints (with whether they take the mesh's TLS) by locality, as they are for callers anywhere."""
         groups = by_locality(members)
         # The caller's TLS is passed on, and it is the mesh's: nobody else can answer it.
-        return [only_mutual(each) for each in groups] if self.passed_through else groups
+        return [only_mutual(each, self.effective.tls) for each in groups] if self.passed_through else groups
 
     def in_order(self, groups: list[Group]) -> list[Group]:
         """The groups with the priorities and weights that they have from the place."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from flotilla_pilot.compile.locality import Balance, Share, matches
 from flotilla_pilot.model.place import NETWORK, Parts, Place, label_of, parts
-from flotilla_pilot.model.services import Endpoint
+from flotilla_pilot.model.services import TLS_ISTIO, Endpoint
+from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
 
 Member = tuple[Endpoint, bool]
 """An endpoint, and whether it takes the mesh's TLS."""
@@ -42,9 +43,17 @@ def _weight(members: Iterable[Member]) -> int:
     return min(sum(each.weight for each, _ in members), MAX_WEIGHT)
 
 
-def only_mutual(group: Group) -> Group:
-    """The group without what does not take the mesh's TLS; it stays even if nobody is left."""
-    members = tuple(each for each in group.members if each[1])
+def in_mesh_tls(member: Member, stated: ClientTLSSettings | None) -> bool:
+    """Whether calls to an endpoint are in the mesh's TLS: as a DestinationRule states, else as policies have it."""
+    endpoint, mutual = member
+    if stated is None:
+        return mutual
+    return stated.mode == ClientTLSSettings.ISTIO_MUTUAL and endpoint.tls_mode == TLS_ISTIO
+
+
+def only_mutual(group: Group, stated: ClientTLSSettings | None) -> Group:
+    """The group without what is not called in the mesh's TLS; it stays even if nobody is left."""
+    members = tuple(each for each in group.members if in_mesh_tls(each, stated))
     return replace(group, members=members, weight=_weight(members) or None)
 
 

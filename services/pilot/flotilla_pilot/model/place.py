@@ -26,11 +26,15 @@ Parts = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a proxy calls from: its locality; its node, and those of its labels, that somebody asks for."""
+    """Where a proxy calls from: its locality; its node, and those of its labels, that somebody asks for.
+
+    `network` is told where networks have gateways, and is empty for what reaches everything.
+    """
 
     locality: str = ""
     node: str = ""
     labels: FrozenMap = EMPTY
+    network: str = ""
 
 
 ANYWHERE = Place()

@@ -93,6 +93,14 @@ class Alias(NamedTuple):
     reference: Reference
 
 
+class NetworkGateway(NamedTuple):
+    """A way into a network from outside of it."""
+
+    network: str
+    address: str
+    port: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Service:
     """One host of one ServiceEntry, or one Kubernetes Service, with its endpoints.
@@ -123,6 +131,8 @@ class Service:
     """The host that it is another name of, or that DNS knows."""
     selector: FrozenMap = EMPTY
     """Of a Kubernetes Service: which workloads serve it."""
+    network_gateways: tuple[NetworkGateway, ...] = ()
+    """By which networks are entered at it."""
     aliases: tuple[Alias, ...] = ()
     """Its other names in the mesh."""
     references: tuple[Reference, ...] = field(init=False)

@@ -12,6 +12,7 @@ from flotilla_pilot.model.checks import check
 from flotilla_pilot.model.destination_rules import DestinationRules
 from flotilla_pilot.model.given_addresses import GivenAddresses, give_addresses
 from flotilla_pilot.model.mesh import MeshOptions, MeshSettings, mesh_options
+from flotilla_pilot.model.networks import Networks, networks_of
 from flotilla_pilot.model.policies import Called, Policies
 from flotilla_pilot.model.priority_labels import priority_labels
 from flotilla_pilot.model.references import oldest_first
@@ -80,6 +81,7 @@ class MeshSnapshot:
     serving: Mapping[str, tuple[Served, ...]]
     given_addresses: Mapping[tuple[str, str], GivenAddresses]
     aliases: Mapping[str, str]
+    networks: Networks
 
     def peer_mode(self, namespace: str, labels: Mapping[str, str], addresses: Iterable[str], port: int) -> PeerMode:
         """What mutual TLS the workload of `namespace` with `labels` at `addresses` takes on its own `port`."""
@@ -143,6 +145,7 @@ def build_snapshot(
         serving=_by_address(services),
         given_addresses=give_addresses(services),
         aliases=hosts_of_aliases(services),
+        networks=networks_of(services),
     )
 
 

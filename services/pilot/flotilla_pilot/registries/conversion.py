@@ -10,12 +10,14 @@ from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.services import (
     KUBERNETES_SERVICES,
     Endpoint,
+    NetworkGateway,
     Resolution,
     Service,
     ServicePort,
 )
 from flotilla_pilot.model.traffic_distribution import traffic_distribution
 from flotilla_pilot.registries.endpoints import SliceEndpoints, slice_endpoints
+from flotilla_pilot.registries.networks import network_gateways
 from flotilla_pilot.registries.objects import KubernetesObjects, Name
 from flotilla_pilot.registries.workloads import PodWorkloads
 from flotilla_shared.model.objects import ConfigObject, ObjectKey
@@ -150,7 +152,8 @@ def make_service(
         item.metadata.annotations,
         namespace.metadata.annotations if namespace is not None else None,
     )
-    source = _source(item, distribution)
+    gateways = network_gateways(item)
+    source = _source(item, distribution, gateways)
     named = item.spec.external_name.rstrip(".") if external else ""
     outside = (Endpoint(named, references=((source.key, source.version),)),)
     return Service(
@@ -170,6 +173,7 @@ def make_service(
         node_local=item.spec.internal_traffic_policy == "Local",
         external_name=named.lower(),
         selector=FrozenMap(item.spec.selector) if item.spec.selector and not external else EMPTY,
+        network_gateways=gateways,
     )
 
 
@@ -214,12 +218,14 @@ def _accounts(item: kube.Service, cluster: Cluster) -> tuple[str, ...]:
     return (*_listed(item, CANONICAL_ACCOUNTS), *own)
 
 
-def _source(item: kube.Service, distribution: str) -> ConfigObject:
+def _source(item: kube.Service, distribution: str, gateways: tuple[NetworkGateway, ...]) -> ConfigObject:
     """The Service as a configuration object; its version is of what is read, so status changes make no difference."""
     meta, created = item.metadata, item.metadata.creation_timestamp
     annotations = {name: meta.annotations[name] for name in _READ if name in meta.annotations}
     nanoseconds = int(created.timestamp()) * 10**9 if created is not None else 0
-    content = repr((meta.namespace, meta.name, item.spec, sorted(annotations.items()), nanoseconds, distribution))
+    content = repr(
+        (meta.namespace, meta.name, item.spec, sorted(annotations.items()), nanoseconds, distribution, gateways)
+    )
     version = blake2b(content.encode(), digest_size=6).hexdigest()
     key = ObjectKey(KUBERNETES_SERVICES, meta.namespace, meta.name)
     return ConfigObject(key, version, None, meta.labels, annotations, nanoseconds)

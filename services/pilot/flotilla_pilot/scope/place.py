@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from flotilla_pilot.model.frozen import FrozenMap
-from flotilla_pilot.model.place import NODE, REGION, SUBZONE, ZONE, Place, label_of, stated_locality
+from flotilla_pilot.model.place import NETWORK, NODE, REGION, SUBZONE, ZONE, Place, label_of, stated_locality
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.services import Endpoint
 from flotilla_pilot.model.snapshot import MeshSnapshot
@@ -18,14 +18,15 @@ def place_of(snapshot: MeshSnapshot, proxy: Proxy) -> Place:
     node = (own.node if own is not None else "") or proxy.metadata.get("NODE_NAME", "")
     known = own.locality if own is not None else ""
     locality = known or _by_labels(proxy) or snapshot.localities.get(node, "") or proxy.locality
+    network = proxy.network or proxy.labels.get(NETWORK, "")
+    entered = network if snapshot.networks else ""
     asked = snapshot.priority_labels
     if not asked:
-        return Place(locality)
-    located = Endpoint("", labels=proxy.labels, locality=locality, network=proxy.network, node=node)
+        return Place(locality, network=entered)
+    located = Endpoint("", labels=proxy.labels, locality=locality, network=network, node=node)
     cluster = proxy.cluster_id or snapshot.mesh.cluster_id
-    return Place(
-        locality, node if NODE in asked else "", FrozenMap({name: label_of(located, name, cluster) for name in asked})
-    )
+    labels = FrozenMap({name: label_of(located, name, cluster) for name in asked})
+    return Place(locality, node if NODE in asked else "", labels, entered)
 
 
 def _own_endpoints(snapshot: MeshSnapshot, proxy: Proxy) -> Iterator[Endpoint]:

@@ -112,9 +112,23 @@ class ServiceSpec(KubeStruct, frozen=True):
     traffic_distribution: str | None = None
 
 
+class LoadBalancerIngress(KubeStruct, frozen=True):
+    ip: str = ""
+    hostname: str = ""
+
+
+class LoadBalancerStatus(KubeStruct, frozen=True):
+    ingress: tuple[LoadBalancerIngress, ...] = ()
+
+
+class ServiceStatus(KubeStruct, frozen=True):
+    load_balancer: LoadBalancerStatus = LoadBalancerStatus()
+
+
 class Service(KubeStruct, frozen=True):
     metadata: ObjectMeta
     spec: ServiceSpec = ServiceSpec()
+    status: ServiceStatus = ServiceStatus()
 
 
 class EndpointConditions(KubeStruct, frozen=True):
