@@ -32,8 +32,9 @@ class StatedSecrets:
         made = authority.certificate(f"spiffe://outside/{name.rpartition('/')[2]}", dns_names)
         self.current[name] = make_pair(name, made.chain_pem, made.key_pem)
 
-    def add_authority(self, name: str, authority: CertificateAuthorityForTests) -> None:
-        self.current[name] = make_authority(name, authority.root_pem.encode())
+    def add_authority(self, name: str, authority: CertificateAuthorityForTests, revoked: bytes = b"") -> None:
+        """`revoked` is a list of certificates that it takes back."""
+        self.current[name] = make_authority(name, authority.root_pem.encode(), revoked)
 
     def serves(self, name: str) -> bool:
         return name in self.current

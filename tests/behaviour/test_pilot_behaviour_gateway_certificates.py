@@ -38,6 +38,7 @@ SERVERS = {
     "of-a-list": "mode: SIMPLE, credentialNames: [shop]",
     "other-roots": f"mode: MUTUAL, {NAMED}, caCertCredentialName: others",
     "any-client": f"mode: MUTUAL, {NAMED}, insecureSkipVerify: true",
+    "not-revoked": "mode: MUTUAL, credentialName: guarded",
     "old-only": f"mode: SIMPLE, {NAMED}, maxProtocolVersion: TLSV1_2",
     "one-suite": f"mode: SIMPLE, {NAMED}, maxProtocolVersion: TLSV1_2, cipherSuites: [{SUITE}]",
 }
@@ -63,13 +64,15 @@ def pins(certificate: Certificate) -> dict[str, str]:
 async def world(mesh: SmallMesh, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     folder = tmp_path_factory.mktemp("tls")
     outside, others = CertificateAuthorityForTests("outside"), CertificateAuthorityForTests("others")
-    for name in ("kubernetes://shop", "file-cert:/etc/shop.pem~/etc/shop-key.pem"):
+    for name in ("kubernetes://shop", "kubernetes://guarded", "file-cert:/etc/shop.pem~/etc/shop-key.pem"):
         mesh.secrets.add_pair(name, outside)
     for name, authority in (("shop", outside), ("others", others)):
         mesh.secrets.add_authority(f"kubernetes://{name}-cacert", authority)
     mesh.secrets.add_authority("file-root:/etc/clients.pem", outside)
     shown = {name: certified(outside, name, f"{name}.example.com") for name in ("friend", "stranger")}
     shown["foreigner"] = certified(others, "foreigner")
+    revoked = outside.revoked(shown["stranger"])
+    mesh.secrets.add_authority("kubernetes://guarded-cacert", outside, revoked)
     clients = {name: client_context(folder, outside, each) for name, each in shown.items()}
     async with Application("v1") as v1:
         port = free_port()
@@ -99,6 +102,8 @@ PAGES = [
     ("of-a-list", "nobody", SHOP),
     ("other-roots", "foreigner", SHOP),
     ("other-roots", "friend", REFUSED),
+    ("not-revoked", "friend", "200 v1 by guarded"),
+    ("not-revoked", "stranger", REFUSED),
     ("any-client", "foreigner", SHOP),
     ("any-client", "nobody", REFUSED),
 ]

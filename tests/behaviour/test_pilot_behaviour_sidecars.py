@@ -81,6 +81,7 @@ kind: Sidecar
 metadata: {name: callee, namespace: default}
 spec:
   workloadSelector: {labels: {app: callee}}
+  inboundConnectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}
   ingress:
   - {port: {number: $in_tcp, protocol: HTTP, name: tcp}, bind: 127.0.0.1, defaultEndpoint: "127.0.0.1:$v1"}
   - {port: {number: $in_socket, protocol: HTTP, name: socket}, bind: 127.0.0.1, defaultEndpoint: "unix://$socket"}
@@ -106,6 +107,8 @@ spec: {selector: {matchLabels: {app: callee}}, portLevelMtls: {$in_tls: {mode: D
 
 class World(NamedTuple):
     proxy: int
+    tcp: int
+    """The callee's way in, without the caller's proxy."""
     tls: int
     """A way into the callee for clients that are not of the mesh."""
     anybody: ssl.SSLContext
@@ -121,7 +124,7 @@ async def world(mesh: SmallMesh, versions: Versions, tmp_path_factory: pytest.Te
     await mesh.add("caller")
     await mesh.applied()
     async with await asyncio.start_unix_server(versions[1].hold, socket):
-        yield World(ports["proxy"], ports["in_tls"], client_context(folder, outside))
+        yield World(ports["proxy"], ports["in_tcp"], ports["in_tls"], client_context(folder, outside))
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -141,6 +144,24 @@ async def test_who_answers(http: httpx.AsyncClient, host: str, sees: str | int) 
 async def test_a_way_in_with_a_certificate_of_its_own(world: World) -> None:
     assert await page(world.tls, "any.example.com", world.anybody) == "200 v1 by in-key.pem"
     assert await page(world.tls, "any.example.com") == REFUSED
+
+
+async def test_what_the_pool_of_a_way_in_does_not_hold_is_refused(
+    mesh: SmallMesh, world: World, versions: Versions
+) -> None:
+    """The application has one connection, on which one request is answered and one waits."""
+    place, gauge = f"http://127.0.0.1:{world.tcp}/", rf"cluster\.inbound\|{world.tcp}\|\|;?\.upstream_rq_pending_active"
+    versions[0].gate.clear()
+    async with client() as http:
+        calls = [asyncio.create_task(http.get(place))]
+        await versions[0].came.wait()
+        calls.append(asyncio.create_task(http.get(place)))
+        while await mesh.envoys["callee"].statistic(gauge) == 0:
+            assert not any(each.done() for each in calls)
+        refused = await http.get(place)
+        versions[0].gate.set()
+        assert [(await each).status_code for each in calls] == [200, 200]
+    assert (refused.status_code, refused.headers.get("x-envoy-overloaded")) == (503, "true")
 
 
 async def test_filters_in_lua_on_both_sides(http: httpx.AsyncClient) -> None:

@@ -35,6 +35,8 @@ CALLS = [
     ("simple-where-a-certificate-is-asked", "mutual", f"mode: SIMPLE, {ROOTS}", REFUSED),
     ("mutual", "mutual", f"mode: MUTUAL, {ROOTS}, {OWN}", MUTUAL),
     ("mutual-by-name", "mutual", "mode: MUTUAL, credentialName: client", MUTUAL),
+    ("simple-not-revoked", "tls", f"mode: SIMPLE, {ROOTS}, caCrl: $others_revoked", TLS),
+    ("simple-revoked", "tls", f"mode: SIMPLE, {ROOTS}, caCrl: $server_revoked", REFUSED),
     ("simple-by-name", "tls", "mode: SIMPLE, credentialName: client", TLS),
     ("disable", "plain", "mode: DISABLE", SOMEBODY),
     ("disable-to-tls", "tls", "mode: DISABLE", REFUSED),
@@ -128,8 +130,8 @@ spec:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def servers(mesh: SmallMesh, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, int]]:
-    """The ports of the servers that are not of the mesh, whose certificates its callers know."""
+async def servers(mesh: SmallMesh, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, object]]:
+    """Ports of the servers that are not of the mesh, whose certificates its callers know, and lists of revoked ones."""
     folder, outside = tmp_path_factory.mktemp("tls"), CertificateAuthorityForTests("outside")
     mesh.secrets.add_authority("file-root:/etc/outside.pem", outside)
     mesh.secrets.add_authority("file-root:/etc/others.pem", CertificateAuthorityForTests("others"))
@@ -137,17 +139,23 @@ async def servers(mesh: SmallMesh, tmp_path_factory: pytest.TempPathFactory) -> 
     mesh.secrets.add_authority("kubernetes://client-cacert", outside)
     mesh.secrets.add_pair("file-cert:/etc/own.pem~/etc/own-key.pem", outside)
     shown = certified(outside, "server", "server.example.com", *(f"{host}.example.com" for host, *_ in CALLS))
+    revoked = {"others_revoked": outside.revoked(), "server_revoked": outside.revoked(shown)}
+    for name, content in revoked.items():
+        (folder / name).write_bytes(content)
     one_sided, both_sided = server_context(folder, shown), server_context(folder, shown, outside)
     async with (
         Application("plain") as plain,
         Application("tls", one_sided) as tls,
         Application("mutual", both_sided) as mutual,
     ):
-        yield {each.name: each.port for each in (plain, tls, mutual)}
+        yield {
+            **{each.name: each.port for each in (plain, tls, mutual)},
+            **{name: folder / name for name in revoked},
+        }
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def proxy(mesh: SmallMesh, servers: dict[str, int]) -> int:
+async def proxy(mesh: SmallMesh, servers: dict[str, object]) -> int:
     own = {name: free_port() for name in (*MODES, "proxy")}
     mesh.publish(OBJECTS, {**servers, **own})
     await mesh.add("caller")

@@ -71,6 +71,16 @@ class CertificateAuthorityForTests:
         key = ec.generate_private_key(ec.SECP256R1())
         return read_chain(key, self.chain(make_csr(key, spiffe_id), life, dns_names))
 
+    def revoked(self, *certificates: Certificate) -> bytes:
+        """A list of these as revoked, in PEM."""
+        now = datetime.now(UTC)
+        found = x509.CertificateRevocationListBuilder().issuer_name(self.root.subject)
+        found = found.last_update(now - timedelta(minutes=2)).next_update(now + timedelta(days=1))
+        for each in certificates:
+            entry = x509.RevokedCertificateBuilder().serial_number(each.serial).revocation_date(now)
+            found = found.add_revoked_certificate(entry.build())
+        return found.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
     def identity(self, spiffe_id: str, *dns_names: str) -> StaticIdentity:
         return StaticIdentity(self.certificate(spiffe_id, dns_names))
 
