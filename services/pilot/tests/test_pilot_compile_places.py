@@ -142,3 +142,32 @@ def test_no_way_out_leads_to_oneself(address: str, expected: set[str]) -> None:
     mesh.compile(caller(INSTANCE_IPS="10.0.0.2"))
     listeners = mesh.compile(caller(INSTANCE_IPS=address)).listeners
     assert {name for name in listeners if name.endswith("_9999")} == expected
+
+
+GATEWAY = """---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: g}
+spec: {selector: {app: gate}, servers: [{port: {number: 8080, name: p, protocol: HTTP}, hosts: ['*']}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "metadata", "expected"),
+    [
+        (
+            "sidecar",
+            {"INTERCEPTION_MODE": "REDIRECT"},
+            {"::_80": "::", "virtualInbound": "::", "virtualOutbound": "::"},
+        ),
+        ("sidecar", {"INTERCEPTION_MODE": "NONE"}, {"::1_80": "::1"}),
+        ("router", {"LABELS": {"app": "gate"}}, {"::_8080": "::"}),
+    ],
+)
+def test_a_workload_of_ipv6_alone(
+    kind: str, metadata: dict[str, Any], expected: dict[str, str], validate: Callable[[Compiled], None]
+) -> None:
+    proxy = make_proxy("p", kind=kind, **{"INSTANCE_IPS": "fd00::9", **metadata})
+    compiled = Mesh(service("a", 80) + GATEWAY).compile(proxy)
+    assert {name: each.address.socket_address.address for name, each in compiled.listeners.items()} == expected
+    validate(compiled)

@@ -84,13 +84,16 @@ def tcp_chain(
                 targets, used = rule_shares(route.route, best, port.number, destinations, service.references)
                 return SniChain((), stat_prefix(targets, best), targets, used, networks, port.protocol)
     own = destinations.of(service, port.number)
-    return SniChain((), own.cluster, [(own, 1)], (*service.references, *own.references), networks, port.protocol)
+    return SniChain(
+        (), own.stat or own.cluster, [(own, 1)], (*service.references, *own.references), networks, port.protocol
+    )
 
 
 def stat_prefix(targets: Shares, rules: RouteRules) -> str:
     """What connections by a rule are counted under: their cluster, or where they are shared out, the rule."""
     key = rules.item.key
-    return targets[0][0].cluster if len(targets) == 1 else f"{key.name}.{key.namespace}"
+    only = targets[0][0] if len(targets) == 1 else None
+    return only.stat or only.cluster if only is not None else f"{key.name}.{key.namespace}"
 
 
 def subnet_chains(
@@ -153,7 +156,7 @@ def service_chains(
         target = destinations.of(service, port.number)
         used = (*service.references, *target.references)
         resolves_at = port.number if service.resolution is Resolution.DYNAMIC_DNS else 0
-        yield SniChain(own, target.cluster, [(target, 1)], used, resolves_at=resolves_at)
+        yield SniChain(own, target.stat or target.cluster, [(target, 1)], used, resolves_at=resolves_at)
 
 
 def rule_chains(

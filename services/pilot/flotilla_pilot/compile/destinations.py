@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from google.protobuf.duration_pb2 import Duration
+
 from flotilla_pilot.compile import names
+from flotilla_pilot.compile.stat_names import stat_name
 from flotilla_pilot.compile.traffic_policy import port_policy
 from flotilla_pilot.model.destination_rules import DestinationPolicy
 from flotilla_pilot.model.frozen import FrozenMap
@@ -30,6 +33,10 @@ class Target:
     hash: Hash | None = None
     tunnel: TrafficPolicy.TunnelSettings | None = None
     """How TCP is to be sent on by a proxy that is there."""
+    stat: str = ""
+    """What connections to it alone are counted under, where the mesh says so; else its cluster."""
+    idle: Duration | None = None
+    """How long a connection may be silent."""
 
 
 def unknown(port: int, subset: str, host: str) -> Target:
@@ -72,7 +79,9 @@ class Destinations:
         if found is None or found.protocol is Protocol.UDP or (subset and policy.subset(subset) is None):
             return unknown(port, subset, service.host)
         self.used.add((service.host, port, subset))
-        balancer = port_policy(policy.policy, policy.subset(subset), port).load_balancer
+        stated = port_policy(policy.policy, policy.subset(subset), port)
+        balancer, pool = stated.load_balancer, stated.connection_pool
+        pattern = self.snapshot.mesh.clusters.outbound_stat_name
         hashed = balancer is not None and balancer.HasField("consistent_hash")
         return Target(
             cluster=names.outbound_cluster(port, subset, service.host),
@@ -82,6 +91,8 @@ class Destinations:
             references=(*service.references, *policy.references),
             hash=balancer.consistent_hash if balancer is not None and hashed else None,
             tunnel=_tunnel(policy.policy, policy.subset(subset)),
+            stat=stat_name(pattern, service, found, subset) if pattern else "",
+            idle=pool.tcp.idle_timeout if pool is not None and pool.tcp.HasField("idle_timeout") else None,
         )
 
 

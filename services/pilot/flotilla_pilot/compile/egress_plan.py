@@ -6,9 +6,6 @@ from flotilla_pilot.compile import names
 from flotilla_pilot.compile.endpoints import UNIX
 from flotilla_pilot.compile.intercepted_plan import join_intercepted
 from flotilla_pilot.compile.listener_plan import (
-    ANY_ADDRESS,
-    LOOPBACK,
-    VIRTUAL_PORTS,
     ListenerPlan,
     Places,
     is_place,
@@ -84,7 +81,7 @@ def _plan_mesh_proxy(scope: SidecarScope, plans: Places) -> None:
     egress = next((each for each in scope.egress if not each.port), None)
     if egress is None or not is_port(number):
         return
-    plan = ListenerPlan(LOOPBACK, number, egress, proxy=True, routes=names.PROXY_ROUTES)
+    plan = ListenerPlan(scope.mesh.proxy.loopback, number, egress, proxy=True, routes=names.PROXY_ROUTES)
     _take_all(plan, egress)
     plans.setdefault((plan.address, plan.port), plan)
 
@@ -101,7 +98,7 @@ def _plan_ports(
             if port.protocol is Protocol.UDP or egress.port not in (0, port.number) or not is_port(port.number):
                 continue
             if egress.captured and not egress.bind:
-                join_intercepted(egress, service, port, own, taken, VIRTUAL_PORTS | scope.mesh.proxy.own_ports, log)
+                join_intercepted(egress, service, port, own, taken, scope.mesh.proxy, log)
                 continue
             if not scope.mesh.proxy.may_bind(port.number):
                 _report_no_right(service, port, log)
@@ -122,7 +119,8 @@ def _report_no_right(service: Service, port: ServicePort, log: ProblemLog) -> No
 
 
 def _bind(egress: Egress, scope: SidecarScope) -> str:
-    return egress.bind or (LOOPBACK if scope.binds or not egress.captured else ANY_ADDRESS)
+    proxy = scope.mesh.proxy
+    return egress.bind or (proxy.loopback if scope.binds or not egress.captured else proxy.any_address)
 
 
 def _join(plan: ListenerPlan, service: Service, port: ServicePort, log: ProblemLog) -> None:

@@ -31,7 +31,7 @@ from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.http_manager import OUTBOUND, Manner, http_manager
 from flotilla_pilot.compile.inspectors import PLAIN_HTTP, http_inspector, tls_inspector
 from flotilla_pilot.compile.intercepted_plan import networks_of
-from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, VIRTUAL_OUTBOUND_PORT, ListenerPlan
+from flotilla_pilot.compile.listener_plan import VIRTUAL_OUTBOUND_PORT, ListenerPlan
 from flotilla_pilot.compile.packing import serialized, typed
 from flotilla_pilot.compile.resource import LISTENER, CompiledResource
 from flotilla_pilot.compile.routes import MAX_BODY
@@ -214,7 +214,7 @@ def virtual_outbound(allow_any: bool, mesh: MeshOptions, *, resolves_names: bool
     )
     listener = Listener(
         name=names.VIRTUAL_OUTBOUND,
-        address=socket_address(ANY_ADDRESS, VIRTUAL_OUTBOUND_PORT),
+        address=socket_address(mesh.proxy.any_address, VIRTUAL_OUTBOUND_PORT),
         traffic_direction=TrafficDirection.OUTBOUND,
         use_original_dst=BoolValue(value=True),
         max_connections_to_accept_per_socket_event=ACCEPTED_AT_ONCE,

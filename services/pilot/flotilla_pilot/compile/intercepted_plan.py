@@ -10,36 +10,42 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from flotilla_pilot.compile.listener_plan import (
-    ANY_ADDRESS,
+    VIRTUAL_PORTS,
     ListenerPlan,
     Networks,
     Places,
     report_conflict,
 )
+from flotilla_pilot.model.proxy_options import ProxyOptions
 from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.services import Service, ServicePort
 from flotilla_pilot.scope.sidecar import Egress
 from flotilla_shared.model.problems import ProblemLog
 
-Ports = frozenset[int]
-
 
 def join_intercepted(
-    egress: Egress, service: Service, port: ServicePort, own: Places, taken: Places, reserved: Ports, log: ProblemLog
+    egress: Egress,
+    service: Service,
+    port: ServicePort,
+    own: Places,
+    taken: Places,
+    proxy: ProxyOptions,
+    log: ProblemLog,
 ) -> None:
     """Put a port of a service into the listeners that it needs. `own` are this way out's, `taken` those of others.
 
-    `reserved` are ports at which the proxy itself listens, at every address.
+    At the ports at which the proxy itself listens, at every address, nobody else can be.
     """
-    for address in _addresses(service, port):
+    everywhere, reserved = proxy.any_address, VIRTUAL_PORTS | proxy.own_ports
+    for address in _addresses(service, port, everywhere):
         place = address, port.number
-        if address == ANY_ADDRESS and port.number in reserved:
+        if address == everywhere and port.number in reserved:
             _refuse_own_port(service, port, log)
         elif place in taken:
             if egress.port:
                 report_conflict(log, service, port, place, taken[place].name)
         else:
-            plan = own.setdefault(place, ListenerPlan(*place, egress, owned=address != ANY_ADDRESS))
+            plan = own.setdefault(place, ListenerPlan(*place, egress, owned=address != everywhere))
             _join(plan, service, port, log)
 
 
@@ -49,14 +55,14 @@ def _refuse_own_port(service: Service, port: ServicePort, log: ProblemLog) -> No
     log.error(key, "port-reserved", where, text)
 
 
-def _addresses(service: Service, port: ServicePort) -> Iterable[str]:
-    """Where to listen; `0.0.0.0` is shared with others."""
+def _addresses(service: Service, port: ServicePort, everywhere: str) -> Iterable[str]:
+    """Where to listen; `everywhere` is shared with others."""
     if port.protocol.is_http:
-        return [ANY_ADDRESS]
+        return [everywhere]
     if service.headless:
         return sorted({_normal(each.address) for each in service.endpoints if is_ip(each.address)})
     own = list(dict.fromkeys(_normal(each) for each in service.addresses if is_ip(each)))
-    return [*own, *([ANY_ADDRESS] if networks_of(service) or not own else [])]
+    return [*own, *([everywhere] if networks_of(service) or not own else [])]
 
 
 def networks_of(service: Service) -> Networks:

@@ -9,9 +9,6 @@ from flotilla_pilot.scope.sidecar import Egress
 from flotilla_shared.model.problems import ProblemLog
 from flotilla_shared.model.protocols import Protocol
 
-LOOPBACK = "127.0.0.1"
-ANY_ADDRESS = "0.0.0.0"  # noqa: S104
-
 VIRTUAL_OUTBOUND_PORT = 15001
 VIRTUAL_INBOUND_PORT = 15006
 VIRTUAL_PORTS = frozenset({VIRTUAL_OUTBOUND_PORT, VIRTUAL_INBOUND_PORT})

@@ -49,6 +49,9 @@ def tcp_proxy(
             proxy.tunneling_config.CopyFrom(_through(used[0][0].tunnel))
     else:
         proxy.weighted_clusters.CopyFrom(_weighted(used))
+    idle = targets[0][0].idle or mesh.proxy.silence
+    if idle is not None:
+        proxy.idle_timeout.CopyFrom(idle)
     proxy.hash_policy.extend(connection_hash(used[0][0].hash))
     return typed(Filter, TCP_PROXY, proxy)
 

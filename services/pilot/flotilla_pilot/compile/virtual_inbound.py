@@ -26,7 +26,7 @@ from flotilla_pilot.compile.inbound_chains import Kind
 from flotilla_pilot.compile.inbound_clusters import InboundCluster, inbound
 from flotilla_pilot.compile.inspectors import inbound_inspectors
 from flotilla_pilot.compile.intercepted import loop_chain
-from flotilla_pilot.compile.listener_plan import ANY_ADDRESS, OWN_PORTS, VIRTUAL_INBOUND_PORT, is_port
+from flotilla_pilot.compile.listener_plan import OWN_PORTS, VIRTUAL_INBOUND_PORT, is_port
 from flotilla_pilot.compile.packing import serialized, typed
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER, CompiledResource
 from flotilla_pilot.compile.special_clusters import inbound_passthrough
@@ -111,7 +111,8 @@ def _served_entrances(snapshot: MeshSnapshot, proxy: Proxy, log: ProblemLog) -> 
                 number = endpoint.port_for(port)
                 if port.protocol is Protocol.UDP or not is_port(number):
                     continue
-                new = Entrance(ANY_ADDRESS, number, port.protocol, served=(service, endpoint), service_port=port.number)
+                served = service, endpoint
+                new = Entrance(proxy.any_address, number, port.protocol, served=served, service_port=port.number)
                 first = found.setdefault(number, new)
                 if first is not new:
                     _report_other(first, service, port, number, log)
@@ -150,7 +151,7 @@ def _passthroughs(snapshot: MeshSnapshot, proxy: Proxy, held: Iterable[Entrance]
     known = {0, *(each.port for each in held)}
     named = [each for each in snapshot.authentication.ports(proxy.namespace, proxy.labels) if is_port(each)]
     for port in (0, *(each for each in named if each not in known | OWN_PORTS)):
-        yield _guard(Entrance(ANY_ADDRESS, port, Protocol.UNSUPPORTED, unserved=True), snapshot, proxy)
+        yield _guard(Entrance(proxy.any_address, port, Protocol.UNSUPPORTED, unserved=True), snapshot, proxy)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,7 +178,7 @@ def _resources(guarded: Sequence[Guarded], side: _Side, cache: ResourceCache) ->
 def _listener(guarded: Sequence[Guarded], mesh: MeshOptions) -> Any:
     listener = Listener(
         name=names.VIRTUAL_INBOUND,
-        address=socket_address(ANY_ADDRESS, VIRTUAL_INBOUND_PORT),
+        address=socket_address(mesh.proxy.any_address, VIRTUAL_INBOUND_PORT),
         traffic_direction=TrafficDirection.INBOUND,
         listener_filters_timeout=mesh.detection_timeout,
         continue_on_listener_filters_timeout=True,

@@ -60,6 +60,15 @@ class Proxy:
     def _says(self, name: str) -> bool:
         return self.metadata.get(name, "").lower() == "true"
 
+    @property
+    def only_ipv6(self) -> bool:
+        return all(":" in each for each in self.addresses)
+
+    @property
+    def any_address(self) -> str:
+        """Where to listen to be reached at every address of the workload."""
+        return "::" if self.only_ipv6 else "0.0.0.0"  # noqa: S104
+
     @classmethod
     def from_node(cls, node: Any) -> "Proxy":
         """The proxy of an `envoy.config.core.v3.Node`.

@@ -1,9 +1,11 @@
 """What a proxy's node says of itself that its listeners depend on: the same for nearly all proxies of a namespace."""
 
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from google.protobuf import json_format
+from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.model.proxy import TRANSPARENT, Proxy
 from flotilla_protos.istio.mesh.v1alpha1.proxy_pb2 import ProxyConfig
@@ -12,6 +14,9 @@ OWN_PORTS = frozenset({15021, 15090})
 """Health and metrics: of a proxy that does not tell its ports."""
 
 FIRST_UNPRIVILEGED = 1024
+_LONGEST = 10**12
+_UNITS = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+_PART = re.compile(r"(\d+)(h|ms|m|s)")
 _OWN_PORTS = ("ENVOY_STATUS_PORT", "ENVOY_PROMETHEUS_PORT", "EnvoySecureMergedMetricsPort")
 _READ = ("tracing", "connection_settings")
 """The fields of ProxyConfig that listeners are made from; others must not keep proxies from sharing them."""
@@ -34,11 +39,24 @@ class ProxyOptions:
     """The kernel hands over connections to other addresses than a listener's own."""
     both_families: bool = False
     """The workload has addresses of IPv4 and IPv6."""
+    any_address: str = "0.0.0.0"  # noqa: S104
+    """Where to listen to be reached at every address."""
     own_ports: frozenset[int] = OWN_PORTS
     """Those at which its Envoy itself answers, at every address."""
     http_proxy_port: int = 0
+    idle_timeout: str = ""
+    """How long a TCP connection may be silent, as Go writes durations."""
     unprivileged: bool = False
     """It has no right to the lowest ports."""
+
+    @property
+    def loopback(self) -> str:
+        return "::1" if ":" in self.any_address else "127.0.0.1"
+
+    @property
+    def silence(self) -> Duration | None:
+        """`idle_timeout`; None where it is not stated, or cannot be read."""
+        return _duration(self.idle_timeout) if self.idle_timeout else None
 
     def may_bind(self, port: int) -> bool:
         """Whether it may listen on a port itself; for connections that are handed to it no right is needed."""
@@ -66,8 +84,10 @@ def proxy_options(proxy: Proxy, default: bytes) -> ProxyOptions:
         balances_out=_is_on(proxy, "OUTBOUND_LISTENER_EXACT_BALANCE"),
         transparent=proxy.interception_mode == TRANSPARENT,
         both_families=len({":" in each for each in proxy.addresses}) > 1,
+        any_address=proxy.any_address,
         own_ports=frozenset(filter(None, (_number(proxy, name) for name in _OWN_PORTS))) or OWN_PORTS,
         http_proxy_port=_number(proxy, "HTTP_PROXY_PORT"),
+        idle_timeout=proxy.metadata.get("IDLE_TIMEOUT", ""),
         unprivileged=_is_on(proxy, "UNPRIVILEGED_POD"),
     )
 
@@ -89,6 +109,17 @@ def read_fields(config: ProxyConfig) -> bytes:
         if config.HasField(name):
             getattr(kept, name).CopyFrom(getattr(config, name))
     return kept.SerializeToString(deterministic=True)
+
+
+@lru_cache(maxsize=64)
+def _duration(text: str) -> Duration | None:
+    parts = _PART.findall(text)
+    if "".join(number + unit for number, unit in parts) != text:
+        return None
+    total = sum(int(number) * _UNITS[unit] for number, unit in parts)
+    found = Duration()
+    found.FromMilliseconds(min(total, _LONGEST))
+    return found
 
 
 @lru_cache(maxsize=1024)

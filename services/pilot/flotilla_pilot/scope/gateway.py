@@ -88,7 +88,7 @@ def gateway_scope(snapshot: MeshSnapshot, proxy: Proxy) -> GatewayScope:
                 bound = BoundServer(server, index, item, rules, behind)
                 # A socket in the file system has no ports: the first server's stands for all.
                 known = sockets.setdefault(server.bind, port) if server.bind.startswith("unix://") else port
-                servers.setdefault((server.bind or "0.0.0.0", known), []).append(bound)  # noqa: S104
+                servers.setdefault((server.bind or proxy.any_address, known), []).append(bound)
     return GatewayScope(
         namespace=proxy.namespace,
         domain=snapshot.mesh.domain,
