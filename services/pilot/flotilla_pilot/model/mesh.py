@@ -103,7 +103,7 @@ def mesh_options(item: ConfigObject | None, settings: MeshSettings) -> MeshOptio
     config = item.spec if item is not None and isinstance(item.spec, MeshConfig) else MeshConfig()
     own = config.trust_domain or settings.trust_domain
     return MeshOptions(
-        trust_domains=(own, *(alias for alias in config.trust_domain_aliases if alias != own)),
+        trust_domains=(own, *sorted(set(config.trust_domain_aliases) - {own})),
         root_namespace=config.root_namespace or settings.root_namespace,
         domain=settings.domain,
         cluster_id=settings.cluster_id,
