@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from flotilla_pilot.offline.dialling import dial
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
 
 HTTP = "ports: [{name: http, port: 80}]"
@@ -96,3 +97,25 @@ def test_a_name_that_goes_or_leads_elsewhere_changes_the_routes() -> None:
     before, after = (each.compile(PROXY) for each in (first, second))
     assert before.routes["80"] != after.routes["80"]
     assert before.clusters == after.clusters
+
+
+SIDECAR = """
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: s, namespace: shop}
+spec: {egress: [{hosts: ["./web.shop.svc.cluster.local", "far/*"]}]}
+"""
+
+
+def test_a_sidecar_lets_in_each_name_by_itself() -> None:
+    names = named("a", host("web")) + named("b", host("web"), namespace="far")
+    compiled = Mesh(WEB + names + SIDECAR).compile(PROXY)
+    domains = [each for found in compiled.routes["80"].virtual_hosts for each in found.domains]
+    assert host("b", "far") in domains
+    assert host("a") not in domains
+
+
+def test_who_dials_another_name_dials_the_service() -> None:
+    snapshot = Mesh(WEB + named("a", host("web"))).snapshot
+    assert dial(snapshot, PROXY, "a", 80) == "10.96.0.1"

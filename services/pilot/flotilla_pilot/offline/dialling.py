@@ -42,7 +42,8 @@ def find_service(snapshot: MeshSnapshot, caller: Proxy, host: str) -> Service | 
     """The oldest service that `host` may mean to `caller`."""
     domain = snapshot.mesh.domain
     names = (host, f"{host}.{caller.namespace}.svc.{domain}", f"{host}.svc.{domain}", f"{host}.{domain}")
-    by_host = {each.host: each for each in reversed(snapshot.services)}
+    by_host = {alias.host: each for each in reversed(snapshot.services) for alias in each.aliases}
+    by_host |= {each.host: each for each in reversed(snapshot.services)}
     return next((by_host[name] for name in names if name in by_host), None)
 
 

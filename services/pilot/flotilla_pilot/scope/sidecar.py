@@ -1,7 +1,7 @@
 """The Sidecar that speaks for a proxy, and what it lets the proxy see."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flotilla_pilot.model.caller import A_SIDECAR, Caller, caller_of
 from flotilla_pilot.model.frozen import FrozenMap
@@ -156,7 +156,15 @@ def _listeners(sidecar: ConfigObject | None) -> Iterable[IstioEgressListener | N
 
 
 def _let_in(imports: Iterable[Import], services: Iterable[Service], namespace: str) -> list[Service]:
-    return [each for each in services if lets_in(imports, each.namespace, each.host, namespace)]
+    found = (each for each in services if lets_in(imports, each.namespace, each.host, namespace))
+    return [_known_by(each, imports, namespace) if each.aliases else each for each in found]
+
+
+def _known_by(service: Service, imports: Iterable[Import], namespace: str) -> Service:
+    """The service under those of its other names that are let in too."""
+    wanted = list(imports)
+    kept = tuple(each for each in service.aliases if lets_in(wanted, each.reference[0].namespace, each.host, namespace))
+    return service if kept == service.aliases else replace(service, aliases=kept)
 
 
 def _egress(
