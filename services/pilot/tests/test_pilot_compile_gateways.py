@@ -92,7 +92,39 @@ def test_clusters_are_those_used_when_the_table_comes_from_the_cache() -> None:
 
 def test_hosts_of_servers_and_virtual_services_are_intersected() -> None:
     text = service("a") + gateway(server(hosts="'*.example.com', other.io")) + routes(f"hosts: ['*'], {HTTP_TO_A}")
-    assert list(hosts_of(Mesh(text).compile(PROXY), "http.80")) == ["*.example.com:80", "other.io:80"]
+    (host,) = Mesh(text).compile(PROXY).routes["http.80"].virtual_hosts
+    assert (host.name, list(host.domains)) == ("other.io:80", ["other.io", "*.example.com"])
+
+
+REDIRECTED = server("HTTP", "a.io", "httpsRedirect: true", 80)
+
+
+@pytest.mark.parametrize(
+    ("servers", "rules", "expected"),
+    [
+        ([server(hosts="b.io, a.io")], ["hosts: [b.io, a.io]"], [["a.io", "b.io"]]),
+        ([server(hosts="'*.a.io', a.io")], ["hosts: ['*']"], [["a.io", "*.a.io"]]),
+        ([server(hosts="'*'")], ["hosts: [a.io, b.io]", "hosts: [c.io]"], [["a.io", "b.io"], ["c.io"]]),
+        ([server(hosts="'*'")], ["hosts: [a.io, b.io]", "hosts: [a.io]"], [["a.io"], ["b.io"]]),
+        ([REDIRECTED, server(hosts="b.io", name="q")], ["hosts: [a.io, b.io]"], [["a.io"], ["b.io"]]),
+    ],
+)
+def test_hosts_that_are_served_alike_are_one_virtual_host(
+    servers: list[str], rules: list[str], expected: list[list[str]], validate: Callable[[Compiled], None]
+) -> None:
+    text = "".join(routes(f"{each}, {HTTP_TO_A}", f"r{number}") for number, each in enumerate(rules))
+    compiled = Mesh(service("a") + gateway(*servers) + text).compile(PROXY)
+    assert [list(each.domains) for each in compiled.routes["http.80"].virtual_hosts] == expected
+    validate(compiled)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    ["tcp: [{route: [{destination: {host: a}}]}]", "http: [{match: [{port: 81}], route: [{destination: {host: a}}]}]"],
+)
+def test_rules_that_have_nothing_to_say_of_requests_make_no_host(rules: str) -> None:
+    compiled = Mesh(service("a") + gateway(server()) + routes(f"hosts: [x.io], {rules}")).compile(PROXY)
+    assert hosts_of(compiled, "http.80") == {"blackhole:80": []}
 
 
 def test_virtual_services_of_one_host_are_joined_oldest_first_with_catch_alls_last() -> None:
@@ -173,8 +205,8 @@ def test_tables_of_servers_with_equal_port_names_are_apart() -> None:
 
 def test_https_redirect_is_for_every_host_of_the_server(validate: Callable[[Compiled], None]) -> None:
     compiled = Mesh(gateway(server("HTTP", "a.io, b.io", "httpsRedirect: true"))).compile(PROXY)
-    demands = {host.name: host.require_tls for host in compiled.routes["http.80"].virtual_hosts}
-    assert demands == {"a.io:80": 2, "b.io:80": 2}
+    (host,) = compiled.routes["http.80"].virtual_hosts
+    assert (list(host.domains), host.require_tls) == (["a.io", "b.io"], host.ALL)
     validate(compiled)
 
 

@@ -8,7 +8,7 @@ from envoy.config.route.v3.route_components_pb2 import VirtualHost
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.destinations import Destinations
 from flotilla_pilot.compile.gateway_routes import WireRoutes, catch_alls_last, wire_routes
-from flotilla_pilot.compile.matching import Client
+from flotilla_pilot.compile.matching import Client, routes_http
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import length_delimited
 from flotilla_pilot.compile.route_action import RouteTargets, find_targets
@@ -16,6 +16,7 @@ from flotilla_pilot.compile.virtual_hosts import VIRTUAL_HOSTS, HostPart, wire_h
 from flotilla_pilot.model.references import Reference, keys
 from flotilla_pilot.model.route_rules import RouteRules
 from flotilla_pilot.scope.gateway import BoundServer, served_hosts
+from flotilla_shared.model.hosts import specificity
 from flotilla_shared.model.problems import ProblemLog
 
 
@@ -29,6 +30,12 @@ class GatewayHost:
     rules: dict[RouteRules, set[str]] = field(default_factory=dict)
     references: dict[Reference, None] = field(default_factory=dict)
 
+    @property
+    def manner(self) -> object:
+        """Hosts of an equal one are served alike."""
+        rules = frozenset((rules, frozenset(gateways)) for rules, gateways in self.rules.items())
+        return self.port, self.redirects, rules
+
 
 def gateway_parts(
     servers: Sequence[BoundServer],
@@ -37,11 +44,17 @@ def gateway_parts(
     cache: ResourceCache,
     namespace: str,
 ) -> list[HostPart]:
-    """The virtual hosts of one route table, sorted by host; one without routes, which answers 404, if there is none."""
-    hosts = _gather(servers)
+    """The virtual hosts of one route table, sorted by host; one without routes, which answers 404, if there is none.
+
+    Hosts that are served alike are one virtual host, under the most specific of their names.
+    """
+    hosts = _gather(servers, namespace, destinations)
     if not hosts:
         return [_nothing(servers, port)]
-    return [_part(hosts[name], destinations, cache, namespace) for name in sorted(hosts)]
+    alike: dict[object, list[str]] = {}
+    for name in sorted(hosts, key=specificity):
+        alike.setdefault(hosts[name].manner, []).append(name)
+    return [_part([hosts[name] for name in names], destinations, cache, namespace) for names in sorted(alike.values())]
 
 
 def _nothing(servers: Sequence[BoundServer], port: int) -> HostPart:
@@ -49,17 +62,19 @@ def _nothing(servers: Sequence[BoundServer], port: int) -> HostPart:
     return HostPart(wire_host(host), keys(each.reference for each in servers), {})
 
 
-def _gather(servers: Iterable[BoundServer]) -> dict[str, GatewayHost]:
+def _gather(servers: Iterable[BoundServer], namespace: str, destinations: Destinations) -> dict[str, GatewayHost]:
     hosts: dict[str, GatewayHost] = {}
     for bound in servers:
+        name = bound.gateway.key.full_name
+        client = Client(bound.port, namespace, destinations.labels, frozenset({name}))
         redirects = bound.server.tls.https_redirect
         if redirects:
             for text in bound.server.hosts:
                 _claim(hosts, text.lower().rpartition("/")[2], bound, redirects)
-        for rules in bound.rules:
+        for rules in (each for each in bound.rules if routes_http(each, client)):
             for host in served_hosts(bound, rules):
                 found = _claim(hosts, host, bound, redirects)
-                found.rules.setdefault(rules, set()).add(bound.gateway.key.full_name)
+                found.rules.setdefault(rules, set()).add(name)
     return hosts
 
 
@@ -70,20 +85,23 @@ def _claim(hosts: dict[str, GatewayHost], host: str, bound: BoundServer, redirec
     return found
 
 
-def _part(host: GatewayHost, destinations: Destinations, cache: ResourceCache, namespace: str) -> HostPart:
+def _part(alike: Sequence[GatewayHost], destinations: Destinations, cache: ResourceCache, namespace: str) -> HostPart:
+    """The virtual host of hosts that are served alike; its name is the first one's."""
+    host, domains = alike[0], tuple(each.host for each in alike)
     found = [(rules, frozenset(names), _targets(rules, destinations, host.port)) for rules, names in host.rules.items()]
     found.sort(key=lambda each: (each[0].item.create_time_ns, each[0].item.key.name, each[0].item.key.namespace))
-    references = dict.fromkeys((*host.references, *destinations.snapshot.mesh.references))
+    servers = dict.fromkeys(reference for each in alike for reference in each.references)
+    references = dict.fromkeys((*servers, *destinations.snapshot.mesh.references))
     for rules, _, targets in found:
         references.update(dict.fromkeys(rules.references))
         references.update(dict.fromkeys(each for target in targets.all() for each in target.references))
     used = tuple(references)
     asked = tuple((rules.references, names, targets.key()) for rules, names, targets in found)
-    key = ("gateway host", host.host, host.redirects, host.port, namespace, destinations.labels, used, asked)
+    key = ("gateway host", domains, host.redirects, host.port, namespace, destinations.labels, used, asked)
 
     def build() -> HostPart:
         clients = ((rules, Client(host.port, namespace, destinations.labels, names), to) for rules, names, to in found)
-        return _build(host, [wire_routes(*each, destinations.snapshot.mesh, cache) for each in clients], used)
+        return _build(host, domains, [wire_routes(*each, destinations.snapshot.mesh, cache) for each in clients], used)
 
     part: HostPart = cache.get(key, build)
     return part
@@ -93,12 +111,14 @@ def _targets(rules: RouteRules, destinations: Destinations, port: int) -> RouteT
     return find_targets(rules, lambda destination: destinations.target(destination, rules, port))
 
 
-def _build(host: GatewayHost, found: Sequence[WireRoutes], references: Iterable[Reference]) -> HostPart:
+def _build(
+    host: GatewayHost, domains: Sequence[str], found: Sequence[WireRoutes], references: Iterable[Reference]
+) -> HostPart:
     log = ProblemLog()
     for each in found:
         log.merge(each.problems)
     routes = catch_alls_last(route for each in found for route in each.routes)
-    head = VirtualHost(name=f"{host.host}:{host.port}", domains=[host.host])
+    head = VirtualHost(name=f"{host.host}:{host.port}", domains=domains)
     tail = VirtualHost(
         include_request_attempt_count=True, require_tls=VirtualHost.ALL if host.redirects else VirtualHost.NONE
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import product
 
-from flotilla_pilot.compile.matching import Client, applies
+from flotilla_pilot.compile.matching import Client, routes_http
 from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.route_rules import RouteRules
 from flotilla_pilot.model.services import Service
@@ -41,9 +41,7 @@ class RulesOfHosts:
         client = self._clients.get(port)
         if client is None:
             client = self._clients[port] = Client(port, self._scope.namespace, self._scope.labels)
-        return any(
-            not http.match or any(applies(match, rules, client) for match in http.match) for http in rules.spec.http
-        )
+        return routes_http(rules, client)
 
 
 def plan_hosts(

@@ -48,6 +48,11 @@ def applies(match: Any, rules: RouteRules, client: Client) -> bool:
     return not match.gateways or bool(client.gateways & {rules.full_gateway(each) for each in match.gateways})
 
 
+def routes_http(rules: RouteRules, client: Client) -> bool:
+    """Whether `rules` have anything to say of the client's requests; those that have not leave a host as it is."""
+    return any(not http.match or any(applies(each, rules, client) for each in http.match) for http in rules.spec.http)
+
+
 def route_match(match: HTTPMatchRequest, *, whole_parts: bool = False) -> RouteMatch:
     """All fields of `match` together. Raises MatchRefused.
 
