@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 import pytest
+from envoy.config.core.v3.health_check_pb2 import UNHEALTHY as SICK
+from envoy.config.core.v3.health_check_pb2 import UNKNOWN
 
 from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.compile.resource import TYPES, CompiledProxy
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.scope.place import place_of
-from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_node, make_proxy
+from flotilla_pilot.testing.meshes import Compiled, Mesh, make_node, make_proxy
 
 WATCHED = "outlierDetection: {consecutive5xxErrors: 5}"
 ECHO = "outbound|80||echo.shop.svc.cluster.local"
@@ -263,19 +265,27 @@ spec:
     assert made.clusters[ECHO].common_lb_config.HasField("locality_weighted_lb_config") is (len(expected) > 1)
 
 
-def test_unhealthy_endpoints_are_counted_where_near_ones_are_preferred() -> None:
-    """So that callers go further when too few are left; but never so that all are called."""
-    text = service("echo", EVERYWHERE, "trafficDistribution: PreferClose", not_ready="2")
-    compiled = Mesh(nodes() + text + rule("outlierDetection: {minHealthPercent: 50}")).compile(caller())
-    groups = as_dict(compiled.endpoints[ECHO])["endpoints"]
+UNHEALTHY = [
+    ("", "", True),
+    ("", WATCHED, True),
+    ("", "outlierDetection: {minHealthPercent: 50}", False),
+    ("trafficDistribution: PreferClose", "outlierDetection: {minHealthPercent: 50}", True),
+]
+
+
+@pytest.mark.parametrize(("spec", "policy", "told"), UNHEALTHY)
+def test_unhealthy_endpoints_are_counted(spec: str, policy: str, told: bool) -> None:
+    """So that callers go further when too few are left; not where all are called then, in whatever state."""
+    text = nodes() + service("echo", EVERYWHERE, spec, not_ready="2") + rule(policy)
+    compiled = Mesh(text).compile(caller())
     health = {
-        e["endpoint"]["address"]["socket_address"]["address"][-1]: e.get("health_status")
-        for g in groups
-        for e in g["lb_endpoints"]
+        each.endpoint.address.socket_address.address[-1]: each.health_status
+        for group in compiled.endpoints[ECHO].endpoints
+        for each in group.lb_endpoints
     }
-    assert health == {"1": None, "2": "UNHEALTHY", "3": None, "4": None, "5": None}
-    assert compiled.clusters[ECHO].common_lb_config.healthy_panic_threshold.value == 0
-    assert order(Mesh(nodes() + service("echo", EVERYWHERE, not_ready="2")).compile(caller())) == ["1345"]
+    assert health == {"1": UNKNOWN, "3": UNKNOWN, "4": UNKNOWN, "5": UNKNOWN, **({"2": SICK} if told else {})}
+    threshold = compiled.clusters[ECHO].common_lb_config.healthy_panic_threshold
+    assert threshold.value == (0 if told else 50)
 
 
 # -- where a caller is

@@ -230,6 +230,15 @@ def on_the_same_node(case: Any) -> Pair:
     return bool(found), case.get("expected", False)
 
 
+def unhealthy_ones(case: Any) -> Pair:
+    """Whether callers are told of them, as Istio does by default."""
+    if case.get("globalSendUnhealthy") or not case.get("defaultSendUnhealthy"):
+        raise Skipped("whether unhealthy endpoints are told of is no setting")
+    policy = read(TrafficPolicy, (case.get("dr") or {}).get("Spec", {}).get("trafficPolicy", {}))
+    given = OutboundCluster(service_of([]), PORT, "", DestinationPolicy(policy, (), ()), mesh(), binds=False)
+    return not given.panics, case.get("want", False)
+
+
 def service_of(endpoints: Iterable[Endpoint], *, node_local: bool = False) -> Service:
     source = ConfigObject(ObjectKey("k8s", "ns", "example"), "1", None, {}, {}, 10**9)
     stated = ((PORT,), Resolution.STATIC, False, (), (), (), tuple(endpoints), source)
@@ -272,7 +281,6 @@ def distribution_of_entry(case: Any) -> Pair:
 NETWORKS = skip("several clusters and networks, which the row does not tell of")
 AMBIENT = skip("the ambient mesh is not offered")
 INFERENCE = skip("the inference extension is not offered")
-SETTING = skip("that unhealthy endpoints are told of is no setting: those who prefer near ones need it, and only they")
 UNIT: dict[str, Check] = {
     "loadbalancer.GetEffectiveLbSetting": recorded_choice,
     "loadbalancer.ApplyLocalityLoadBalancer": applied,
@@ -284,7 +292,7 @@ ENDPOINTS: dict[str, Check] = {
     "TestWeightedWaypointEndpointsFailsClosed": AMBIENT,
     "TestPopulateFailoverPriorityLabels": preferred_labels,
     "TestFilterIstioEndpoint": on_the_same_node,
-    "TestSupportsUnhealthyEndpoints": SETTING,
+    "TestSupportsUnhealthyEndpoints": unhealthy_ones,
     "TestBuildClusterLoadAssignment_InferenceServicePortFiltering": INFERENCE,
 }
 
@@ -320,7 +328,7 @@ def checks(vectors: Path) -> Mapping[str, Mapping[str, Check]]:
     [
         ("unit/locality-lb", 31),
         ("tables/loadbalancer-loadbalancer", 16),
-        ("tables/endpoints-endpoint_builder", 5),
+        ("tables/endpoints-endpoint_builder", 6),
         ("tables/core-cluster_builder", 1),
         ("tables/model-service", 5),
         ("tables/serviceentry-conversion", 1),

@@ -44,8 +44,8 @@ def outbound(given: OutboundCluster) -> Any:
 
 
 def _balance(cluster: Any, given: OutboundCluster) -> None:
-    """Unhealthy endpoints are told of only to be counted: never may all be called because most are unhealthy."""
-    if given.service.traffic_distribution:
+    """Unhealthy endpoints are told of only to be counted: then never may all be called because most are unhealthy."""
+    if not given.panics and cluster.common_lb_config.healthy_panic_threshold.value:
         cluster.common_lb_config.healthy_panic_threshold.value = 0
     if given.balance is not None and given.balance.weighted and cluster.lb_policy != Cluster.CLUSTER_PROVIDED:
         cluster.common_lb_config.locality_weighted_lb_config.SetInParent()

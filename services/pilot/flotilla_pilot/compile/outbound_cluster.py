@@ -59,12 +59,21 @@ class OutboundCluster:
         return names.outbound_cluster(self.port.number, self.subset, self.service.host)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The service's endpoints that the place can reach, or of them those with all labels of the subset."""
-        found = self.service.callable
+        """The service's endpoints that the place can reach, or of them those with all labels of the subset.
+
+        Unhealthy ones are among them unless all would be called when too few are healthy.
+        """
+        found = self.service.endpoints if self.panics else self.service.counted
         if self.service.node_local:
             found = tuple(each for each in found if each.node == self.place.node)
         subset = self.policy.subset(self.subset) if self.subset else None
         return found if subset is None else tuple(each for each in found if self._has(each, subset.labels))
+
+    @property
+    def panics(self) -> bool:
+        """Whether all endpoints are called, in whatever state, when too few of them are healthy."""
+        watched = self.effective.outlier_detection
+        return watched is not None and watched.min_health_percent > 0 and not self.service.traffic_distribution
 
     def _has(self, endpoint: Endpoint, labels: Mapping[str, str]) -> bool:
         if TOPOLOGY.isdisjoint(labels):

@@ -163,13 +163,8 @@ class Service:
         return f"{self.source.version},{sorted(self.accounts)}"
 
     @property
-    def callable(self) -> tuple[Endpoint, ...]:
-        """The endpoints that callers are told of.
-
-        Those who prefer near ones must know how many of these are unhealthy, to go further when too few are left.
-        """
-        if not self.traffic_distribution:
-            return self.endpoints
+    def counted(self) -> tuple[Endpoint, ...]:
+        """The endpoints, with those that are not ready: how many these are tells callers when to go further."""
         return (*self.endpoints, *(each for each in self.unready if each.health is Health.UNHEALTHY))
 
     @property
