@@ -1,12 +1,19 @@
 """Istio's own cases of clusters, rule by rule. What differs is listed with its reason."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from flotilla_pilot.compile.stat_names import stat_name
+from flotilla_pilot.model.services import KUBERNETES_SERVICES, Resolution, Service, ServicePort
 from flotilla_pilot.testing.cluster_rows import balancing, existing, limits, receiving, tls, whole
 from flotilla_pilot.testing.recorded_clusters import OWN_SETTING
 from flotilla_pilot.testing.rows import Check, play_table, skip
+from flotilla_shared.model import kinds
+from flotilla_shared.model.objects import ConfigObject, ObjectKey
+from flotilla_shared.model.protocols import parse_protocol
 
 CHECKS: dict[str, Check] = {
     "TestApplyConnectionPool": limits.pooled,
@@ -72,6 +79,29 @@ def test_rows_are_as_istio_has_them(tables: Path, table: str) -> None:
     ran, wrong = play_table(tables / f"{table}.jsonl", CHECKS, DIFFERENT)
     assert ran
     assert wrong == [], "\n".join(wrong)
+
+
+def named(row: Any) -> tuple[Any, Any]:
+    given = row["input"]
+    port, attributes = given["port"], given["attributes"]
+    kubernetes = attributes.get("ServiceRegistry") == "Kubernetes"
+    collection = KUBERNETES_SERVICES if kubernetes else kinds.SERVICE_ENTRIES
+    source = cast(ConfigObject, SimpleNamespace(key=ObjectKey(collection, "", ""), version=""))
+    service = Service(given["host"], attributes["Namespace"], (), Resolution.STATIC, False, (), (), (), (), source)
+    numbered = ServicePort(port["Port"], port["Name"], parse_protocol(port["Protocol"]))
+    found = stat_name(given["statPattern"], service, numbered, given["subset"], given["targetPort"])
+    return [found], row["result"]
+
+
+def test_names_of_statistics_are_as_istio_has_them(vectors: Path) -> None:
+    checks = {
+        "telemetry.BuildStatPrefix": named,
+        "telemetry.BuildInboundStatPrefix": skip("names of listeners"),
+        "telemetry.TraceOperation": skip("the tables of routes have these"),
+    }
+    ran, wrong = play_table(vectors / "today" / "unit" / "telemetry-names.jsonl", checks, {})
+    assert ran > 5
+    assert wrong == []
 
 
 def test_few_rows_are_different() -> None:
