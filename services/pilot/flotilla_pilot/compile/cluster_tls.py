@@ -12,15 +12,13 @@ from envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protoco
 from google.protobuf.struct_pb2 import Struct
 
 from flotilla_pilot.compile import names, tls
-from flotilla_pilot.compile.forwarding import allow_insecure
 from flotilla_pilot.compile.http_options import Speech
-from flotilla_pilot.compile.outbound_cluster import OutboundCluster
+from flotilla_pilot.compile.outbound_cluster import OUTSIDE, OutboundCluster
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.model.services import TLS_DISABLED, TLS_ISTIO
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings, TrafficPolicy
 
 _PROXY_PROTOCOL = "envoy.transport_sockets.upstream_proxy_protocol"
-_OUTSIDE = (ClientTLSSettings.SIMPLE, ClientTLSSettings.MUTUAL)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +32,7 @@ class WantedTls:
     @property
     def outside(self) -> bool:
         """Whether it is TLS with certificates that are not the mesh's."""
-        return self.settings is not None and self.settings.mode in _OUTSIDE
+        return self.settings is not None and self.settings.mode in OUTSIDE
 
 
 PLAINTEXT = WantedTls()
@@ -113,8 +111,6 @@ def apply_tls(cluster: Any, given: OutboundCluster, wanted: WantedTls) -> None:
         )
     elif socket is not None:
         cluster.transport_socket.CopyFrom(socket)
-    if given.forwards and wanted.outside and wanted.settings and wanted.settings.insecure_skip_verify.value:
-        allow_insecure(cluster)
     if given.effective.proxy_protocol is not None and not given.passed_through:
         _announce(cluster, given.effective.proxy_protocol)
 

@@ -13,16 +13,13 @@ from flotilla_pilot.compile.connection_pool import apply_limits
 from flotilla_pilot.compile.discovery import resolve
 from flotilla_pilot.compile.http_options import apply_http
 from flotilla_pilot.compile.load_balancing import apply_load_balancer
-from flotilla_pilot.compile.outbound_cluster import OutboundCluster
+from flotilla_pilot.compile.outbound_cluster import OUTSIDE, OutboundCluster
 from flotilla_pilot.compile.outliers import apply_outliers
 from flotilla_pilot.compile.stat_names import ended, stat_name
 from flotilla_pilot.model.caller import A_SIDECAR, Caller
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.services import Service
-from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
 from flotilla_shared.model.protocols import Protocol
-
-_OUTSIDE = (ClientTLSSettings.SIMPLE, ClientTLSSettings.MUTUAL)
 
 
 def outbound(given: OutboundCluster) -> Any:
@@ -66,7 +63,7 @@ def _metadata(given: OutboundCluster) -> Metadata:
         fields["subset"] = given.subset
     elif given.service.external:
         fields["external"] = True
-    if given.effective.tls is not None and given.effective.tls.mode in _OUTSIDE:
+    if given.effective.tls is not None and given.effective.tls.mode in OUTSIDE:
         fields["alpn_override"] = "false"
     metadata = Metadata(filter_metadata={"istio": _struct(fields)})
     mixer.add_static(metadata, mixer.attributes_of(given.service.host, given.service.namespace, given.mesh))

@@ -57,7 +57,7 @@ class SniChain:
 
     def _filters(self, mesh: MeshOptions) -> Iterator[Any]:
         if self.resolves_at:
-            yield name_resolver(self.resolves_at)
+            yield name_resolver(self.resolves_at, mesh)
         yield from protocol_filters(self.protocol, self.stat_prefix)
         yield tcp_proxy(self.stat_prefix, self.targets, mesh)
 

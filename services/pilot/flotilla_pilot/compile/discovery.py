@@ -39,7 +39,7 @@ def resolve(cluster: Any, given: OutboundCluster) -> None:
         cluster.eds_cluster_config.service_name = given.name
         cluster.eds_cluster_config.eds_config.CopyFrom(ads())
     elif given.forwards:
-        forward(cluster)
+        forward(cluster, given.caller.families, given.mesh, insecure=given.is_unverified)
     elif given.is_dialled:
         _dial(cluster, given)
     else:

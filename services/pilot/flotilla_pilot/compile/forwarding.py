@@ -8,22 +8,24 @@ from envoy.extensions.common.dynamic_forward_proxy.v3.dns_cache_pb2 import DnsCa
 
 from flotilla_pilot.compile import names
 from flotilla_pilot.compile.packing import pack
+from flotilla_pilot.model.caller import Families
+from flotilla_pilot.model.mesh import MeshOptions
 
 FORWARDING = "envoy.clusters.dynamic_forward_proxy"
 
 
-def dns_cache() -> DnsCacheConfig:
-    """One cache by name: the cluster's and the filter's must be equal."""
-    return DnsCacheConfig(name=names.FORWARD_PROXY, dns_lookup_family=Cluster.V4_ONLY)
+_FAMILIES = {Families.V4: Cluster.V4_ONLY, Families.V6: Cluster.V6_ONLY}
 
 
-def forward(cluster: Any) -> None:
+def dns_cache(families: Families, mesh: MeshOptions) -> DnsCacheConfig:
+    """One cache by name for each proxy: the clusters' and the filters' must be equal."""
+    family = _FAMILIES.get(families, Cluster.ALL if mesh.dual_stack else Cluster.V4_ONLY)
+    return DnsCacheConfig(name=names.FORWARD_PROXY, dns_lookup_family=family)
+
+
+def forward(cluster: Any, families: Families, mesh: MeshOptions, *, insecure: bool = False) -> None:
+    """Envoy refuses such a cluster when it looks at no certificates, unless told that this is meant (`insecure`)."""
+    config = ClusterConfig(dns_cache_config=dns_cache(families, mesh), allow_insecure_cluster_options=insecure)
     cluster.lb_policy = Cluster.CLUSTER_PROVIDED
     cluster.cluster_type.name = FORWARDING
-    cluster.cluster_type.typed_config.CopyFrom(pack(ClusterConfig(dns_cache_config=dns_cache())))
-
-
-def allow_insecure(cluster: Any) -> None:
-    """Let it be that certificates are not looked at: Envoy refuses such a cluster unless told so."""
-    config = ClusterConfig(dns_cache_config=dns_cache(), allow_insecure_cluster_options=True)
     cluster.cluster_type.typed_config.CopyFrom(pack(config))

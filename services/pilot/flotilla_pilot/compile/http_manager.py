@@ -152,6 +152,6 @@ def _filters(side: Side, mesh: MeshOptions, manner: Manner) -> list[HttpFilter]:
         typed(HttpFilter, filters.CORS, Cors()),
     ]
     if manner.forwards:
-        config = FilterConfig(dns_cache_config=dns_cache())
+        config = FilterConfig(dns_cache_config=dns_cache(mesh.proxy.families, mesh))
         answer.append(typed(HttpFilter, "envoy.filters.http.dynamic_forward_proxy", config))
     return [*answer, typed(HttpFilter, "envoy.filters.http.router", Router())]

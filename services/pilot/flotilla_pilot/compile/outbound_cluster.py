@@ -15,7 +15,11 @@ from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.place import ANYWHERE, TOPOLOGY, Place, label_of
 from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.services import Endpoint, Resolution, Service, ServicePort
+from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ClientTLSSettings
 from flotilla_shared.model.spiffe import in_trust_domains, spiffe_id
+
+OUTSIDE = (ClientTLSSettings.SIMPLE, ClientTLSSettings.MUTUAL)
+"""TLS with certificates that are not the mesh's."""
 
 _DYNAMIC = (Resolution.NONE, Resolution.DYNAMIC_DNS)
 
@@ -143,6 +147,12 @@ class OutboundCluster:
         if resolution is Resolution.DYNAMIC_DNS:
             return protocol.is_http or protocol.is_tls
         return resolution is Resolution.NONE and self.binds and protocol.is_http
+
+    @property
+    def is_unverified(self) -> bool:
+        """Whether a rule asks that no certificate be looked at."""
+        tls = self.effective.tls
+        return tls is not None and tls.mode in OUTSIDE and tls.insecure_skip_verify.value
 
     @property
     def is_resolved(self) -> bool:

@@ -8,6 +8,7 @@ from envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.sni_dynamic_f
 
 from flotilla_pilot.compile.forwarding import dns_cache
 from flotilla_pilot.compile.packing import typed
+from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_shared.model.protocols import Protocol
 
 MONGO = "envoy.filters.network.mongo_proxy"
@@ -19,7 +20,7 @@ def protocol_filters(protocol: Protocol | None, stat_prefix: str) -> list[Any]:
     return [typed(Filter, MONGO, MongoProxy(stat_prefix=stat_prefix))] if protocol is Protocol.MONGO else []
 
 
-def name_resolver(port: int) -> Any:
+def name_resolver(port: int, mesh: MeshOptions) -> Any:
     """Has the name that TLS asks for resolved: the connection goes there, at `port`, whatever it was dialled to."""
-    settings = FilterConfig(dns_cache_config=dns_cache(), port_value=port)
+    settings = FilterConfig(dns_cache_config=dns_cache(mesh.proxy.families, mesh), port_value=port)
     return typed(Filter, NAME_RESOLVER, settings)

@@ -7,7 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.compile import names, tls
 from flotilla_pilot.compile.connection_pool import apply_limits
-from flotilla_pilot.compile.forwarding import allow_insecure, forward
+from flotilla_pilot.compile.forwarding import forward
 from flotilla_pilot.compile.http_options import Speech, apply_http
 from flotilla_pilot.compile.own_source import bind_to_own_source
 from flotilla_pilot.compile.stat_names import ended
@@ -65,15 +65,14 @@ def resolved_names(mesh: MeshOptions) -> Any:
         socket = tls.outside_client(settings, settings.subject_alt_names, mesh.clusters, ())
     cluster.transport_socket.CopyFrom(socket)
     skips = settings.insecure_skip_verify.value
-    if skips:
-        allow_insecure(cluster)
+    forward(cluster, mesh.proxy.families, mesh, insecure=skips)
     apply_http(cluster, NOTHING_SAID, Speech(follows=True, names_server=True, checks_name=not skips))
     return cluster
 
 
 def _by_name(name: str, mesh: MeshOptions, *, follows: bool) -> Any:
     cluster = Cluster(name=name, alt_stat_name=ended(name), connect_timeout=mesh.connect_timeout)
-    forward(cluster)
+    forward(cluster, mesh.proxy.families, mesh)
     policy = PortPolicy(connection_pool=mesh.clusters.connection_pool)
     apply_limits(cluster, policy.connection_pool, None, mesh.clusters)
     if follows:

@@ -38,10 +38,10 @@ A_SIDECAR = Caller()
 
 def caller_of(proxy: Proxy) -> Caller:
     """`proxy` as its clusters see it."""
-    return Caller(proxy.kind == SIDECAR, _families(proxy.addresses), _files(proxy))
+    return Caller(proxy.kind == SIDECAR, families_of(proxy.addresses), _files(proxy))
 
 
-def _families(addresses: tuple[str, ...]) -> Families:
+def families_of(addresses: tuple[str, ...]) -> Families:
     """What is no address counts for nothing; without any, a workload speaks IPv4."""
     versions = {version for each in addresses if (version := _version(each))}
     if len(versions) == 2:

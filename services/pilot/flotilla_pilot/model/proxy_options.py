@@ -7,6 +7,7 @@ from functools import lru_cache
 from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
 
+from flotilla_pilot.model.caller import Families, families_of
 from flotilla_pilot.model.proxy import TRANSPARENT, Proxy
 from flotilla_protos.istio.mesh.v1alpha1.proxy_pb2 import ProxyConfig
 
@@ -37,8 +38,7 @@ class ProxyOptions:
     """Deals out new connections to its threads evenly, at a cost for each."""
     transparent: bool = False
     """The kernel hands over connections to other addresses than a listener's own."""
-    both_families: bool = False
-    """The workload has addresses of IPv4 and IPv6."""
+    families: Families = Families.V4
     any_address: str = "0.0.0.0"  # noqa: S104
     """Where to listen to be reached at every address."""
     own_ports: frozenset[int] = OWN_PORTS
@@ -48,6 +48,11 @@ class ProxyOptions:
     """How long a TCP connection may be silent, as Go writes durations."""
     unprivileged: bool = False
     """It has no right to the lowest ports."""
+
+    @property
+    def both_families(self) -> bool:
+        """The workload has addresses of IPv4 and IPv6."""
+        return self.families is Families.BOTH
 
     @property
     def loopback(self) -> str:
@@ -83,7 +88,7 @@ def proxy_options(proxy: Proxy, default: bytes) -> ProxyOptions:
         balances_in=_is_on(proxy, "INBOUND_LISTENER_EXACT_BALANCE"),
         balances_out=_is_on(proxy, "OUTBOUND_LISTENER_EXACT_BALANCE"),
         transparent=proxy.interception_mode == TRANSPARENT,
-        both_families=len({":" in each for each in proxy.addresses}) > 1,
+        families=families_of(proxy.addresses),
         any_address=proxy.any_address,
         own_ports=frozenset(filter(None, (_number(proxy, name) for name in _OWN_PORTS))) or OWN_PORTS,
         http_proxy_port=_number(proxy, "HTTP_PROXY_PORT"),
