@@ -24,7 +24,6 @@ ENDS = [
     ("network4", "40.0.0.1", True),
 ]
 GATEWAYS = {"network1": ["1.1.1.1"], "network2": ["2.2.2.2", "2.2.2.20", "2.2.2.21"], "network3": []}
-FAMILY = "gateways of another family than the caller's are told too"
 AMBIENT = "the ambient mesh is not offered"
 
 
@@ -109,18 +108,32 @@ def peers(namespace: str, spec: str) -> str:
     )
 
 
+def with_gateways(stated: list[Any]) -> str:
+    """The mesh; where a row states gateways, with these, and of the endpoints one in network2."""
+    if not stated:
+        return MESH
+    held: defaultdict[str, list[str]] = defaultdict(list)
+    for each in stated:
+        held[each["Network"]].append(f"'{each['Addr']}'")
+    bare = MESH.partition("\n---\napiVersion: v1")[0]
+    others = [end(*each) for each in ENDS if each[1] != "20.0.0.1"]
+    for each in others:
+        bare = bare.replace(each, "")
+    return bare + "".join(way_in(*each) for each in held.items())
+
+
 def told(test: str, case: Any) -> dict[str, int]:
     """Addresses with their weights, for a sidecar; where only mutual TLS is let through, for a gateway."""
-    if "GatewayIPFamily" in test:
-        raise Skipped(FAMILY)
     if "Ambient" in test:
         raise Skipped(AMBIENT)
     text, subset = policies(test)
     through = "MTLSFilter" in test
     metadata: dict[str, Any] = {"NETWORK": case["proxy"]["Metadata"]["Network"], "INTERCEPTION_MODE": "REDIRECT"}
     kind = "router" if through else "sidecar"
+    if case["proxy"].get("IPAddresses"):
+        metadata["INSTANCE_IPS"] = ",".join(case["proxy"]["IPAddresses"])
     proxy = make_proxy("p", kind=kind, namespace="ns", LABELS={"istio": "east-west"}, **metadata)
-    found = Mesh(MESH + text).compile(proxy).messages(ENDPOINTS)
+    found = Mesh(with_gateways(case.get("gateways", ())) + text).compile(proxy).messages(ENDPOINTS)
     name = f"outbound_.80_.{subset}_.{HOST}" if through else f"outbound|80|{subset}|{HOST}"
     groups = as_dict(found[name]).get("endpoints", [])
     return {

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from flotilla_pilot.compile.endpoints import assembled, endpoint_body, with_tls_modes
 from flotilla_pilot.compile.outbound_cluster import OutboundCluster
 from flotilla_pilot.compile.priorities import Group, Member
-from flotilla_pilot.compile.split_horizon import reached
+from flotilla_pilot.compile.split_horizon import Horizon
 from flotilla_pilot.model.references import Reference
 from flotilla_pilot.model.snapshot import MeshSnapshot
 
@@ -37,7 +37,7 @@ class Told:
     def key(self, given: OutboundCluster) -> tuple[Hashable, ...]:
         """Equal keys give equal assignments; `given` is the cluster as it is called from some place."""
         node = given.place.node if given.service.node_local else ""
-        entered = given.place.network if self._networks else ""
+        entered = (given.place.network, given.caller.families) if self._networks else ()
         return "endpoints", given.name, self.references, self._modes, given.seen(), node, entered
 
     def assignment(self, given: OutboundCluster) -> bytes:
@@ -53,7 +53,8 @@ class Told:
         found = self._reached.get(network)
         if found is None:
             given = self._given
-            found = self._reached[network] = reached(groups, network, self._networks, given.port, given.effective.tls)
+            horizon = Horizon(self._networks, network, given.caller.families, given.port, given.effective.tls)
+            found = self._reached[network] = horizon.reached(groups)
         return found
 
     def _body(self, member: Member) -> bytes:
