@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from flotilla_pilot.model.given_addresses import GivenAddresses
 from flotilla_pilot.model.proxy import Proxy
@@ -47,6 +48,7 @@ def address_view(proxy: Proxy, *, for_all: bool) -> AddressView:
     return AddressView(frozenset(found), given=proxy.captures_dns and (for_all or proxy.asks_for_addresses))
 
 
+@lru_cache(8192)
 def family(address: str) -> int:
     """4 or 6, of an address or a network; 0 for what is neither."""
     try:
