@@ -11,6 +11,7 @@ from flotilla_pilot.compile.endpoints import socket_address, workload_name
 from flotilla_pilot.compile.gateway_tls import gateway_server
 from flotilla_pilot.compile.http_manager import GATEWAY, INBOUND, OUTBOUND, Manner, Side, http_manager
 from flotilla_pilot.compile.intercepted import virtual_outbound
+from flotilla_pilot.compile.onward import PASSTHROUGH
 from flotilla_pilot.compile.sources import ads, sds
 from flotilla_pilot.compile.special_clusters import black_hole, forward_proxy, passthrough
 from flotilla_pilot.compile.tls import MESH_CIPHERS, mesh_client, mesh_server
@@ -124,8 +125,8 @@ def test_access_logs(spec: str, expected: dict[str, Any]) -> None:
 
 
 def test_the_way_out_logs_what_no_chain_takes() -> None:
-    assert list(virtual_outbound(True, options()).access_log) == unmatched_logs(options())
-    assert not virtual_outbound(True, options("trustDomain: x")).access_log
+    assert list(virtual_outbound(PASSTHROUGH, options()).access_log) == unmatched_logs(options())
+    assert not virtual_outbound(PASSTHROUGH, options("trustDomain: x")).access_log
 
 
 def test_without_a_file_there_is_no_log() -> None:

@@ -32,6 +32,7 @@ from flotilla_pilot.compile.http_manager import OUTBOUND, Manner, http_manager
 from flotilla_pilot.compile.inspectors import PLAIN_HTTP, http_inspector, tls_inspector
 from flotilla_pilot.compile.intercepted_plan import networks_of
 from flotilla_pilot.compile.listener_plan import VIRTUAL_OUTBOUND_PORT, ListenerPlan
+from flotilla_pilot.compile.onward import onward
 from flotilla_pilot.compile.packing import serialized, typed
 from flotilla_pilot.compile.resource import LISTENER, CompiledResource
 from flotilla_pilot.compile.routes import MAX_BODY
@@ -53,19 +54,20 @@ class InterceptedListener:
     plan: ListenerPlan
     chains: tuple[SniChain, ...]
     rest: SniChain | None
-    onward: str
+    onward: Target
     forwards: bool
 
     def references(self) -> tuple[Reference, ...]:
         found = [each for chain in self.chains for each in chain.references]
-        return tuple(dict.fromkeys([*found, *(self.rest.references if self.rest is not None else ())]))
+        rest = self.rest.references if self.rest is not None else ()
+        return tuple(dict.fromkeys([*found, *rest, *self.onward.references]))
 
     def key(self) -> tuple[object, ...]:
         plan = self.plan
         rest = self.rest.key() if self.rest is not None else None
         chains = tuple(each.key() for each in self.chains)
         http = plan.routes, bool(plan.http), plan.web, self.forwards
-        return "intercepted", plan.name, *http, chains, rest, self.onward
+        return "intercepted", plan.name, *http, chains, rest, self.onward.cluster, self.onward.references
 
 
 def intercepted_listener(
@@ -74,7 +76,7 @@ def intercepted_listener(
     """The listener of `plan`, made once for equal inputs. `forwards`: its table resolves the names asked for."""
     mesh = scope.mesh
     chains = tuple(_chains(plan, destinations))
-    given = InterceptedListener(plan, chains, _rest(plan, destinations), onward(scope.allow_any), forwards)
+    given = InterceptedListener(plan, chains, _rest(plan, destinations), onward(scope, destinations), forwards)
     references = (*given.references(), *scope.references, *mesh.references)
 
     def build() -> CompiledResource:
@@ -83,11 +85,6 @@ def intercepted_listener(
     options = mesh.proxy if plan.http else mesh.proxy.of_connections
     found: CompiledResource = cache.get((*given.key(), scope.references, mesh.references, options), build)
     return found
-
-
-def onward(allow_any: bool) -> str:
-    """The cluster of what nobody declared."""
-    return names.PASSTHROUGH if allow_any else names.BLACK_HOLE
 
 
 def _chains(plan: ListenerPlan, destinations: Destinations) -> Iterable[SniChain]:
@@ -163,7 +160,7 @@ def _listener(given: InterceptedListener, mesh: MeshOptions) -> Any:
         last.transport_socket_connect_timeout.CopyFrom(HANDSHAKE)
         listener.filter_chains.append(last)
     finish_outbound(listener, mesh)
-    mixer.add_static(listener.metadata, _static(plan, given.onward, mesh))
+    mixer.add_static(listener.metadata, _static(plan, given.onward.cluster, mesh))
     return listener
 
 
@@ -193,8 +190,8 @@ def _http_chain(given: InterceptedListener, mesh: MeshOptions) -> FilterChain:
     return FilterChain(filter_chain_match=match, filters=[manager])
 
 
-def _onward_chain(cluster: str, mesh: MeshOptions) -> FilterChain:
-    return FilterChain(name=names.PASSTHROUGH_CHAIN, filters=[tcp_proxy(cluster, [(Target(cluster), 1)], mesh)])
+def _onward_chain(beyond: Target, mesh: MeshOptions) -> FilterChain:
+    return FilterChain(name=names.PASSTHROUGH_CHAIN, filters=[tcp_proxy(beyond.cluster, [(beyond, 1)], mesh)])
 
 
 def _static(plan: ListenerPlan, cluster: str, mesh: MeshOptions) -> mixer.Attributes:
@@ -203,14 +200,14 @@ def _static(plan: ListenerPlan, cluster: str, mesh: MeshOptions) -> mixer.Attrib
     return mixer.attributes_of(service.host, service.namespace, mesh) if service else mixer.nowhere(cluster, mesh)
 
 
-def virtual_outbound(allow_any: bool, mesh: MeshOptions, *, resolves_names: bool = False) -> Any:
+def virtual_outbound(beyond: Target, mesh: MeshOptions, *, resolves_names: bool = False) -> Any:
     """The listener that everything is redirected to; what dials it directly would come back for ever, and is dropped.
 
-    `resolves_names`: plain HTTP to ports that nobody declared goes where the name leads that it asks for.
+    What no other listener takes goes `beyond`. `resolves_names`: plain HTTP to ports that nobody declared goes where
+    the name leads that it asks for.
     """
-    cluster = onward(allow_any)
     rest = FilterChain(
-        name=f"{names.VIRTUAL_OUTBOUND}-catchall-tcp", filters=[tcp_proxy(cluster, [(Target(cluster), 1)], mesh)]
+        name=f"{names.VIRTUAL_OUTBOUND}-catchall-tcp", filters=[tcp_proxy(beyond.cluster, [(beyond, 1)], mesh)]
     )
     listener = Listener(
         name=names.VIRTUAL_OUTBOUND,
@@ -225,7 +222,7 @@ def virtual_outbound(allow_any: bool, mesh: MeshOptions, *, resolves_names: bool
     if resolves_names:
         listener.filter_chains.insert(1, _resolving_chain(mesh))
         listener.listener_filters.append(http_inspector())
-    mixer.add_static(listener.metadata, mixer.nowhere(cluster, mesh))
+    mixer.add_static(listener.metadata, mixer.nowhere(beyond.cluster, mesh))
     return listener
 
 

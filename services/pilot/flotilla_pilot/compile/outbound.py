@@ -12,7 +12,7 @@ from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.clusters import every_cluster
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.connections import service_chains, tcp_chain
-from flotilla_pilot.compile.destinations import Destinations
+from flotilla_pilot.compile.destinations import Destinations, Target
 from flotilla_pilot.compile.egress_plan import plan_listeners
 from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.host_plans import HostPlan, plan_hosts, plan_owned
@@ -21,6 +21,7 @@ from flotilla_pilot.compile.inspectors import tls_inspector
 from flotilla_pilot.compile.intercepted import intercepted_listener, virtual_outbound
 from flotilla_pilot.compile.listener_plan import ListenerPlan
 from flotilla_pilot.compile.mixer_clusters import add_mixer_clusters
+from flotilla_pilot.compile.onward import onward
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER
 from flotilla_pilot.compile.route_table import route_table
@@ -47,7 +48,7 @@ def compile_outbound(snapshot: MeshSnapshot, scope: SidecarScope, cache: Resourc
     clusters = every_cluster(scope.services.values(), destinations.policy, snapshot.mesh, scope.binds, scope.caller)
     for each in clusters:
         found.add_cluster(each, snapshot)
-    _add_special(found, scope)
+    _add_special(found, scope, onward(scope, destinations))
     return found
 
 
@@ -64,10 +65,9 @@ def _table(
     for part in parts:
         found.merge_problems(part.problems)
     if not plan.owned:
-        last = wire_host(
-            catch_all(scope.allow_any, scope.binds, destinations.snapshot.mesh, resolves_names=scope.resolves_names)
-        )
-        references = (*scope.references, *destinations.snapshot.mesh.references)
+        beyond, mesh = onward(scope, destinations), destinations.snapshot.mesh
+        last = wire_host(catch_all(beyond, scope.binds, mesh, resolves_names=scope.resolves_names))
+        references = (*scope.references, *mesh.references, *beyond.references)
         parts.append(HostPart(last, keys(references), {}))
     return route_table(plan.routes, parts, cache, ignore_port=not plan.proxy)
 
@@ -134,7 +134,7 @@ def _add_connections(
         references.update(dict.fromkeys(chain.references))
 
 
-def _add_special(found: Collected, scope: SidecarScope) -> None:
+def _add_special(found: Collected, scope: SidecarScope, beyond: Target) -> None:
     """What every proxy has. Where listeners are bound there is nothing to pass through to, and nothing to enter by."""
     mesh = scope.mesh
     special = [(black_hole(mesh), mesh.references)]
@@ -142,8 +142,9 @@ def _add_special(found: Collected, scope: SidecarScope) -> None:
         special.append((passthrough(mesh), mesh.references))
         if scope.resolves_names:
             special.append((resolved_names(mesh), (*mesh.references, *scope.references)))
-        listener = virtual_outbound(scope.allow_any, mesh, resolves_names=scope.resolves_names)
-        found.intern(LISTENER, listener.name, serialized(listener), keys((*mesh.references, *scope.references)))
+        listener = virtual_outbound(beyond, mesh, resolves_names=scope.resolves_names)
+        references = (*mesh.references, *scope.references, *beyond.references)
+        found.intern(LISTENER, listener.name, serialized(listener), keys(references))
     elif scope.allow_any:
         special.append((forward_proxy(mesh), (*mesh.references, *scope.references)))
     for cluster, references in special:

@@ -14,7 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.compile import mixer, names
 from flotilla_pilot.compile.cache import ResourceCache
-from flotilla_pilot.compile.destinations import Destinations
+from flotilla_pilot.compile.destinations import Destinations, Target
 from flotilla_pilot.compile.host_plans import HostPlan
 from flotilla_pilot.compile.matching import Client, any_request
 from flotilla_pilot.compile.packing import serialized
@@ -103,25 +103,24 @@ def resolving_host() -> Any:
     return _any_host(names.ALLOW_ANY_NAMES, routes)
 
 
-def catch_all(allow_any: bool, binds: bool, mesh: MeshOptions, *, resolves_names: bool = False) -> Any:
-    """What is asked of hosts that nobody declared: refused, or let through to where the name leads.
+def catch_all(beyond: Target, binds: bool, mesh: MeshOptions, *, resolves_names: bool = False) -> Any:
+    """What is asked of hosts that nobody declared: refused, let through to where the name leads, or sent `beyond`.
 
     `resolves_names`: by the name, not by the address that was dialled.
     """
-    host = resolving_host() if resolves_names else _catch_all(allow_any, binds)
-    name = names.PASSTHROUGH if allow_any else names.BLACK_HOLE
+    host = resolving_host() if resolves_names else _catch_all(beyond.cluster, binds)
     for route in host.routes:
-        mixer.add_static(route.metadata, mixer.nowhere(name, mesh))
+        mixer.add_static(route.metadata, mixer.nowhere(beyond.cluster, mesh))
     return host
 
 
-def _catch_all(allow_any: bool, binds: bool) -> Any:
-    if not allow_any:
+def _catch_all(cluster: str, binds: bool) -> Any:
+    if cluster == names.BLACK_HOLE:
         action = DirectResponseAction(status=_BAD_GATEWAY)
         routes = [Route(name=names.BLOCK_ALL, match=any_request(), direct_response=action)]
         return _any_host(names.BLOCK_ALL, routes)
-    if not binds:
-        action = timed(RouteAction(cluster=names.PASSTHROUGH), Duration())
+    if not binds or cluster != names.PASSTHROUGH:
+        action = timed(RouteAction(cluster=cluster), Duration())
         routes = [Route(name=names.ALLOW_ANY, match=any_request(), route=action)]
         return _any_host(names.ALLOW_ANY, routes)
     return _any_host(names.ALLOW_ANY, _forwarding())

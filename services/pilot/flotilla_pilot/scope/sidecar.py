@@ -15,12 +15,12 @@ from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.model.visibility import visible
 from flotilla_pilot.scope.addresses import AddressView, address_view
 from flotilla_pilot.scope.imports import Import, lets_in, parse_imports
+from flotilla_pilot.scope.outbound_policy import EgressProxy, allows_any, egress_proxy, resolves_names
 from flotilla_pilot.scope.seen import Seen, destinations, narrowed
 from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import (
     CaptureMode,
     IstioEgressListener,
     IstioIngressListener,
-    OutboundTrafficPolicy,
     Sidecar,
 )
 from flotilla_shared.model.labels import selects
@@ -60,6 +60,7 @@ class SidecarScope:
     labels: FrozenMap
     binds: bool
     allow_any: bool
+    egress_proxy: EgressProxy | None
     resolves_names: bool
     egress: tuple[Egress, ...]
     services: Mapping[str, Service]
@@ -111,15 +112,17 @@ def sidecar_scope(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | 
         _egress(listener, imported, chosen, rules, namespace, binds)
         for listener, imported in zip(listeners, imports, strict=True)
     )
+    proxy_out = egress_proxy(snapshot, sidecar)
     return SidecarScope(
         namespace=namespace,
         domain=snapshot.mesh.domain,
         labels=asked_labels(snapshot, proxy),
         binds=binds,
-        allow_any=_allow_any(snapshot, sidecar),
-        resolves_names=not binds and snapshot.mesh.resolves_names and not _has_policy(sidecar),
+        allow_any=allows_any(snapshot, sidecar),
+        egress_proxy=proxy_out,
+        resolves_names=not binds and resolves_names(snapshot, sidecar),
         egress=egress,
-        services=_with_destinations(chosen, egress, _one_a_host(everything, namespace), snapshot.aliases),
+        services=_with_destinations(chosen, egress, _one_a_host(everything, namespace), snapshot.aliases, proxy_out),
         references=(reference(sidecar),) if sidecar is not None else (),
         mesh=snapshot.mesh.of(proxy_options(proxy, snapshot.mesh.proxy_default)),
         caller=caller_of(proxy),
@@ -218,8 +221,9 @@ def _with_destinations(
     egress: Iterable[Egress],
     everything: Mapping[str, Service],
     aliases: Mapping[str, str],
+    proxy_out: EgressProxy | None,
 ) -> dict[str, Service]:
-    """The services let in, and those that routes lead to: a destination is imported by being named."""
+    """The services let in, and those that routes and the policy lead to: what is named is imported."""
     seen = Seen({**everything, **chosen})
     for each in egress:
         for service in each.services:
@@ -229,15 +233,6 @@ def _with_destinations(
             for destination in destinations(rules):
                 host = rules.full_host(destination.host)
                 seen.add(aliases.get(host, host), [destination.port.number])
+    if proxy_out is not None:
+        seen.add(proxy_out.host, [proxy_out.port])
     return dict(sorted(seen.services().items(), key=lambda pair: pair[1].age))
-
-
-def _has_policy(sidecar: ConfigObject | None) -> bool:
-    return sidecar is not None and sidecar.spec.HasField("outbound_traffic_policy")
-
-
-def _allow_any(snapshot: MeshSnapshot, sidecar: ConfigObject | None) -> bool:
-    if sidecar is None or not _has_policy(sidecar):
-        return snapshot.mesh.allow_any
-    mode: OutboundTrafficPolicy.Mode = sidecar.spec.outbound_traffic_policy.mode
-    return mode == OutboundTrafficPolicy.ALLOW_ANY
