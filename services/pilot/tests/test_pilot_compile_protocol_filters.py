@@ -118,6 +118,8 @@ TUNNEL = "tunnel: {protocol: %s, targetHost: %s, targetPort: 8443}"
         (TUNNEL % ("POST", "192.168.1.2"), {"hostname": "192.168.1.2:8443", "use_post": True}),
         (TUNNEL % ("CONNECT", "'2001:db8::1'"), {"hostname": "[2001:db8::1]:8443"}),
         ("loadBalancer: {simple: RANDOM}", None),
+        (TUNNEL % ("CONNECT", "'%REQ'"), None),
+        ("tunnel: {protocol: CONNECT}", None),
     ],
 )
 def test_tcp_goes_on_through_a_proxy(

@@ -51,6 +51,8 @@ RULE = document("DestinationRule", "host: a.io, trafficPolicy: {connectionPool: 
         ("-30s", "", None),
         ("30s", RULE, "60s"),
         ("", RULE, "60s"),
+        ("", RULE.replace("60s", "-60s"), None),
+        ("99999999h", "", "1000000000s"),
     ],
 )
 def test_how_long_a_connection_may_be_silent(

@@ -1,5 +1,6 @@
 """TCP proxies: connections to one cluster, or shared by weight."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import ON_DOWNS
 from flotilla_pilot.compile import mixer
 from flotilla_pilot.compile.access_log import access_logs
 from flotilla_pilot.compile.destinations import Target
+from flotilla_pilot.compile.field_rules import duration_fault
 from flotilla_pilot.compile.hashing import connection_hash
 from flotilla_pilot.compile.packing import typed
 from flotilla_pilot.model.mesh import MeshOptions
@@ -17,6 +19,9 @@ from flotilla_shared.model.static_attributes import OUTBOUND
 
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
 
+
+_HOST = re.compile(r"[\w.:-]+")
+"""Envoy reads more than a name into some signs, and refuses a listener for what it cannot read."""
 
 EARLY_BYTES = 16384
 """What a caller may send before its handshake with us has ended, where the application waits for that."""
@@ -45,12 +50,13 @@ def tcp_proxy(
     used = [pair for pair in targets if pair[1] > 0] or list(targets[:1])
     if len(used) == 1:
         proxy.cluster = used[0][0].cluster
-        if used[0][0].tunnel is not None and len(targets) == 1:
-            proxy.tunneling_config.CopyFrom(_through(used[0][0].tunnel))
+        tunnel = used[0][0].tunnel if len(targets) == 1 else None
+        if tunnel is not None and _HOST.fullmatch(tunnel.target_host) and 0 < tunnel.target_port < 1 << 16:
+            proxy.tunneling_config.CopyFrom(_through(tunnel))
     else:
         proxy.weighted_clusters.CopyFrom(_weighted(used))
     idle = targets[0][0].idle or mesh.proxy.silence
-    if idle is not None:
+    if idle is not None and not duration_fault(idle):
         proxy.idle_timeout.CopyFrom(idle)
     proxy.hash_policy.extend(connection_hash(used[0][0].hash))
     return typed(Filter, TCP_PROXY, proxy)

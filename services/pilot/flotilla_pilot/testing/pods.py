@@ -1,9 +1,9 @@
 """Two pods on one machine: network namespaces, true interception, real Envoys with what Pilot compiles for them.
 
-    unshare --net --mount --pid --fork --kill-child python -m flotilla_pilot.testing.pods <mesh YAML file>
+    unshare --net --mount --pid --fork --kill-child python -m flotilla_pilot.testing.pods <mesh YAML file> [mode]
 
 plays every call of `CALLS` from the one pod and prints what came back as JSON. Needs root, iptables and the ip command;
-all that it makes ends with the namespaces that it is started in.
+all that it makes ends with the namespaces that it is started in. `mode` is how the server's connections are intercepted.
 """
 
 import json
@@ -46,13 +46,33 @@ ip -n {name} link set eth0 up
 ip -n {name} route add default via {outside}
 """
 _RULES = """
-PREROUTING -p tcp -m multiport ! --dports 15020,15021,15090 -j REDIRECT --to-ports 15006
-OUTPUT -p tcp -s 127.0.0.6/32 -o lo -j RETURN
-OUTPUT -p tcp -o lo ! -d 127.0.0.1/32 -m owner --uid-owner 1337 -j REDIRECT --to-ports 15006
-OUTPUT -p tcp -m owner --uid-owner 1337 -j RETURN
-OUTPUT -p tcp -d 127.0.0.1/32 -j RETURN
-OUTPUT -p tcp -j REDIRECT --to-ports 15001
+nat PREROUTING -p tcp -m multiport ! --dports 15020,15021,15090 -j REDIRECT --to-ports 15006
+nat OUTPUT -p tcp -s 127.0.0.6/32 -o lo -j RETURN
+nat OUTPUT -p tcp -o lo ! -d 127.0.0.1/32 -m owner --uid-owner 1337 -j REDIRECT --to-ports 15006
+nat OUTPUT -p tcp -m owner --uid-owner 1337 -j RETURN
+nat OUTPUT -p tcp -d 127.0.0.1/32 -j RETURN
+nat OUTPUT -p tcp -j REDIRECT --to-ports 15001
 """
+# The proxy is user 0 then, and known by its group; its calls to the application keep the caller's address, and a mark.
+_TRANSPARENT_RULES = """
+mangle PREROUTING -p tcp -m mark --mark 1337 -j CONNMARK --save-mark
+mangle PREROUTING -p tcp -m mark --mark 1337 -j RETURN
+mangle PREROUTING -p tcp -i lo -j RETURN
+mangle PREROUTING -p tcp -m conntrack --ctstate RELATED,ESTABLISHED -j MARK --set-mark 1337
+mangle PREROUTING -p tcp -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+mangle PREROUTING -p tcp -j TPROXY --tproxy-mark 1337/0xffffffff --on-port 15006
+mangle OUTPUT -p tcp -o lo -m mark --mark 1337 -j RETURN
+mangle OUTPUT -p tcp -m connmark --mark 1337 -j CONNMARK --restore-mark
+nat OUTPUT -p tcp -o lo -j RETURN
+nat OUTPUT -p tcp -m owner --gid-owner 1337 -j RETURN
+nat OUTPUT -p tcp -d 127.0.0.1/32 -j RETURN
+nat OUTPUT -p tcp -j REDIRECT --to-ports 15001
+"""
+_TRANSPARENT_ROUTES = """
+ip -n {name} rule add fwmark 1337 lookup 133
+ip -n {name} route add local default dev lo table 133
+"""
+TRANSPARENT = "TPROXY"
 # What is called, from which pod, how, and with which name or words.
 CALLS: Mapping[str, tuple[str, str, str]] = {
     "http by host": ("client", "http://10.96.0.10/x", "web.shop"),
@@ -108,12 +128,14 @@ def lines(text: str, **values: str) -> Iterator[list[str]]:
     return (line.split() for line in text.format(**values).splitlines() if line)
 
 
-def make_pod(name: str, address: str) -> None:
+def make_pod(name: str, address: str, mode: str) -> None:
     """A namespace on the bridge, with Istio's rules of interception."""
     for command in lines(_POD, name=name, address=address, outside=OUTSIDE):
         run(*command)
-    for rule in lines(_RULES):
-        run("iptables-legacy", "-t", "nat", "-A", *rule, pod=name)
+    for table, *rule in lines(_TRANSPARENT_RULES if mode == TRANSPARENT else _RULES):
+        run("iptables-legacy", "-t", table, "-A", *rule, pod=name)
+    for command in lines(_TRANSPARENT_ROUTES, name=name) if mode == TRANSPARENT else ():
+        run(*command)
 
 
 def inline(tree: Any, certificate: Certificate) -> Any:
@@ -134,10 +156,9 @@ def inline(tree: Any, certificate: Certificate) -> Any:
     return found
 
 
-def write_bootstrap(folder: Path, mesh: Mesh, name: str, address: str, certificate: Certificate) -> Path:
-    node = make_node(
-        f"sidecar~{address}~{name}-1.shop~shop.svc.cluster.local", INSTANCE_IPS=address, LABELS={"app": name}
-    )
+def write_bootstrap(folder: Path, mesh: Mesh, name: str, address: str, mode: str, certificate: Certificate) -> Path:
+    identity = f"sidecar~{address}~{name}-1.shop~shop.svc.cluster.local"
+    node = make_node(identity, INSTANCE_IPS=address, LABELS={"app": name}, INTERCEPTION_MODE=mode)
     compiled = mesh.compile(Proxy.from_node(node))
     static = json_format.MessageToDict(static_bootstrap(compiled, node), preserving_proto_field_name=True)
     admin = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 15000}}}
@@ -179,18 +200,19 @@ def call(pod: str, url: str, word: str) -> str:
     return run(sys.executable, "-c", _TCP_CALL, host, port, word, pod=pod, check=False).strip() or "lost"
 
 
-def play(folder: Path, mesh: Mesh) -> dict[str, str]:
+def play(folder: Path, mesh: Mesh, server_mode: str) -> dict[str, str]:
     """Make the pods, play all calls, and give what came back."""
     authority, binary = CertificateAuthorityForTests(), envoy_binary()
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     for command in lines(_SETUP, outside=OUTSIDE):
         run(*command)
     with ExitStack() as stack:
-        for name, address in (("client", CLIENT), ("server", SERVER)):
-            make_pod(name, address)
+        for name, address, mode in (("client", CLIENT, "REDIRECT"), ("server", SERVER, server_mode)):
+            make_pod(name, address, mode)
             certificate = authority.certificate(f"spiffe://cluster.local/ns/shop/sa/{name}")
-            file = write_bootstrap(folder, mesh, name, address, certificate)
-            user = ("setpriv", "--reuid", PROXY_USER, "--regid", PROXY_USER, "--clear-groups")
+            file = write_bootstrap(folder, mesh, name, address, mode, certificate)
+            owner = "0" if mode == TRANSPARENT else PROXY_USER
+            user = ("setpriv", "--reuid", owner, "--regid", PROXY_USER, "--clear-groups")
             settings = ("-c", str(file), "--concurrency", "1", "--disable-hot-restart")
             stack.enter_context(process(folder / f"{name}.log", name, *user, str(binary), *settings))
         for pod in ("server", ""):
@@ -206,4 +228,4 @@ if __name__ == "__main__":
     mesh_of_file = Mesh(Path(sys.argv[1]).read_text())
     for place in ("/run/netns", str(SCRATCH)):
         subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True)  # noqa: S603, S607
-    print(json.dumps(play(SCRATCH, mesh_of_file)))
+    print(json.dumps(play(SCRATCH, mesh_of_file, *(sys.argv[2:] or ["REDIRECT"]))))

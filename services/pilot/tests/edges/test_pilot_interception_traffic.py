@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flotilla_pilot.testing.envoy import envoy_binary
+from flotilla_pilot.testing.pods import CALLS
 
 NEEDED = ("ip", "iptables-legacy", "unshare", "curl", "setpriv")
 
@@ -67,8 +68,16 @@ TCP, LOST, REFUSED = "tcp from 127.0.0.6: hello", "lost", "[000]"
 OUTSIDE_TCP, OUTSIDE_HTTP = "tcp from 10.9.9.2: hello", http("nobody", "10.9.9.2")
 
 
-def expected(mode: str, policy: str) -> dict[str, str]:
+def expected(mode: str, policy: str, interception: str) -> dict[str, str]:
     """What comes back: who the server sees, and as whom."""
+    found = seen_by_redirection(mode, policy)
+    if interception == "TPROXY":
+        for name, (pod, *_) in CALLS.items():
+            found[name] = found[name].replace("127.0.0.6", "10.9.9.2" if pod else "10.9.9.1")
+    return found
+
+
+def seen_by_redirection(mode: str, policy: str) -> dict[str, str]:
     caller = "nobody" if mode == "DISABLE" else CLIENT
     lets_out, takes_plain = policy == "ALLOW_ANY", mode != "STRICT"
     return {
@@ -90,9 +99,15 @@ def expected(mode: str, policy: str) -> dict[str, str]:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
-    ("mode", "policy"), [("STRICT", "ALLOW_ANY"), ("PERMISSIVE", "REGISTRY_ONLY"), ("DISABLE", "ALLOW_ANY")]
+    ("mode", "policy", "interception"),
+    [
+        ("STRICT", "ALLOW_ANY", "REDIRECT"),
+        ("PERMISSIVE", "REGISTRY_ONLY", "REDIRECT"),
+        ("DISABLE", "ALLOW_ANY", "REDIRECT"),
+        ("PERMISSIVE", "ALLOW_ANY", "TPROXY"),
+    ],
 )
-def test_calls_between_pods(mode: str, policy: str, tmp_path: Path) -> None:
+def test_calls_between_pods(mode: str, policy: str, interception: str, tmp_path: Path) -> None:
     path = os.environ["PATH"] + ":/usr/sbin:/sbin"
     missing = [each for each in NEEDED if shutil.which(each, path=path) is None]
     if os.geteuid() != 0 or missing or envoy_binary() is None:
@@ -113,7 +128,8 @@ def test_calls_between_pods(mode: str, policy: str, tmp_path: Path) -> None:
         "-m",
         "flotilla_pilot.testing.pods",
         file,
+        interception,
     ]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout) == expected(mode, policy)
+    assert json.loads(ended.stdout) == expected(mode, policy, interception)
