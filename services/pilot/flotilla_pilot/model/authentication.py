@@ -7,6 +7,7 @@ The narrowest object that says anything counts, whatever its kind; of two that a
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from flotilla_pilot.model.frozen import FrozenMap
 from flotilla_pilot.model.policies import Called, Policies
 from flotilla_pilot.model.references import Reference, oldest_first, reference
 from flotilla_protos.istio.security.v1beta1.peer_authentication_pb2 import PeerAuthentication
@@ -36,6 +37,7 @@ class PeerAuthentications:
         self._policies = policies
         self._selecting: dict[str, list[ConfigObject]] = {}
         self._general: dict[str, ConfigObject] = {}
+        self._known: dict[tuple[str, FrozenMap, int], PeerMode] = {}
         for item in oldest_first(items):
             if item.spec.selector.match_labels:
                 self._selecting.setdefault(item.key.namespace, []).append(item)
@@ -49,8 +51,18 @@ class PeerAuthentications:
     def mode(self, namespace: str, labels: Mapping[str, str], port: int, called: Iterable[Called] = ()) -> PeerMode:
         """What a workload of `namespace` with `labels` takes on its own `port`. PERMISSIVE if nobody says.
 
-        `called` are the services that lead there, needed where `asks_services`.
+        `called` are the services that lead there, needed where `asks_services`. Workloads with equal labels share an
+        answer, for there are many of them.
         """
+        if self.asks_services(namespace) or not isinstance(labels, FrozenMap):
+            return self._mode(namespace, labels, port, called)
+        key = namespace, labels, port
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._mode(namespace, labels, port, called)
+        return found
+
+    def _mode(self, namespace: str, labels: Mapping[str, str], port: int, called: Iterable[Called]) -> PeerMode:
         own = self._workload(namespace, labels)
         policies = self._policies
         narrow, narrowest = policies.of_workload(namespace, labels, called)
