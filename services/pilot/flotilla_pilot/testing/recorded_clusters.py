@@ -29,6 +29,21 @@ def entry(host: str, protocol: str = "HTTP", **spec: Any) -> dict[str, Any]:
     return _object("ServiceEntry", "a", {"hosts": [host], "ports": ports, **stated})
 
 
+TAKING = {"address": "10.1.1.1", "labels": {"security.istio.io/tlsMode": "istio"}}
+"""An endpoint that takes the mesh's TLS."""
+
+_DISCOVERED: dict[int, dict[str, Any]] = {
+    1: {"resolution": "DNS", "endpoints": [{"address": "b.example.com"}]},
+    2: {"resolution": "DNS_ROUND_ROBIN", "endpoints": [{"address": "b.example.com"}]},
+    4: {"resolution": "NONE", "endpoints": [TAKING]},
+}
+
+
+def discovered(kind: int) -> dict[str, Any]:
+    """What a ServiceEntry has to say so that its cluster is of Envoy's type `kind`; by default it is EDS."""
+    return _DISCOVERED.get(kind, {})
+
+
 def rule(host: str, **policy: Any) -> dict[str, Any]:
     """A DestinationRule with this traffic policy."""
     return _object("DestinationRule", "a", {"host": host, "trafficPolicy": policy})

@@ -11,6 +11,7 @@ from flotilla_pilot.testing.recorded_clusters import (
     OWN_SETTING,
     Pair,
     as_json,
+    discovered,
     entry,
     outbound,
     read,
@@ -74,13 +75,17 @@ def slow_start(case: Any) -> Any:
 def chosen(case: Any) -> Pair:
     if case.get("port", {}).get("Protocol") == "Redis":
         raise Skipped(OWN_SETTING)
-    spec: Any = {"resolution": "DNS", "endpoints": [{"address": "b.example.com"}]} if case["discoveryType"] == 1 else {}
+    spec = discovered(case["discoveryType"])
     policy = {"loadBalancer": case.get("lbSettings") or {}}
     if "presetPanicThreshold" in case:
         policy["outlierDetection"] = {"minHealthPercent": case["presetPanicThreshold"]}
     cluster = read(Cluster, outbound(HOST, entry(HOST, **spec), rule(HOST, **policy)))
-    found = (cluster.lb_policy, bool(cluster.load_assignment.endpoints), panic(cluster))
-    return found, (case["expectedLbPolicy"], False, case.get("expectedPanicThreshold", 0))
+    empty = not cluster.load_assignment.endpoints or not case.get("expectClusterLoadAssignmenttoBeNil")
+    return (cluster.lb_policy, empty, panic(cluster)), (
+        case["expectedLbPolicy"],
+        True,
+        case.get("expectedPanicThreshold", 0),
+    )
 
 
 def panic(cluster: Any) -> float:

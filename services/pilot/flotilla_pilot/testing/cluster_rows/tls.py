@@ -8,7 +8,17 @@ from flotilla_pilot.compile.clusters import outbound as build
 from flotilla_pilot.compile.names import outbound_sni
 from flotilla_pilot.model.caller import ClientFiles
 from flotilla_pilot.testing.equal_forms import plain_names
-from flotilla_pilot.testing.recorded_clusters import HOST, PORT, Pair, as_json, entry, outbound, outbound_of, rule
+from flotilla_pilot.testing.recorded_clusters import (
+    HOST,
+    PORT,
+    Pair,
+    as_json,
+    discovered,
+    entry,
+    outbound,
+    outbound_of,
+    rule,
+)
 from flotilla_pilot.testing.rows import Skipped
 
 _UNKNOWN, _DISABLE = 0, 1
@@ -92,7 +102,7 @@ def wanted(case: Any) -> Pair:
 
 def sockets(case: Any) -> Pair:
     """Whether there is one socket, or one for each kind of endpoint."""
-    documents = [entry(HOST, "GRPC" if case.get("h2") else "HTTP")]
+    documents = [entry(HOST, "GRPC" if case.get("h2") else "HTTP", **discovered(case.get("discoveryType", 3)))]
     detected = case.get("mtlsCtx") == 1
     if "tls" in case and not detected:
         documents.append(rule(HOST, tls=case["tls"]))
@@ -106,7 +116,8 @@ def announced(case: Any) -> Pair:
     detected = case.get("mtlsCtx") == 1
     if detected:
         policy.pop("tls")
-    found = outbound(HOST, entry(HOST), rule(HOST, **policy), mesh={"enableAutoMtls": detected})
+    service = entry(HOST, **discovered(case.get("discoveryType", 3)))
+    found = outbound(HOST, service, rule(HOST, **policy), mesh={"enableAutoMtls": detected})
     held = [found["transportSocket"]] if "transportSocket" in found else []
     held += [each["transportSocket"] for each in found.get("transportSocketMatches", ())]
     inner = {each["name"]: each["typedConfig"]["config"].get("version", "V1") for each in held}

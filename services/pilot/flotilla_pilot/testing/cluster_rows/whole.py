@@ -14,6 +14,7 @@ from flotilla_pilot.testing.recorded_clusters import (
     HOST,
     OWN_SETTING,
     PORT,
+    PROXY,
     Pair,
     clusters_of,
     entry,
@@ -23,6 +24,7 @@ from flotilla_pilot.testing.recorded_clusters import (
     read,
     registered,
     rule,
+    stated_object,
 )
 from flotilla_pilot.testing.rows import Skipped
 
@@ -30,13 +32,38 @@ from flotilla_pilot.testing.rows import Skipped
 def ruled(case: Any) -> Pair:
     """Of the clusters of subsets what the row names; and all that the rule itself says of numbers and TLS."""
     service, port = case["service"], case["port"]
-    stated = {**rule(service["Hostname"]), "spec": case["destRule"]}
-    found = clusters_of([*service_of(case), stated])
-    start = f"outbound|{port['Port']}|"
-    subsets = {name: each for name, each in found.items() if name.startswith(start) and f"{start}|" not in name}
+    stated = {**rule(service["Hostname"]), "spec": case.get("destRule") or {"host": service["Hostname"]}}
+    crossing = case["clusterMode"] == "sni-dnat"
+    found = clusters_of([*service_of(case), stated, CROSSING], None, EDGE if crossing else PROXY)
+    start = f"outbound_.{port['Port']}_." if crossing else f"outbound|{port['Port']}|"
+    whole = f"{start}_." if crossing else f"{start}|"
+    subsets = {name: each for name, each in found.items() if name.startswith(start) and not name.startswith(whole)}
     wrong = [text for each in case["expectedSubsetClusters"] for text in lacking(each, subsets.get(each["name"]))]
     wanted = {each["name"] for each in case["expectedSubsetClusters"]}
-    return [*wrong, *sorted(wanted ^ subsets.keys()), *unsaid(case, found)], []
+    return [*wrong, *sorted(wanted ^ subsets.keys()), *([] if crossing else unsaid(case, found))], []
+
+
+EDGE = {**PROXY, "type": "router", "labels": {"istio": "edge"}}
+CROSSING = stated_object(
+    {
+        "Meta": {
+            "GroupVersionKind": {"Group": "networking.istio.io", "Version": "v1", "Kind": "Gateway"},
+            "Name": "edge",
+            "Namespace": "default",
+        },
+        "Spec": {
+            "selector": EDGE["labels"],
+            "servers": [
+                {
+                    "port": {"number": 15443, "name": "tls", "protocol": "TLS"},
+                    "tls": {"mode": "AUTO_PASSTHROUGH"},
+                    "hosts": ["*"],
+                }
+            ],
+        },
+    }
+)
+"""Lets calls of other networks in, by the names of clusters that they ask for."""
 
 
 def service_of(case: Any) -> list[dict[str, Any]]:
@@ -52,7 +79,7 @@ def service_of(case: Any) -> list[dict[str, Any]]:
 
 def unsaid(case: Any, found: Mapping[str, Any]) -> list[str]:
     """What the rule's limits of HTTP would have to show in the cluster, and does not."""
-    http = case["destRule"].get("trafficPolicy", {}).get("connectionPool", {}).get("http", {})
+    http = (case.get("destRule") or {}).get("trafficPolicy", {}).get("connectionPool", {}).get("http", {})
     cluster = found[f"outbound|{case['port']['Port']}||{case['service']['Hostname']}"]
     options = cluster.get("typedExtensionProtocolOptions", {}).get(HTTP_OPTIONS, {})
     http2 = options.get("explicitHttpConfig", {}).get("http2ProtocolOptions", {})
