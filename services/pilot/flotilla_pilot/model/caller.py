@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import ip_address
 
 from flotilla_pilot.model.proxy import SIDECAR, Proxy
 
@@ -42,18 +41,11 @@ def caller_of(proxy: Proxy) -> Caller:
 
 
 def families_of(addresses: tuple[str, ...]) -> Families:
-    """What is no address counts for nothing; without any, a workload speaks IPv4."""
-    versions = {version for each in addresses if (version := _version(each))}
-    if len(versions) == 2:
+    """Without an address, a workload speaks IPv4."""
+    six = {":" in each for each in addresses}
+    if len(six) == 2:
         return Families.BOTH
-    return Families.V6 if versions == {6} else Families.V4
-
-
-def _version(address: str) -> int:
-    try:
-        return ip_address(address).version
-    except ValueError:
-        return 0
+    return Families.V6 if True in six else Families.V4
 
 
 def _files(proxy: Proxy) -> ClientFiles | None:
