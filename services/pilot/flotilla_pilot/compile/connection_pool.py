@@ -22,8 +22,11 @@ def apply_limits(
     defaults: ClusterDefaults,
 ) -> None:
     """Write the limits of `pool` into `cluster`."""
+    if pool is None and budget is None:
+        cluster.circuit_breakers.CopyFrom(_WITHOUT_LIMITS)
+    else:
+        cluster.circuit_breakers.CopyFrom(CircuitBreakers(thresholds=[_thresholds(pool or _NO_POOL, budget)]))
     stated = pool or _NO_POOL
-    cluster.circuit_breakers.CopyFrom(CircuitBreakers(thresholds=[_thresholds(stated, budget)]))
     if stated.tcp.HasField("connect_timeout"):
         cluster.connect_timeout.CopyFrom(stated.tcp.connect_timeout)
     own = stated.tcp.tcp_keepalive if stated.tcp.HasField("tcp_keepalive") else None
@@ -50,6 +53,9 @@ def _thresholds(pool: ConnectionPoolSettings, budget: TrafficPolicy.RetryBudget 
 
 def _limit(value: int) -> UInt32Value:
     return UInt32Value(value=value if value > 0 else UNLIMITED)
+
+
+_WITHOUT_LIMITS = CircuitBreakers(thresholds=[_thresholds(_NO_POOL, None)])
 
 
 def _keep_alive(target: EnvoyKeepalive, settings: TcpKeepalive) -> None:

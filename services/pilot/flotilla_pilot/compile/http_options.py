@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from flotilla_pilot.compile.forwarding import FORWARDING
 from flotilla_pilot.compile.outliers import error_matcher
 from flotilla_pilot.compile.packing import pack
-from flotilla_pilot.compile.traffic_policy import PortPolicy
+from flotilla_pilot.compile.traffic_policy import NOTHING_SAID, PortPolicy
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ConnectionPoolSettings
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -30,9 +30,14 @@ class Speech:
     """And the certificate must have that name."""
 
 
+_PLAIN = Speech()
+
+
 def apply_http(cluster: Any, policy: PortPolicy, speech: Speech, idle: Duration | None = None) -> None:
     """Write it into `cluster`, if there is anything but plain HTTP/1.1. `idle`: the time after which Pilot itself
     wants unused connections closed."""
+    if policy is NOTHING_SAID and speech == _PLAIN and idle is None:
+        return
     options = HttpProtocolOptions()
     pool = policy.connection_pool or _NO_POOL
     _limit(options.common_http_protocol_options, pool, idle)
