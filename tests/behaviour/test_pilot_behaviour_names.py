@@ -66,25 +66,30 @@ metadata: {name: not-chosen, namespace: default}
 spec: {address: 127.0.0.1, ports: {http: $v2}, labels: {app: not-chosen}}
 """,
         http_proxy("caller", more="  outboundTrafficPolicy: {mode: ALLOW_ANY}"),
+        service_entry("egress.example.com", "STATIC", f"{PORT}\n  {TO_V1.replace('$v1', '$v2')}"),
+        http_proxy("guided", more="  outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: egress.example.com, port: {number: 80}}}").replace("$proxy", "$guided"),
         http_proxy("locked", more="  outboundTrafficPolicy: {mode: REGISTRY_ONLY}").replace("$proxy", "$locked"),
     )
 )  # fmt: skip
 
 
 class Ways(NamedTuple):
-    """The proxies of two callers: one may call anybody, one only who is registered."""
+    """The proxies of three callers: one may call anybody, one only who is registered, one others by an egress."""
 
     caller: int
     locked: int
+    guided: int
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def ways(mesh: SmallMesh, versions: Versions, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ways]:
-    found, socket = Ways(free_port(), free_port()), tmp_path_factory.mktemp("v1") / "http"
+    found, socket = Ways(free_port(), free_port(), free_port()), tmp_path_factory.mktemp("v1") / "http"
     ports = {"v1": versions[0].port, "v2": versions[1].port, "proxy": found.caller, "locked": found.locked}
+    ports["guided"] = found.guided
     mesh.publish(OBJECTS, {**ports, "socket": socket})
     await mesh.add("caller")
     await mesh.add("locked")
+    await mesh.add("guided")
     await mesh.applied()
     async with await asyncio.start_unix_server(versions[0].hold, socket):
         yield found
@@ -122,7 +127,7 @@ REGISTERED = [
 @pytest.mark.parametrize("name", REGISTERED)
 async def test_registered_names_are_reached(ways: Ways, versions: Versions, name: str) -> None:
     asked = name.format(v1=versions[0].port)
-    assert [await answer(way, asked) for way in ways] == [(200, "v1"), (200, "v1")]
+    assert [await answer(way, asked) for way in ways] == [(200, "v1")] * 3
 
 
 async def test_names_of_another_namespace_say_so(ways: Ways) -> None:
@@ -132,7 +137,8 @@ async def test_names_of_another_namespace_say_so(ways: Ways) -> None:
 
 async def test_names_of_nobody_are_resolved_if_that_is_allowed(ways: Ways, versions: Versions) -> None:
     asked = f"stranger.localhost:{versions[1].port}"
-    assert [await answer(way, asked) for way in ways] == [(200, "v2"), (502, "")]
+    assert [await answer(way, asked) for way in ways] == [(200, "v2"), (502, ""), (200, "v2")]
+    assert await answer(ways.guided, "nowhere.invalid") == (200, "v2")
 
 
 async def test_a_service_of_another_namespace_that_keeps_it_is_nobody(ways: Ways) -> None:
