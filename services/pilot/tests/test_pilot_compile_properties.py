@@ -8,12 +8,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flotilla_pilot.compile.names import outbound_cluster
+from flotilla_pilot.compile.clusters import every_cluster
+from flotilla_pilot.model.destination_rules import NO_POLICY
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.scope.sidecar import exported_services
 from flotilla_pilot.testing.acceptance import standing_envoy
 from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
-from flotilla_shared.model.protocols import Protocol
 
 HOSTS = ("a.one.svc.cluster.local", "b.one.svc.cluster.local", "a.two.svc.cluster.local", "api.example.com")
 WILDCARDS = ("*.example.com", "*.wild.io")
@@ -333,11 +333,11 @@ def check_clusters(compiled: Compiled, offered: set[str]) -> None:
     assert expected == set(compiled.endpoints)
 
 
-def offered_to(mesh: Mesh, namespace: str) -> set[str]:
-    """The clusters, but for subsets, of everything that a namespace sees."""
-    services = exported_services(mesh.snapshot, namespace).values()
-    ports = ((each.host, port) for each in services for port in each.ports if port.protocol is not Protocol.UDP)
-    return {outbound_cluster(port.number, "", host) for host, port in ports}
+def offered_to(mesh: Mesh, proxy: Proxy) -> set[str]:
+    """The clusters, but for subsets, of everything that a proxy sees; what has no name to resolve has none."""
+    services = exported_services(mesh.snapshot, proxy.namespace).values()
+    clusters = every_cluster(services, lambda _: NO_POLICY, mesh.snapshot.mesh, not proxy.intercepts)
+    return {each.name for each in clusters if each.exists}
 
 
 def find_values(tree: Any, wanted: str) -> Iterator[str]:
@@ -362,7 +362,7 @@ def test_any_mesh_compiles_to_consistent_resources(text: str) -> None:
         compiled = mesh.compile(proxy)
         check_listeners(compiled)
         check_tables(compiled)
-        check_clusters(compiled, offered_to(mesh, proxy.namespace))
+        check_clusters(compiled, offered_to(mesh, proxy))
 
 
 @given(meshes())

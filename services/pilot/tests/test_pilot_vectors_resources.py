@@ -38,7 +38,6 @@ OTHER_KINDS = {
     "HTTPRoute": "the Gateway API is not read",
 }
 OTHER_CASES = {
-    "TestHttpProxyListener_Tracing": "telemetry",
     "InferencePool": "the Gateway API's inference extension is not offered",
     "TrafficRedirectionEnabled_unknown_value": "a mode of interception that there is not is refused",
     "wasm__stats__authz": "telemetry",
