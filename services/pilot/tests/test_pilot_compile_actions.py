@@ -45,7 +45,10 @@ def route_of(rule: str) -> dict[str, Any]:
             "uriRegexRewrite: {match: '^/a/(.*)', rewrite: '/b/\\1'}",
             {"regex_rewrite": {"pattern": {"regex": "^/a/(.*)"}, "substitution": "/b/\\1"}},
         ),
-        ("uri: /new, uriRegexRewrite: {match: a, rewrite: b}", {"prefix_rewrite": "/new"}),
+        (
+            "uri: /new, uriRegexRewrite: {match: a, rewrite: b}",
+            {"regex_rewrite": {"pattern": {"regex": "a"}, "substitution": "b"}},
+        ),
     ],
 )
 def test_rewrites(rewrite: str, expected: dict[str, Any]) -> None:

@@ -92,6 +92,9 @@ def test_envoy_takes_claims_and_a_rule_with_them_is_no_catch_all(validate: Calla
         ("derivePort: FROM_REQUEST_PORT", 8080),
         ("derivePort: FROM_PROTOCOL_DEFAULT", None),
         ("port: 90", 90),
+        ("port: 80", None),
+        ("port: 80, scheme: https", 80),
+        ("port: 443, scheme: https", None),
         ("uri: /x", None),
     ],
 )

@@ -310,3 +310,14 @@ def test_what_a_gateway_depends_on() -> None:
     names = {name: sorted(key.collection.rpartition("/")[2] for key in each.depends_on) for name, each in found.items()}
     assert names["0.0.0.0_80"] == ["MeshConfig", "gateways"]
     assert names["http.80"] == ["MeshConfig", "gateways", "serviceentries", "virtualservices"]
+
+
+@pytest.mark.parametrize(
+    ("tls", "scheme", "port"), [(SIMPLE, "", 0), (SIMPLE, "http", 443), ("", "https", 0), ("", "", 443)]
+)
+def test_a_redirect_says_no_port_that_goes_without_saying(tls: str, scheme: str, port: int) -> None:
+    rule = f"redirect: {{authority: b.io, derivePort: FROM_REQUEST_PORT, scheme: '{scheme}'}}"
+    way_in = server("HTTPS" if tls else "HTTP", "a.io", tls, 443)
+    compiled = Mesh(gateway(way_in) + routes(f"hosts: [a.io], http: [{{{rule}}}]")).compile(PROXY)
+    (table,) = compiled.routes.values()
+    assert table.virtual_hosts[0].routes[0].redirect.port_redirect == port

@@ -99,7 +99,7 @@ def test_a_short_host_is_of_the_rules_own_namespace() -> None:
         ([1], None),
         ([0], None),
         ([90, 10], [90, 10]),
-        ([90, 0], None),
+        ([90, 0], [90]),
         ([0, 0], None),
         ([1, 2, 0], [1, 2]),
     ],
@@ -111,6 +111,27 @@ def test_weights(weights: list[int], expected: list[int] | None) -> None:
         assert action["cluster"] == "outbound|80||a.default.svc.cluster.local"
     else:
         assert [each["weight"] for each in action["weighted_clusters"]["clusters"]] == expected
+
+
+def test_headers_of_the_rule_come_before_those_of_its_destination() -> None:
+    """So that the destination's count where both set one."""
+    add = "headers: {request: {set: {x: %s}, remove: [%s]}}"
+    rule = f"route: [{{destination: {{host: a}}, {add % ('destination', 'd')}}}], {add % ('rule', 'r')}"
+    (route,) = routes_of(virtual_service(f"hosts: [a], http: [{{{rule}}}]"))
+    assert [each["header"]["value"] for each in route["request_headers_to_add"]] == ["rule", "destination"]
+    assert route["request_headers_to_remove"] == ["r", "d"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "hashes", "again"), [(["b"], 1, True), (["b", "b"], 2, False), (["b", "a"], 1, False), (["a"], 0, False)]
+)
+def test_requests_to_one_destination_that_hashes_are_tried_there_again(
+    hosts: list[str], hashes: int, again: bool
+) -> None:
+    shares = ", ".join(f"{{destination: {{host: {host}, port: {{number: 80}}}}, weight: 1}}" for host in hosts)
+    action = action_of(f"route: [{shares}]")
+    assert len(action.get("hash_policy", [])) == hashes
+    assert ("retry_host_predicate" not in action["retry_policy"]) is again
 
 
 def test_requests_are_hashed_as_the_destination_wants() -> None:

@@ -26,6 +26,7 @@ class GatewayHost:
 
     host: str
     port: int
+    tls: bool = False
     redirects: bool = False
     rules: dict[RouteRules, set[str]] = field(default_factory=dict)
     references: dict[Reference, None] = field(default_factory=dict)
@@ -34,7 +35,7 @@ class GatewayHost:
     def manner(self) -> object:
         """Hosts of an equal one are served alike."""
         rules = frozenset((rules, frozenset(gateways)) for rules, gateways in self.rules.items())
-        return self.port, self.redirects, rules
+        return self.port, self.tls, self.redirects, rules
 
 
 def gateway_parts(
@@ -79,7 +80,7 @@ def _gather(servers: Iterable[BoundServer], namespace: str, destinations: Destin
 
 
 def _claim(hosts: dict[str, GatewayHost], host: str, bound: BoundServer, redirects: bool) -> GatewayHost:
-    found = hosts.setdefault(host, GatewayHost(host, bound.port))
+    found = hosts.setdefault(host, GatewayHost(host, bound.port, bound.server.HasField("tls")))
     found.redirects = found.redirects or redirects
     found.references[bound.reference] = None
     return found
@@ -97,10 +98,13 @@ def _part(alike: Sequence[GatewayHost], destinations: Destinations, cache: Resou
         references.update(dict.fromkeys(each for target in targets.all() for each in target.references))
     used = tuple(references)
     asked = tuple((rules.references, names, targets.key()) for rules, names, targets in found)
-    key = ("gateway host", domains, host.redirects, host.port, namespace, destinations.labels, used, asked)
+    key = ("gateway host", domains, host.redirects, host.port, host.tls, namespace, destinations.labels, used, asked)
 
     def build() -> HostPart:
-        clients = ((rules, Client(host.port, namespace, destinations.labels, names), to) for rules, names, to in found)
+        clients = (
+            (rules, Client(host.port, namespace, destinations.labels, names, host.tls), to)
+            for rules, names, to in found
+        )
         return _build(host, domains, [wire_routes(*each, destinations.snapshot.mesh, cache) for each in clients], used)
 
     part: HostPart = cache.get(key, build)

@@ -35,6 +35,8 @@ class Client:
     namespace: str
     labels: FrozenMap
     gateways: frozenset[str] = frozenset({MESH_GATEWAY})
+    tls: bool = False
+    """Whether the requests come by a gateway's server that has TLS settings: a redirect stays with its scheme."""
 
 
 def applies(match: Any, rules: RouteRules, client: Client) -> bool:
@@ -123,25 +125,33 @@ def _claim_text(wanted: StringMatch, field: str) -> StringMatcher:
 def _header(name: str, wanted: StringMatch, field: str) -> HeaderMatcher:
     if name.startswith("@"):
         raise MatchRefused(field, f"{name!r} is neither a header nor @request.auth.claims.NAME")
-    if _is_presence(wanted):
+    if _is_any(wanted):
         return HeaderMatcher(name=name, present_match=True)
     return HeaderMatcher(name=name, string_match=_string(wanted, field))
 
 
 def _without(name: str, unwanted: StringMatch) -> HeaderMatcher:
     """A header that is missing is not the unwanted one: Envoy must be told to see it as empty."""
+    if unwanted.regex in ANYTHING:
+        return HeaderMatcher(name=name, present_match=True, invert_match=True)
     matcher = _header(name, unwanted, f"withoutHeaders[{name}]")
     matcher.invert_match = True
-    matcher.treat_missing_header_as_empty = not _is_presence(unwanted)
+    matcher.treat_missing_header_as_empty = not _is_any(unwanted)
     return matcher
 
 
 def _parameters(match: HTTPMatchRequest) -> Iterable[QueryParameterMatcher]:
     for name, wanted in sorted(match.query_params.items()):
-        if _is_presence(wanted) and wanted.WhichOneof("match_type") != "exact":
+        if _is_any(wanted):
             yield QueryParameterMatcher(name=name, present_match=True)
         else:
             yield QueryParameterMatcher(name=name, string_match=_string(wanted, f"queryParams[{name}]"))
+
+
+def _is_any(wanted: StringMatch) -> bool:
+    """Whether nothing is asked but that it is there; one that is said to be empty must be."""
+    kind = wanted.WhichOneof("match_type")
+    return kind is None or wanted.regex == "*" or (kind != "exact" and not getattr(wanted, kind))
 
 
 def _is_presence(wanted: StringMatch) -> bool:

@@ -68,14 +68,15 @@ def default_action(target: Target, mesh: MeshOptions) -> RouteAction:
 def route_action(
     route: Any, http: HTTPRoute, index: int, targets: RouteTargets, mesh: MeshOptions
 ) -> list[tuple[str, str]]:
-    """Fill `route.route` from a rule with destinations; headers of a single destination go on the route.
+    """Fill `route.route` from a rule with destinations; headers of a single destination go on the route, behind its own.
 
     Answers with what Envoy would refuse and is left out: fields of the rule, and why.
     """
     chosen = weighted(targets.routes[index], http.route)
     action = timed(RouteAction(), http.timeout)
-    if len(chosen) == 1:
-        target, destination = chosen[0]
+    target, destination = chosen[0]
+    shared = len(http.route) > 1 and destination.weight > 0
+    if not shared:
         action.cluster = target.cluster
         _apply_destination(route, action, destination)
     else:
@@ -88,7 +89,7 @@ def route_action(
         action.request_mirror_policies.append(policy)
     own = http.retries if http.HasField("retries") else None
     _hash(action, [target for target, _ in chosen])
-    _retry(action, own, mesh, hashed=bool(action.hash_policy))
+    _retry(action, own, mesh, hashed=bool(action.hash_policy) and not shared)
     route.route.CopyFrom(action)
     return refused
 
@@ -123,15 +124,15 @@ def _rewrite(action: Any, http: HTTPRoute) -> Iterable[tuple[str, str]]:
     """Write the rewrite; yields what Envoy would refuse."""
     rewrite: HTTPRewrite = http.rewrite
     own = rewrite.uri_regex_rewrite
-    if rewrite.uri:
-        action.prefix_rewrite = rewrite.uri
-    elif own.match:
+    if own.match:
         unfit = regex_fault(own.match)
         if unfit:
             yield "rewrite.uriRegexRewrite.match", f"{own.match!r} {unfit}; paths stay as they are"
         else:
             pattern = RegexMatcher(regex=own.match)
             action.regex_rewrite.CopyFrom(RegexMatchAndSubstitute(pattern=pattern, substitution=own.rewrite))
+    elif rewrite.uri:
+        action.prefix_rewrite = rewrite.uri
     _rewrite_host(action, rewrite.authority or host_rewrite(http.headers))
 
 
@@ -155,7 +156,7 @@ def mirror_shares(http: HTTPRoute) -> list[tuple[Destination, Any]]:
 
 def _hash(action: Any, targets: Iterable[Target]) -> None:
     hashes = (request_hash(target.hash) for target in targets if target.hash is not None)
-    action.hash_policy.extend(list({each.SerializeToString(): each for each in hashes if each}.values()))
+    action.hash_policy.extend(each for each in hashes if each)
 
 
 def _retry(action: Any, own: Any, mesh: MeshOptions, *, hashed: bool) -> None:

@@ -41,7 +41,7 @@ _CODES = {
 }
 
 
-_DEFAULT_PORTS = {"": 80, "http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,12 +137,14 @@ def _matches(given: Translation, index: int, http: HTTPRoute) -> Iterator[tuple[
 
 def _route(given: Translation, index: int, http: HTTPRoute) -> Any | None:
     route = Route(match=any_request(), metadata=_metadata(given.rules))
+    for refused in apply_headers(route, stated_headers(http)):
+        given.refuse(index, "refused-by-envoy", f"headers.{refused}", RESERVED_HEADER)
     if http.HasField("redirect"):
         if http.redirect.redirect_code not in _CODES:
             text = f"{http.redirect.redirect_code} is no redirect Envoy knows (301, 302, 303, 307, 308)"
             given.refuse(index, "redirect-refused", "redirect.redirectCode", text)
             return None
-        route.redirect.CopyFrom(_redirect(http.redirect, given.client.port))
+        route.redirect.CopyFrom(_redirect(http.redirect, given.client))
     elif http.HasField("direct_response"):
         route.direct_response.CopyFrom(_direct_response(given, index, http))
     elif http.route:
@@ -151,7 +153,7 @@ def _route(given: Translation, index: int, http: HTTPRoute) -> Any | None:
     else:
         route.direct_response.status = UNAVAILABLE
     mixer.add_static(route.metadata, _static(given, index, http))
-    _extras(given, index, http, route)
+    _add_filters(http, route)
     return route
 
 
@@ -164,10 +166,8 @@ def _static(given: Translation, index: int, http: HTTPRoute) -> mixer.Attributes
     return mixer.attributes_of(target.host, target.namespace, given.mesh) or mixer.nowhere(names.BLACK_HOLE, given.mesh)
 
 
-def _extras(given: Translation, index: int, http: HTTPRoute, route: Any) -> None:
-    """Headers and filters of the rule itself."""
-    for refused in apply_headers(route, stated_headers(http)):
-        given.refuse(index, "refused-by-envoy", f"headers.{refused}", RESERVED_HEADER)
+def _add_filters(http: HTTPRoute, route: Any) -> None:
+    """Faults and cors of the rule itself."""
     injected = filters.fault(http.fault) if http.HasField("fault") else None
     if injected is not None:
         route.typed_per_filter_config[filters.FAULT].CopyFrom(pack(injected))
@@ -175,7 +175,7 @@ def _extras(given: Translation, index: int, http: HTTPRoute, route: Any) -> None
         route.typed_per_filter_config[filters.CORS].CopyFrom(pack(filters.cors(http.cors_policy)))
 
 
-def _redirect(settings: HTTPRedirect, port: int) -> RedirectAction:
+def _redirect(settings: HTTPRedirect, client: Client) -> RedirectAction:
     """Envoy keeps no request's port by itself; a table is for one port, which is that of the request.
 
     A port that goes without saying is not said.
@@ -186,7 +186,9 @@ def _redirect(settings: HTTPRedirect, port: int) -> RedirectAction:
         port_redirect=settings.port,
     )
     if settings.WhichOneof("redirect_port") == "derive_port" and settings.derive_port == HTTPRedirect.FROM_REQUEST_PORT:
-        action.port_redirect = 0 if port == _DEFAULT_PORTS.get(settings.scheme) else port
+        action.port_redirect = client.port
+    if action.port_redirect == _DEFAULT_PORTS.get(settings.scheme or ("https" if client.tls else "http")):
+        action.port_redirect = 0
     if settings.prefix_rewrite:
         action.prefix_rewrite = settings.prefix_rewrite
     else:
