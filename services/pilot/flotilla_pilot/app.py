@@ -197,7 +197,7 @@ class Pilot:
             self.store,
             self.debounce,
             self.thread,
-            MeshSettings(settings.trust_domain, settings.root_namespace, settings.domain, settings.cluster_id),
+            MeshSettings(**settings.of_mesh()),
             self.trace,
             self._publish,
             self._delivery_metrics.internal_errors.inc,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,9 @@ class PilotSettings(ServiceSettings):
     )
     cluster_id: str = Field("Kubernetes", description="name of this cluster, on platform kubernetes")
     domain: str = Field("cluster.local", description="DNS domain of short host names")
+    dual_stack: bool = Field(
+        False, description="workloads of IPv4 and IPv6 resolve names in both, and applications are dialled in both"
+    )
     debounce_seconds: float = Field(0.1, ge=0, le=10, description="quiet time after a change before it is compiled")
     debounce_max_seconds: float = Field(10.0, gt=0, le=60, description="longest time that changes are collected")
     send_timeout_seconds: float = Field(
@@ -59,6 +62,10 @@ class PilotSettings(ServiceSettings):
         if self.debounce_max_seconds < self.debounce_seconds:
             raise ValueError("debounce_max_seconds must not be below debounce_seconds")
         return self
+
+    def of_mesh(self) -> dict[str, Any]:
+        """What of them MeshSettings have."""
+        return self.model_dump(include={"trust_domain", "root_namespace", "domain", "cluster_id", "dual_stack"})
 
     def server_name(self, service: str, given: str) -> str:
         """The DNS name that `service`'s certificate must carry; `given` is what the settings say."""

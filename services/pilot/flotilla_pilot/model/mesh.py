@@ -37,6 +37,7 @@ class MeshSettings:
     gives_addresses: bool = True
     """Whether every proxy whose DNS is captured knows given addresses, not only those that ask for it."""
     dual_stack: bool = False
+    """Whether names are resolved, and applications dialled, in both versions of IP where a workload has both."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
