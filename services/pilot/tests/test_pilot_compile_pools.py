@@ -171,15 +171,17 @@ def test_a_workload_speaks_its_own_versions_of_ip(
 
 
 @pytest.mark.parametrize("protocol", ["HTTP", "TLS"])
-@pytest.mark.parametrize(("addresses", "family"), [("10.0.0.9", "V4_ONLY"), ("2001:db8::9", "V6_ONLY")])
+@pytest.mark.parametrize(
+    ("addresses", "cache", "family"), [("10.0.0.9", "dfp", "V4_ONLY"), ("2001:db8::9", "dfp_v6", "V6_ONLY")]
+)
 def test_names_that_callers_ask_for_are_resolved_in_them_too(
-    protocol: str, addresses: str, family: str, validate: Callable[[Compiled], None]
+    protocol: str, addresses: str, cache: str, family: str, validate: Callable[[Compiled], None]
 ) -> None:
     """The filter's cache is the cluster's: Envoy refuses two of one name that differ."""
     text = service(protocol, "resolution: DYNAMIC_DNS", "")
     found = compiled(text, proxy=make_proxy("client", INTERCEPTION_MODE="REDIRECT", INSTANCE_IPS=addresses))
     config = as_dict(found.clusters[NAME])["cluster_type"]["typed_config"]
-    assert config["dns_cache_config"] == {"name": "dfp", "dns_lookup_family": family}
+    assert config["dns_cache_config"] == {"name": cache, "dns_lookup_family": family}
     validate(found)
 
 

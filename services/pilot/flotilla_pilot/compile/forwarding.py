@@ -14,13 +14,19 @@ from flotilla_pilot.model.mesh import MeshOptions
 FORWARDING = "envoy.clusters.dynamic_forward_proxy"
 
 
-_FAMILIES = {Families.V4: Cluster.V4_ONLY, Families.V6: Cluster.V6_ONLY}
+_V4 = names.FORWARD_PROXY, Cluster.V4_ONLY
+_V6 = f"{names.FORWARD_PROXY}_v6", Cluster.V6_ONLY
+_BOTH = f"{names.FORWARD_PROXY}_both", Cluster.ALL
 
 
 def dns_cache(families: Families, mesh: MeshOptions) -> DnsCacheConfig:
-    """One cache by name for each proxy: the clusters' and the filters' must be equal."""
-    family = _FAMILIES.get(families, Cluster.ALL if mesh.dual_stack else Cluster.V4_ONLY)
-    return DnsCacheConfig(name=names.FORWARD_PROXY, dns_lookup_family=family)
+    """One cache for each proxy, which clusters and filters know by its name.
+
+    Envoy refuses a cache that differs from a living one of its name, so that one for other families has another.
+    """
+    single = _V6 if families is Families.V6 else _V4
+    name, family = _BOTH if families is Families.BOTH and mesh.dual_stack else single
+    return DnsCacheConfig(name=name, dns_lookup_family=family)
 
 
 def forward(cluster: Any, families: Families, mesh: MeshOptions, *, insecure: bool = False) -> None:
