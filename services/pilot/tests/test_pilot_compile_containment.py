@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from flotilla_pilot.compile import assignments, entrance, gateway_routes, names, outbound, sound_cluster, virtual_hosts
 from flotilla_pilot.compile.compiler import Compiler
-from flotilla_pilot.compile.containment import MOST, ContainedCompiler, Parts, build_contained
+from flotilla_pilot.compile.containment import MOST, ContainedCompiler, Parts, Withheld, build_contained
 from flotilla_pilot.model import registry, route_rules
 from flotilla_pilot.model import snapshot as snapshots
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.tls_only import tls_only
 from flotilla_pilot.scope import gateway as gateway_scope
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
+from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ObjectKey
 
 PARTS = {
@@ -240,8 +241,10 @@ def test_a_policy_of_who_may_call_is_never_left_out(monkeypatch: pytest.MonkeyPa
         return whole(self, mode)
 
     monkeypatch.setattr(entrance.Entrance, "chains", faulty)
-    with pytest.raises(Injected):
+    with pytest.raises(Withheld) as withheld:
         ContainedCompiler().compile(snapshot, SIDECAR)
+    ((key, problems),) = withheld.value.problems.items()
+    assert (key.collection, [each.code for each in problems]) == (kinds.PEER_AUTHENTICATIONS, ["compile-failed"])
 
 
 def test_where_everything_is_broken_nothing_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,8 +254,9 @@ def test_where_everything_is_broken_nothing_is_hidden(monkeypatch: pytest.Monkey
     )
     snapshot = Mesh(services).snapshot
     monkeypatch.setattr(assignments, "assembled", broken(Step(assignments, "assembled", "", lambda *_: True)))
-    with pytest.raises(Injected):
+    with pytest.raises(Withheld) as withheld:
         ContainedCompiler().compile(snapshot, SIDECAR)
+    assert withheld.value.problems == {}
 
 
 def test_of_a_rule_all_that_is_about_tls_stays() -> None:

@@ -2,8 +2,8 @@
 
 Rules are checked where they are read; this is for what nobody foresaw: an exception in any step of building a snapshot
 or compiling a proxy. The object whose presence makes it fail is found by halving, and the work is done without it. Only
-what says who may talk to whom is never left out: if the fault lies there, the exception goes on, and the caller keeps
-what it has.
+what says who may talk to whom is never left out: if the fault lies there, it is found all the same, so that it can be
+told, and the caller keeps what it has.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,7 +32,24 @@ _ORDER = (
 )
 """What may be left out: first what others lean on, for of two that fail together the later is blamed."""
 
+_KEPT = (
+    kinds.MESH_CONFIG,
+    kinds.MESH_POLICIES,
+    kinds.POLICIES,
+    kinds.PEER_AUTHENTICATIONS,
+    kinds.SIDECARS,
+)
+"""What is never left out, and is looked at where nothing else is at fault."""
+
 OnContained = Callable[[ObjectKey], None]
+
+
+class Withheld(Exception):
+    """There is nothing for a proxy but what it has; `problems` are those of the objects at fault, as far as known."""
+
+    def __init__(self, problems: Mapping[ObjectKey, tuple[Problem, ...]]) -> None:
+        super().__init__(", ".join(map(str, problems)) or "no object is at fault")
+        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,9 +82,14 @@ class Parts:
 
     def suspects(self) -> list[ObjectKey]:
         """Everything that may be left out, in a fixed order: Kubernetes' services, then by kind, the newest last."""
-        services = sorted(each.source.key for each in self.native)
-        held = [item for name in _ORDER for item in _by_age(self.objects.get(name, {}).values())]
-        return [*services, *(item.key for item in held)]
+        return [*sorted(each.source.key for each in self.native), *self._held(_ORDER)]
+
+    def kept(self) -> list[ObjectKey]:
+        """What may not, in a fixed order."""
+        return self._held(_KEPT)
+
+    def _held(self, order: Iterable[str]) -> list[ObjectKey]:
+        return [item.key for name in order for item in _by_age(self.objects.get(name, {}).values())]
 
     def build(self, without: Iterable[ObjectKey] = ()) -> MeshSnapshot:
         """The snapshot of all but these. Of a DestinationRule its TLS stays: nobody is to be called in the clear."""
@@ -93,13 +115,25 @@ def _reduced(item: ConfigObject) -> ConfigObject:
     return replace(item, spec=tls_only(item.spec), version=f"{item.version}-tls")
 
 
-def culprits(parts: Parts, known: Iterable[ObjectKey], work: Callable[[MeshSnapshot], object]) -> list[ObjectKey]:
-    """The objects without which `work` succeeds, found by halving; `known` ones are left out from the start.
+Work = Callable[[MeshSnapshot], object]
+
+
+def culprits(parts: Parts, suspects: Sequence[ObjectKey], known: Iterable[ObjectKey], work: Work) -> list[ObjectKey]:
+    """Those of `suspects` without which `work` succeeds, found by halving; `known` ones are left out from the start.
 
     Raises what `work` raises if no such objects can be found.
     """
-    suspects = parts.suspects()
-    found = [each for each in suspects if each in frozenset(known)]
+    before = [each for each in suspects if each in frozenset(known)]
+    found = _latest(parts, suspects, before, work)
+    if len(found) > len(before) + 1:
+        one = _leaned_on(parts, suspects, before, work)
+        return [*before, one] if one is not None else found
+    return found
+
+
+def _latest(parts: Parts, suspects: Sequence[ObjectKey], before: list[ObjectKey], work: Work) -> list[ObjectKey]:
+    """Of objects that fail together the last is taken."""
+    found = list(before)
     for _ in range(MOST):
         rest = [each for each in suspects if each not in found]
         if not _fails(parts, found, work):
@@ -117,7 +151,24 @@ def culprits(parts: Parts, known: Iterable[ObjectKey], work: Callable[[MeshSnaps
     return found
 
 
-def _fails(parts: Parts, without: Iterable[ObjectKey], work: Callable[[MeshSnapshot], object]) -> bool:
+def _leaned_on(parts: Parts, suspects: Sequence[ObjectKey], before: list[ObjectKey], work: Work) -> ObjectKey | None:
+    """The one that all who fail lean on, such as a service: the last without which, and all before it, nothing fails.
+
+    None if there is not one alone.
+    """
+    rest = [each for each in suspects if each not in before]
+    low, high = 0, len(rest)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _fails(parts, [*before, *rest[:middle]], work):
+            low = middle
+        else:
+            high = middle
+    one = rest[high - 1]
+    return None if _fails(parts, [*before, one], work) else one
+
+
+def _fails(parts: Parts, without: Iterable[ObjectKey], work: Work) -> bool:
     try:
         work(parts.build(without))
     except Exception:  # noqa: BLE001  # any failure is what is looked for
@@ -134,12 +185,21 @@ def told(keys: Iterable[ObjectKey], error: Exception) -> dict[ObjectKey, tuple[P
     return {key: (Problem("compile-failed", "", text),) for key in keys}
 
 
+def kept_back(keys: Iterable[ObjectKey], error: Exception) -> dict[ObjectKey, tuple[Problem, ...]]:
+    """The problem of each object that is at fault and must not be left out."""
+    text = (
+        f"it cannot be compiled ({type(error).__name__}: {error}); nothing is served without it, so that the proxies which "
+        "it is for keep what they have; this is a fault of Pilot, whose log has the trace: change the object, or report it"
+    )
+    return {key: (Problem("compile-failed", "", text),) for key in keys}
+
+
 def build_contained(parts: Parts, on_contained: OnContained = lambda _: None) -> MeshSnapshot:
     """As `build_snapshot`, without the objects that make it fail; they are there by name, with their problem."""
     try:
         return parts.build()
     except Exception as error:  # noqa: BLE001  # whatever it is, the others must not wait for it
-        found = culprits(parts, (), lambda _: None)
+        found = culprits(parts, parts.suspects(), (), lambda _: None)
         for key in found:
             on_contained(key)
         snapshot = parts.build(found)
@@ -163,7 +223,7 @@ class ContainedCompiler:
         self._reduced: tuple[MeshSnapshot, frozenset[ObjectKey], MeshSnapshot] | None = None
 
     def compile(self, snapshot: MeshSnapshot, proxy: Proxy) -> CompiledProxy:
-        """As `Compiler.compile`. Raises only where what must not be left out is at fault."""
+        """As `Compiler.compile`. Raises Withheld, and only where what must not be left out is at fault."""
         try:
             return self._compiler.compile(snapshot, proxy)
         except Exception as error:  # noqa: BLE001  # whatever it is, the others must not wait for it
@@ -173,13 +233,27 @@ class ContainedCompiler:
         versions = _versions(snapshot)
         known = {key for key, version in self._guilty.items() if versions.get(key) == version}
         parts = Parts.of(snapshot)
-        found = frozenset(culprits(parts, known, lambda reduced: Compiler().compile(reduced, proxy)))
+        work = lambda reduced: Compiler().compile(reduced, proxy)  # noqa: E731
+        try:
+            found = frozenset(culprits(parts, parts.suspects(), known, work))
+        except Exception as kept:
+            guilty = self._kept_culprits(parts, known, work)
+            self._guilty.update((key, versions[key]) for key in guilty)
+            raise Withheld(kept_back(guilty, error)) from kept
         for key in sorted(found - known):
             self._guilty[key] = versions[key]
             self._on_contained(key)
         compiled = self._aside.compile(self._reduce(snapshot, parts, found), proxy)
         problems = {**compiled.problems, **told(sorted(found), error)}
         return CompiledProxy(compiled.resources, MappingProxyType(problems))
+
+    @staticmethod
+    def _kept_culprits(parts: Parts, known: Iterable[ObjectKey], work: Work) -> list[ObjectKey]:
+        """Who is at fault of what is never left out; nobody where it fails without all of it."""
+        try:
+            return culprits(parts, parts.kept(), known, work)
+        except Exception:  # noqa: BLE001  # the first exception is the one that is told
+            return []
 
     def _reduce(self, snapshot: MeshSnapshot, parts: Parts, gone: frozenset[ObjectKey]) -> MeshSnapshot:
         held = self._reduced

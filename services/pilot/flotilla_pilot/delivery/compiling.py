@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from flotilla_pilot.compile.containment import OnContained, Parts, build_contained
+from flotilla_pilot.compile.containment import OnContained, Parts, Withheld, build_contained
 from flotilla_pilot.compile.resource import CompiledProxy
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot, Objects
@@ -49,16 +49,19 @@ class CompilingThread:
         """
         return await self._do(lambda: build_contained(native(objects, settings), self._on_contained))
 
-    async def compile(self, snapshot: MeshSnapshot, proxies: Sequence[Proxy]) -> list[CompiledProxy | None]:
-        """What each proxy is to hold; None for one whose compilation failed, which the log explains."""
+    async def compile(self, snapshot: MeshSnapshot, proxies: Sequence[Proxy]) -> list[CompiledProxy | Withheld]:
+        """What each proxy is to hold; for one whose compilation failed, why, which the log explains."""
         return await self._do(lambda: [self._compile(snapshot, proxy) for proxy in proxies])
 
     async def _do(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _compile(self, snapshot: MeshSnapshot, proxy: Proxy) -> CompiledProxy | None:
+    def _compile(self, snapshot: MeshSnapshot, proxy: Proxy) -> CompiledProxy | Withheld:
         try:
             return self._compiler.compile(snapshot, proxy)
+        except Withheld as withheld:
+            _log.exception("compilation failed", proxy=proxy.node_id, snapshot=snapshot.version, objects=str(withheld))
+            return withheld
         except Exception:  # noqa: BLE001  # one proxy's failure must not stop the others
             _log.exception("compilation failed", proxy=proxy.node_id, snapshot=snapshot.version)
-            return None
+            return Withheld({})

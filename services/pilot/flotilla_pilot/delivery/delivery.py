@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from itertools import count
 
 import grpc
@@ -15,6 +16,7 @@ from flotilla_pilot.delivery.publication import Publication
 from flotilla_pilot.delivery.pushes import Pusher
 from flotilla_pilot.delivery.request import Dialect
 from flotilla_pilot.model.proxy import Proxy
+from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.serving import Peer
 from flotilla_shared.runtime.trace import HopRecorder
@@ -44,7 +46,7 @@ class Delivery:
         self._metrics = metrics
         self._recorder = recorder
         self._patience = patience or Patience()
-        self._pusher = Pusher(thread, metrics)
+        self._pusher = Pusher(thread, metrics, self.changed.set)
         self._numbers = count(1)
         self._unrecorded: set[Connection] = set()
         self.stopping = False
@@ -55,6 +57,11 @@ class Delivery:
     def publication(self) -> Publication | None:
         """The newest; None until the first, until when no stream may be served."""
         return self._pusher.publication
+
+    @property
+    def withheld(self) -> Mapping[ObjectKey, tuple[Problem, ...]]:
+        """What is wrong with objects for which proxies do not get the newest publication."""
+        return self._pusher.withheld
 
     async def start(self) -> None:
         await self._pusher.start()
@@ -73,7 +80,7 @@ class Delivery:
 
     def publish(self, publication: Publication) -> None:
         """From now on this snapshot is served; all connected proxies are compiled for anew."""
-        self._pusher.publication = publication
+        self._pusher.turn_to(publication)
         self.ledger.changed(publication.changed)
         for each in self.connections:
             self._pusher.queue.put(each)

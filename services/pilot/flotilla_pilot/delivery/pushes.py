@@ -2,14 +2,17 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from itertools import islice
 
 import grpc
 
+from flotilla_pilot.compile.containment import Withheld
 from flotilla_pilot.delivery.compiling import CompilingThread
 from flotilla_pilot.delivery.connection import Connection
 from flotilla_pilot.delivery.metrics import DeliveryMetrics
 from flotilla_pilot.delivery.publication import Publication
+from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.runtime.lifecycle import Tasks
 
 CHUNK = 16
@@ -47,12 +50,17 @@ class Pusher:
     """Component. Compiles for the connections in the queue, always with the newest publication, and offers it.
 
     A connection that is put again while it is compiled for comes once more. `publication` is the newest; None
-    until the first, before which no connection is taken in.
+    until the first, before which no connection is taken in; `withheld` has the problems of objects for which proxies
+    keep what they have.
     """
 
-    def __init__(self, thread: CompilingThread, metrics: DeliveryMetrics) -> None:
+    def __init__(
+        self, thread: CompilingThread, metrics: DeliveryMetrics, on_withheld: Callable[[], None] = lambda: None
+    ) -> None:
         self.queue = PushQueue()
         self.publication: Publication | None = None
+        self.withheld: dict[ObjectKey, tuple[Problem, ...]] = {}
+        self._on_withheld = on_withheld
         self._thread = thread
         self._metrics = metrics
         self._tasks = Tasks("pusher")
@@ -72,13 +80,20 @@ class Pusher:
             now = time.monotonic()
             for (connection, since), outcome in zip(taken, compiled, strict=True):
                 self._metrics.queue_time.observe(now - since)
-                if outcome is not None:
-                    connection.offer(publication, outcome)
+                if isinstance(outcome, Withheld):
+                    self._failed(connection, publication, outcome)
                 else:
-                    self._failed(connection)
+                    connection.offer(publication, outcome)
 
-    def _failed(self, connection: Connection) -> None:
+    def turn_to(self, publication: Publication) -> None:
+        """From now on this one is compiled for; what was withheld under the last is forgotten."""
+        self.publication, self.withheld = publication, {}
+
+    def _failed(self, connection: Connection, publication: Publication, outcome: Withheld) -> None:
         """One proxy's failure: it keeps what it has, and if it has nothing its stream ends visibly."""
         self._metrics.internal_errors.inc()
+        if publication is self.publication:
+            self.withheld.update(outcome.problems)
+            self._on_withheld()
         if connection.publication is None:
             connection.close(grpc.StatusCode.INTERNAL, "Pilot failed to compile for this proxy; its log says why")

@@ -44,7 +44,7 @@ def object_states(delivery: Delivery) -> dict[ObjectKey, ObjectState]:
 
 def problems_on_proxies(delivery: Delivery) -> dict[ObjectKey, list[Problem]]:
     """What only shows for some proxy, and is there with the newest publication."""
-    found: dict[ObjectKey, list[Problem]] = {}
+    found = {key: list(problems) for key, problems in delivery.withheld.items()}
     for connection in delivery.connections:
         compiled = connection.session.compiled
         if compiled is not None and connection.publication is delivery.publication:
