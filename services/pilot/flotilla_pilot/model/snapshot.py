@@ -112,12 +112,8 @@ def build_snapshot(
     log = ProblemLog()
     held = {name: list(objects.get(name, {}).values()) for name in COLLECTIONS}
     mesh = mesh_options(next(iter(held[kinds.MESH_CONFIG]), None), settings)
-    entries, chosen = held[kinds.SERVICE_ENTRIES], WorkloadIndex(held[kinds.WORKLOAD_ENTRIES])
-    selecting = any(each.spec.workload_selector.labels for each in entries)
-    index = _with_pods(held[kinds.WORKLOAD_ENTRIES], workloads) if selecting and workloads else chosen
-    declared = build_services(oldest_first(entries), index, log, distributions)
-    known = with_entries(native, chosen) if held[kinds.WORKLOAD_ENTRIES] else native
-    services = resolve_aliases(sorted((*declared, *known), key=lambda each: each.age)) if native else declared
+    declared = _declared(held, workloads, distributions, log)
+    services = _all_services(held, declared, native)
     moving = [(each.host, each.version) for each in declared if selects_pods(each)]
     rules = build_route_rules(held[kinds.VIRTUAL_SERVICES], mesh.domain, mesh.virtual_service_export, log)
     check(held, services, rules, mesh, log)
@@ -147,6 +143,30 @@ def build_snapshot(
         aliases=hosts_of_aliases(services),
         networks=networks_of(services),
     )
+
+
+def _declared(
+    held: Mapping[str, Sequence[ConfigObject]],
+    workloads: Sequence[Endpoint],
+    distributions: Mapping[str, str],
+    log: ProblemLog,
+) -> tuple[Service, ...]:
+    """The services of ServiceEntries; only where one selects are the platform's workloads looked through."""
+    entries, own = held[kinds.SERVICE_ENTRIES], held[kinds.WORKLOAD_ENTRIES]
+    selecting = any(each.spec.workload_selector.labels for each in entries)
+    index = _with_pods(own, workloads) if selecting and workloads else WorkloadIndex(own)
+    return build_services(oldest_first(entries), index, log, distributions)
+
+
+def _all_services(
+    held: Mapping[str, Sequence[ConfigObject]], declared: tuple[Service, ...], native: Sequence[Service]
+) -> tuple[Service, ...]:
+    """Declared ones and the platform's, which WorkloadEntries may be behind too; the oldest first."""
+    if not native:
+        return declared
+    own = held[kinds.WORKLOAD_ENTRIES]
+    known = with_entries(native, WorkloadIndex(own)) if own else native
+    return resolve_aliases(sorted((*declared, *known), key=lambda each: each.age))
 
 
 def _with_pods(entries: Iterable[ConfigObject], workloads: Iterable[Endpoint]) -> WorkloadIndex:
