@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from flotilla_pilot.model.frozen import FrozenMap
@@ -168,6 +169,7 @@ def _host_itself(host: str, resolution: Resolution, item: ConfigObject) -> tuple
     return (Endpoint(host, namespace=item.key.namespace, declared_as=named, references=(reference(item),)),)
 
 
+@lru_cache(1 << 16)
 def is_ip(address: str) -> bool:
     try:
         ipaddress.ip_address(address)
