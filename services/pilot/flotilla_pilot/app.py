@@ -104,9 +104,6 @@ class Pilot:
         self.debounce = Debounce(settings.debounce_seconds, settings.debounce_max_seconds)
         self.store = ObjectStore(SERVICE, COLLECTIONS, self.trace, self._configuration_changed)
         self.registry = self._registry()
-        if self.registry is not None:
-            registry = self.registry
-            self._source_metrics.endpoints_without_pod.set_function(lambda: float(registry.waiting))
         self.injection = self._injection()
         self.galley = self._galley(source)
         self.status = self._status(receiver)
@@ -150,11 +147,12 @@ class Pilot:
 
     def _registry(self) -> KubernetesRegistry | None:
         """On Kubernetes, its services; raises ConnectionSettingsError where there is no way to an API server."""
-        settings = self.settings
-        if settings.platform != "kubernetes":
+        if self.settings.platform != "kubernetes":
             return None
-        cluster = Cluster(settings.domain, settings.trust_domain)
-        return KubernetesRegistry(open_client(settings, SERVICE), cluster, self._endpoints_changed, self.kube_metrics)
+        cluster = Cluster(self.settings.domain, self.settings.trust_domain)
+        found = KubernetesRegistry(open_client(self.settings, SERVICE), cluster, self._endpoints_changed, self.kube_metrics)
+        self._source_metrics.endpoints_without_pod.set_function(lambda: float(found.waiting))
+        return found
 
     def _galley(self, source: ConfigurationSource | None) -> McpClient | DirectClient:
         if source is not None:
