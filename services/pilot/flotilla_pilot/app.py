@@ -149,8 +149,8 @@ class Pilot:
         """On Kubernetes, its services; raises ConnectionSettingsError where there is no way to an API server."""
         if self.settings.platform != "kubernetes":
             return None
-        cluster = Cluster(self.settings.domain, self.settings.trust_domain)
-        found = KubernetesRegistry(open_client(self.settings, SERVICE), cluster, self._endpoints_changed, self.kube_metrics)
+        client, cluster = open_client(self.settings, SERVICE), Cluster(self.settings.domain, self.settings.trust_domain)
+        found = KubernetesRegistry(client, cluster, self._endpoints_changed, self.kube_metrics)
         self._source_metrics.endpoints_without_pod.set_function(lambda: float(found.waiting))
         return found
 

@@ -104,10 +104,9 @@ def build_snapshot(
 ) -> MeshSnapshot:
     """The snapshot of `objects`, which are given by collection; collections unknown to Pilot are ignored.
 
-    `native` are the services that the platform tells of by itself, beside those that configuration declares, and
-    `workloads` its workloads, which ServiceEntries may select; `distributions` has by namespace whom callers prefer where
-    a ServiceEntry does not say it. Never raises for a configuration: what is wrong is in `problems`, and left out of the
-    rest.
+    `native` are the services that the platform tells of by itself, and `workloads` its workloads, which ServiceEntries
+    may select; `distributions` has by namespace whom callers prefer where a ServiceEntry does not say it. Never raises
+    for a configuration: what is wrong is in `problems`, and left out of the rest.
     """
     log = ProblemLog()
     held = {name: list(objects.get(name, {}).values()) for name in COLLECTIONS}

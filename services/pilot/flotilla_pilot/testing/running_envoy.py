@@ -29,19 +29,6 @@ def bootstrap(
     """
     ads = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
     backoff = {"base_interval": "0.05s", "max_interval": "0.2s"}
-    tls = {
-        "@type": _TLS,
-        "common_tls_context": {
-            "alpn_protocols": ["h2"],
-            "tls_certificates": [
-                {
-                    "certificate_chain": {"inline_string": certificate.chain_pem.decode()},
-                    "private_key": {"inline_string": certificate.key_pem.decode()},
-                }
-            ],
-            "validation_context": {"trusted_ca": {"inline_string": certificate.root_pem.decode()}},
-        },
-    }
     runtime = {"name": "static", "static_layer": {"re2.max_program_size.error_level": PROGRAM_LIMIT}}
     return {
         "node": json_format.MessageToDict(node),
@@ -63,10 +50,26 @@ def bootstrap(
             "clusters": [
                 {
                     **_cluster("xds-grpc", _address(pilot_port)),
-                    "transport_socket": {"name": "tls", "typed_config": tls},
+                    "transport_socket": {"name": "tls", "typed_config": _mutual_tls(certificate)},
                 },
                 _cluster("sds-grpc", {"pipe": {"path": str(sds)}} if sds else _address(admin_port)),
             ]
+        },
+    }
+
+
+def _mutual_tls(certificate: Certificate) -> dict[str, Any]:
+    return {
+        "@type": _TLS,
+        "common_tls_context": {
+            "alpn_protocols": ["h2"],
+            "tls_certificates": [
+                {
+                    "certificate_chain": {"inline_string": certificate.chain_pem.decode()},
+                    "private_key": {"inline_string": certificate.key_pem.decode()},
+                }
+            ],
+            "validation_context": {"trusted_ca": {"inline_string": certificate.root_pem.decode()}},
         },
     }
 
