@@ -22,6 +22,7 @@ DROPPED: Mapping[str, str] = {
     'clusters.**.alpnProtocols="http/1.1"': _ALPN,
     "listeners.defaultFilterChain.filters[set_filter_state]": _ALPN,
     '**.alpnProtocols="istio-peer-exchange"': "offered for the filter metadata_exchange alone",
+    "**.dnsCacheConfig.name": "a name by which a filter and a cluster find each other, and nobody else",
     "**.metadata.filterMetadata.istio.config": _METADATA,
     "clusters.metadata.filterMetadata.istio.services": _METADATA,
     "listeners.**.earlyHeaderMutationExtensions": "Mixer's: headers by which a client claims to be of the mesh go away",

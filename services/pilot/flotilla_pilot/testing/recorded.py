@@ -1,5 +1,7 @@
 """Cases that were recorded elsewhere: configuration, services and a proxy as they were written down, compiled."""
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -159,10 +161,17 @@ def json_resources(compiled: Compiled) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
+_STAND_IN = re.compile(r'"registry-[0-9]+-[^";]*;[^"]*"')
+
+
 @cache
 def _form(type_url: str, body: bytes) -> dict[str, Any]:
-    """Many proxies have equal resources, which are read once."""
-    form: dict[str, Any] = json_format.MessageToDict(MESSAGES[type_url].FromString(body))
+    """Many proxies have equal resources, which are read once.
+
+    Endpoints of a recorded registry have no names; those that stand in for them are taken out again.
+    """
+    text = json_format.MessageToJson(MESSAGES[type_url].FromString(body), indent=None)
+    form: dict[str, Any] = json.loads(_STAND_IN.sub('";;;;"', text))
     return form
 
 
