@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from flotilla_pilot.model.proxy import Proxy
@@ -181,6 +181,7 @@ KINDS = (
 
 MOST = 2
 RELAXED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
+UNSHRUNK = [Phase.explicit, Phase.reuse, Phase.generate]  # Envoy's own words say enough, and each asking takes time
 
 
 @st.composite
@@ -229,7 +230,7 @@ def test_envoy_takes_whatever_the_fields_say(binary: Path, tmp_path: Path) -> No
     with standing_envoy(binary, tmp_path) as envoy:
 
         @given(meshes())
-        @settings(max_examples=40, deadline=None, suppress_health_check=RELAXED)
+        @settings(max_examples=40, deadline=None, suppress_health_check=RELAXED, phases=UNSHRUNK)
         def every_proxy_is_served(held: list[dict[str, Any]]) -> None:
             mesh = Mesh(yaml.safe_dump_all(held))
             for proxy in proxies():

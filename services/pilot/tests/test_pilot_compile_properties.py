@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from flotilla_pilot.compile.clusters import every_cluster
@@ -352,6 +352,7 @@ def find_values(tree: Any, wanted: str) -> Iterator[str]:
 
 
 RELAXED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
+UNSHRUNK = [Phase.explicit, Phase.reuse, Phase.generate]  # Envoy's own words say enough, and each asking takes time
 
 
 @given(meshes())
@@ -379,7 +380,7 @@ def test_envoy_accepts_any_mesh(binary: Path, tmp_path: Path) -> None:
     with standing_envoy(binary, tmp_path) as envoy:
 
         @given(meshes())
-        @settings(max_examples=25, deadline=None, suppress_health_check=RELAXED)
+        @settings(max_examples=25, deadline=None, suppress_health_check=RELAXED, phases=UNSHRUNK)
         def every_proxy_is_served(text: str) -> None:
             mesh = Mesh(text)
             for proxy in proxies():
