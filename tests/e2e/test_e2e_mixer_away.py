@@ -79,7 +79,11 @@ def test_connections_fail_as_the_mesh_says(mesh: Mesh, opened: bool) -> None:
         fail_open(mesh)
     before = lost(mesh, "store-v1")
     mesh.stop("mixer", kill=True)
-    assert store_answers(mesh) is opened
+    if opened:
+        # A busy Envoy may take a last connection by the listener that it has just replaced.
+        mesh.wait(lambda: store_answers(mesh), "connections to pass")
+    else:
+        assert not store_answers(mesh)
     mesh.wait(lambda: lost(mesh, "store-v1") > before, "the loss to be counted")
     mesh.start("mixer")
     mesh.wait_ready("mixer")
