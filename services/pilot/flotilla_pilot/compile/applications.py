@@ -2,17 +2,45 @@
 
 from dataclasses import replace
 
+from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.entrance import Entrance
-from flotilla_pilot.compile.inbound_clusters import InboundCluster
-from flotilla_pilot.compile.traffic_policy import PortPolicy, port_policy
+from flotilla_pilot.compile.guard import Fault, fault
+from flotilla_pilot.compile.inbound_clusters import InboundCluster, inbound
+from flotilla_pilot.compile.traffic_policy import NOTHING_SAID, PortPolicy, port_policy
 from flotilla_pilot.model.caller import Caller, Families
 from flotilla_pilot.model.frozen import EMPTY
 from flotilla_pilot.model.proxy import Proxy
-from flotilla_pilot.model.references import Reference
+from flotilla_pilot.model.references import Reference, reference
 from flotilla_pilot.model.services import Service, ServicePort
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import ConnectionPoolSettings
-from flotilla_shared.model.objects import ConfigObject
+from flotilla_shared.model.objects import ConfigObject, ObjectKey
+from flotilla_shared.model.problems import ProblemLog
+
+
+def sound_application(
+    given: InboundCluster, sidecar: ConfigObject | None, cache: ResourceCache, log: ProblemLog
+) -> InboundCluster:
+    """`given`, without limits where Envoy would refuse the cluster for one of them: the workload is reached all the same."""
+    if given.policy.connection_pool is None and given.policy.retry_budget is None:
+        return given
+    stated = (reference(sidecar),) if sidecar is not None else ()
+    key = "limits of an application", stated, given.mesh.references, *given.key()
+    found: Fault | None = cache.get(key, lambda: fault(inbound(given)))
+    if found is None:
+        return given
+    path, text = found
+    whose, field = _owner(given, sidecar)
+    if whose is not None:
+        log.error(whose, "refused-by-envoy", field, f"Envoy's {path} {text}; {given.name} is without limits")
+    return replace(given, policy=NOTHING_SAID)
+
+
+def _owner(given: InboundCluster, sidecar: ConfigObject | None) -> tuple[ObjectKey | None, str]:
+    """Whose limits they are."""
+    if sidecar is not None and _stated_pool(sidecar, given.port) is not None:
+        return sidecar.key, "spec.inboundConnectionPool"
+    return (given.references[-1][0] if given.references else None), "spec.trafficPolicy"
 
 
 def application(

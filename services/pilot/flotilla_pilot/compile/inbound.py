@@ -8,7 +8,7 @@ from envoy.config.listener.v3.listener_pb2 import Listener
 from flotilla_pilot.compile import mixer
 from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, balance, limit_buffers
 from flotilla_pilot.compile.access_log import unmatched_logs
-from flotilla_pilot.compile.applications import application
+from flotilla_pilot.compile.applications import application, sound_application
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.endpoints import UNIX, socket_address
@@ -65,7 +65,7 @@ def compile_inbound(
         if _is_intercepted(ingress, proxy):
             inside.append(entrance)
         else:
-            _add(found, snapshot, mesh, proxy, sidecar, entrance)
+            _add(found, snapshot, mesh, proxy, sidecar, entrance, cache)
     if proxy.intercepts:
         add_virtual_inbound(found, snapshot, proxy, sidecar, inside, cache)
     return found
@@ -158,9 +158,11 @@ def _add(
     proxy: Proxy,
     sidecar: ConfigObject | None,
     entrance: Entrance,
+    cache: ResourceCache,
 ) -> None:
     asked = snapshot.peer_mode(proxy.namespace, proxy.labels, proxy.addresses, entrance.port)
-    behind = application(entrance, snapshot, proxy, sidecar, caller_of(proxy))
+    wanted = application(entrance, snapshot, proxy, sidecar, caller_of(proxy))
+    behind = sound_application(wanted, sidecar, cache, found.log)
     stated = (*((reference(sidecar),) if sidecar is not None else ()), *mesh.references)
     found.intern(CLUSTER, behind.name, serialized(inbound(behind)), keys((*stated, *behind.references)))
     listener = _listener(entrance, asked, mesh)

@@ -17,7 +17,7 @@ from envoy.extensions.filters.listener.original_src.v3.original_src_pb2 import O
 from flotilla_pilot.compile import names
 from flotilla_pilot.compile.accepting import ACCEPTED_AT_ONCE, accept_transparently, balance, limit_buffers
 from flotilla_pilot.compile.access_log import unmatched_logs
-from flotilla_pilot.compile.applications import application
+from flotilla_pilot.compile.applications import application, sound_application
 from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.endpoints import socket_address
@@ -82,7 +82,9 @@ def add_virtual_inbound(
     held = [each for each in entrances if _may_have(each, sidecar, found.log)]
     caller = caller_of(proxy)
     guarded = list(_passthroughs(snapshot, proxy, held))
-    guarded += [_guard(each, snapshot, proxy, application(each, snapshot, proxy, sidecar, caller)) for each in held]
+    for entrance in held:
+        behind = application(entrance, snapshot, proxy, sidecar, caller)
+        guarded.append(_guard(entrance, snapshot, proxy, sound_application(behind, sidecar, cache, found.log)))
     stated = (*((reference(sidecar),) if sidecar is not None else ()), *snapshot.mesh.references)
     options = proxy_options(proxy, snapshot.mesh.proxy_default)
     key = "virtual inbound", tuple(each.key() for each in guarded), stated, options, caller.families
