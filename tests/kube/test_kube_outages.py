@@ -201,8 +201,9 @@ def test_without_pilot_new_endpoints_are_unknown_until_it_is_back(bookinfo: Book
         until(lambda: not serving(bookinfo, "details"), "no endpoint in the cluster")
         assert known(bookinfo, "details"), "the proxies keep what they knew"
     finally:
-        flotilla.cluster.kubectl("scale", "-n", NAMESPACE, "deployment/details-v1", "--replicas=1")
+        # Pilot first: without injection no pod is made, and Kubernetes waits longer before each new attempt.
         flotilla.install()
+        flotilla.cluster.kubectl("scale", "-n", NAMESPACE, "deployment/details-v1", "--replicas=1")
     flotilla.cluster.rollout("deployment/details-v1", NAMESPACE, "120s")
     until(lambda: known(bookinfo, "details") == serving(bookinfo, "details") != set(), "the proxies to catch up")
 
