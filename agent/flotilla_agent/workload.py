@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import httpx
@@ -15,25 +15,22 @@ from flotilla_agent.envoy.addresses import refuse_if_held
 from flotilla_agent.envoy.admin import Admin, Owner
 from flotilla_agent.envoy.log import FileLog, RelayedLog
 from flotilla_agent.envoy.process import EnvoyProcess
-from flotilla_agent.errors import AdminUnavailable, WorkloadRefused
+from flotilla_agent.errors import AdminUnavailable
 from flotilla_agent.reports.watch import ReportWatch
 from flotilla_agent.sds.foreign import ForeignSecrets
 from flotilla_agent.sds.server import sds_server
 from flotilla_agent.sds.socket_path import sds_socket
+from flotilla_agent.status.standing import Standing
 from flotilla_agent.status.state import State, why_not_ready
 from flotilla_agent.status.view import envoy_view, reports_view
 from flotilla_agent.status.workload_app import workload_app
 from flotilla_shared.model.spiffe import spiffe_id
-from flotilla_shared.runtime.backoff import Backoff
 from flotilla_shared.runtime.http import HttpServer
 from flotilla_shared.runtime.identity import CertificateSigner, WorkloadIdentity
 from flotilla_shared.runtime.lifecycle import Tasks
-from flotilla_shared.runtime.logs import get_logger
 
 STARTING_POLL_SECONDS = 0.05
 READY_POLL_SECONDS = 2.0
-
-_log = get_logger(__name__)
 
 
 class Workload:
@@ -68,24 +65,22 @@ class Workload:
         self._status = HttpServer(status(self), config.public_address, config.status_port)
         self.reports = ReportWatch(config.name, self.admin, lambda: self.envoy.running)
         self._tasks = Tasks(f"workload:{config.name}")
-        self._backoff = Backoff(first=0.2, cap=5.0)
+        self._standing = Standing(config.name)
         self._stopping = asyncio.Lock()
-        self._state = State.WAITING
-        self._reason = ""
         self._drained = False
 
     @property
     def state(self) -> State:
-        return self._state
+        return self._standing.state
 
     @property
     def reason(self) -> str:
         """Why it is not ready or will not be so for ever, for people; empty if all is well."""
-        if self._state is State.WAITING:
+        if self._standing.state is State.WAITING:
             return self.identity.last_error
-        if self._state is State.READY and self.identity.last_error:
+        if self._standing.state is State.READY and self.identity.last_error:
             return f"the certificate cannot be renewed: {self.identity.last_error}"
-        return self._reason
+        return self._standing.reason
 
     def refuse_if_taken(self) -> None:
         """Raises WorkloadRefused if an address that it needs is held by another. Only while it does not run itself."""
@@ -99,9 +94,9 @@ class Workload:
     async def stop(self) -> None:
         """Drain and stop Envoy, then give up certificate and addresses. A second caller waits for the first."""
         async with self._stopping:
-            if self._state is State.STOPPED:
+            if self._standing.state is State.STOPPED:
                 return
-            self._set(State.DRAINING)
+            self._standing.set(State.DRAINING)
             await self._tasks.stop()
             await self.reports.stop()
             if not self._drained:
@@ -109,7 +104,7 @@ class Workload:
             await self.envoy.stop()
             await self.identity.stop()
             await self._give_up_place()
-            self._set(State.STOPPED)
+            self._standing.set(State.STOPPED)
 
     async def drain(self) -> None:
         """Ask callers to leave, now; `stop` then does not wait for them again. For a pod whose application is to end
@@ -132,23 +127,15 @@ class Workload:
             return ""
 
     async def _live(self) -> NoReturn:
-        await self._until_done(self._take_place)
+        await self._standing.until_done(self._take_place)
         await self.identity.start()
-        self._set(State.WAITING)
+        self._standing.set(State.WAITING)
         await self.identity.wait()
         while True:
-            await self._until_done(self._start_envoy)
+            await self._standing.until_done(self._start_envoy)
             await self._follow()
-            self._set(State.FAILED, self.envoy.reason())
-            await asyncio.sleep(self._backoff.next())
-
-    async def _until_done(self, step: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                return await step()
-            except (WorkloadRefused, OSError, RuntimeError) as error:  # RuntimeError is gRPC's when it cannot bind
-                self._set(State.FAILED, str(error))
-            await asyncio.sleep(self._backoff.next())
+            self._standing.set(State.FAILED, self.envoy.reason())
+            await asyncio.sleep(self._standing.backoff.next())
 
     async def _take_place(self) -> None:
         """The status port is held from here to the end: it keeps a second agent off, with or without an Envoy."""
@@ -169,7 +156,7 @@ class Workload:
     async def _start_envoy(self) -> None:
         self._refuse_if_admin_taken()
         self.envoy.start(make_bootstrap(self._settings, self.config, self._socket))
-        self._set(State.STARTING, "Envoy has just been started")
+        self._standing.set(State.STARTING, "Envoy has just been started")
 
     def _refuse_if_admin_taken(self) -> None:
         """The admin address is the lock of a workload: Envoys would share every other port without a word."""
@@ -179,7 +166,9 @@ class Workload:
         """Watch a running Envoy until it ends."""
         while True:
             await self._look()
-            if await self.envoy.ended(READY_POLL_SECONDS if self._state is State.READY else STARTING_POLL_SECONDS):
+            if await self.envoy.ended(
+                READY_POLL_SECONDS if self._standing.state is State.READY else STARTING_POLL_SECONDS
+            ):
                 return
 
     async def _look(self) -> None:
@@ -187,17 +176,17 @@ class Workload:
             reason = await self._why_not_ready()
         except AdminUnavailable as error:
             # At the start it is only not yet there.
-            reason = str(error) if self._state is State.READY else self._reason
+            reason = str(error) if self._standing.state is State.READY else self._standing.reason
         if not self.envoy.running:
             return  # whoever answered was not ours
         if reason:
-            self._set(State.STARTING, reason)
+            self._standing.set(State.STARTING, reason)
         else:
-            self._backoff.reset()
-            self._set(State.READY)
+            self._standing.backoff.reset()
+            self._standing.set(State.READY)
 
     async def _why_not_ready(self) -> str:
-        if self._state is not State.READY:
+        if self._standing.state is not State.READY:
             ours = Owner(node_id(self.config, self._settings.domain), str(self.envoy.bootstrap))
             owner = await self.admin.owner()
             if owner != ours:
@@ -205,9 +194,3 @@ class Workload:
                     f"{self.config.admin_address}:{ADMIN_PORT} is answered by the Envoy of {owner.node_id or 'nobody'}"
                 )
         return why_not_ready(await self.admin.reading(), await self.admin.state(), self._settings.pilot.address)
-
-    def _set(self, state: State, reason: str = "") -> None:
-        if (state, reason) != (self._state, self._reason):
-            log = _log.warning if state is State.FAILED else _log.info
-            log("workload", name=self.config.name, state=str(state), reason=reason)
-        self._state, self._reason = state, reason

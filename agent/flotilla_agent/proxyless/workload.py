@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from flotilla_agent.config import AgentSettings, WorkloadConfig
 from flotilla_agent.envoy.addresses import refuse_if_held
-from flotilla_agent.errors import WorkloadRefused
 from flotilla_agent.proxyless.certificate_files import write_certificate
 from flotilla_agent.proxyless.grpc_bootstrap import make_grpc_bootstrap, write_grpc_bootstrap
 from flotilla_agent.proxyless.relay import XdsRelay, xds_server, xds_socket
+from flotilla_agent.status.standing import Standing
 from flotilla_agent.status.state import State
 from flotilla_agent.status.workload_app import workload_app
 from flotilla_shared.model.spiffe import spiffe_id
-from flotilla_shared.runtime.backoff import Backoff
 from flotilla_shared.runtime.http import HttpServer
 from flotilla_shared.runtime.identity import CertificateSigner, WorkloadIdentity
 from flotilla_shared.runtime.lifecycle import Tasks
-from flotilla_shared.runtime.logs import get_logger
-
-_log = get_logger(__name__)
 
 
 class ProxylessWorkload:
@@ -49,20 +45,19 @@ class ProxylessWorkload:
         self._server = xds_server(self.relay, self._socket, 0o660 if config.shared_with_group else 0o600)
         self._status = HttpServer(status(self), config.public_address, config.status_port)
         self._tasks = Tasks(f"workload:{config.name}")
-        self._backoff = Backoff(first=0.2, cap=5.0)
+        self._standing = Standing(config.name)
         self._stopping = asyncio.Lock()
-        self._state, self._reason = State.WAITING, ""
         self._serving = False
         self._forget: Callable[[], None] = lambda: None
 
     @property
     def state(self) -> State:
-        return self._state
+        return self._standing.state
 
     @property
     def reason(self) -> str:
         """Why it is not ready or will not be so for ever, for people; empty if all is well."""
-        return self._reason or self.identity.last_error
+        return self._standing.reason or self.identity.last_error
 
     def refuse_if_taken(self) -> None:
         """Raises WorkloadRefused if its status port is held by another. Only while it does not run itself."""
@@ -74,14 +69,14 @@ class ProxylessWorkload:
     async def stop(self) -> None:
         """Close its streams, give up certificate and address. A second caller waits for the first."""
         async with self._stopping:
-            if self._state is State.STOPPED:
+            if self._standing.state is State.STOPPED:
                 return
-            self._set(State.DRAINING)
+            self._standing.set(State.DRAINING)
             await self._tasks.stop()
             self._forget()
             await self.identity.stop()
             await self._give_up_place()
-            self._set(State.STOPPED)
+            self._standing.set(State.STOPPED)
 
     async def drain(self) -> None:
         """Nothing to ask of anybody: the calls are the application's own."""
@@ -95,9 +90,9 @@ class ProxylessWorkload:
         return ""
 
     async def _live(self) -> NoReturn:
-        await self._until_done(self._take_place)
+        await self._standing.until_done(self._take_place)
         await self.identity.start()
-        self._set(State.WAITING)
+        self._standing.set(State.WAITING)
         renewed = asyncio.Event()
         self._forget = self.identity.subscribe(lambda _: renewed.set())
         await self.identity.wait()
@@ -105,15 +100,7 @@ class ProxylessWorkload:
         while True:
             await renewed.wait()
             renewed.clear()
-            await self._until_done(self._offer)
-
-    async def _until_done(self, step: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                return await step()
-            except (WorkloadRefused, OSError, RuntimeError) as error:  # RuntimeError is gRPC's when it cannot bind
-                self._set(State.FAILED, str(error))
-            await asyncio.sleep(self._backoff.next())
+            await self._standing.until_done(self._offer)
 
     async def _take_place(self) -> None:
         self.refuse_if_taken()
@@ -130,15 +117,9 @@ class ProxylessWorkload:
         if not self._serving:
             await self._server.start()
             self._serving = True
-        self._backoff.reset()
-        self._set(State.READY)
+        self._standing.backoff.reset()
+        self._standing.set(State.READY)
 
     async def _give_up_place(self) -> None:
         await self._server.stop()
         await self._status.stop()
-
-    def _set(self, state: State, reason: str = "") -> None:
-        if (state, reason) != (self._state, self._reason):
-            log = _log.warning if state is State.FAILED else _log.info
-            log("workload", name=self.config.name, state=str(state), reason=reason)
-        self._state, self._reason = state, reason
