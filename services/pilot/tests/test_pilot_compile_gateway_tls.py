@@ -111,6 +111,13 @@ def test_two_servers_expose_a_cluster_once(validate: Callable[[Compiled], None])
     validate(compiled)
 
 
+def test_two_ports_of_one_number_are_exposed_once(validate: Callable[[Compiled], None]) -> None:
+    twice = A.replace("protocol: HTTP}", "protocol: HTTP}, {number: 80, name: q, protocol: TCP}")
+    compiled = Mesh(twice + gateway(server("TLS", "'*.local'", "mode: AUTO_PASSTHROUGH", 15443))).compile(PROXY)
+    assert names_of(compiled, "0.0.0.0_15443") == [[NAME]]
+    validate(compiled)
+
+
 @pytest.mark.parametrize(
     ("case", "servers", "rules", "expected"),
     [

@@ -88,6 +88,27 @@ def test_at_an_address_of_its_own_a_service_may_have_any_port(validate: Callable
     validate(compiled)
 
 
+@pytest.mark.parametrize(
+    ("egress", "expected"),
+    [
+        ("bind: 0.0.0.0, port: {number: 15001, name: h, protocol: HTTP}", [("default/own", "spec.egress[0].port")]),
+        (
+            "bind: 0.0.0.0, port: {number: 15006, name: p, protocol: HTTP_PROXY}",
+            [("default/own", "spec.egress[0].port")],
+        ),
+        ("bind: 0.0.0.0", [("default/a", "spec.ports[0]")]),
+        ("bind: 10.9.9.9, port: {number: 15001, name: h, protocol: HTTP}", []),
+    ],
+)
+def test_no_way_out_takes_a_port_of_the_proxy_itself(
+    egress: str, expected: list[tuple[str, str]], validate: Callable[[Compiled], None]
+) -> None:
+    text = service("a", 15001) + sidecar(f"egress: [{{hosts: ['*/*'], {egress}}}]")
+    compiled = Mesh(text).compile(caller())
+    assert [(key, field) for key, code, field in compiled.problems() if code == "port-reserved"] == expected
+    validate(compiled)
+
+
 INGRESS = sidecar("ingress: [{port: {number: %d, name: h, protocol: HTTP}, defaultEndpoint: '127.0.0.1:8080'}]")
 
 

@@ -192,6 +192,17 @@ def test_an_ingress_says_by_itself_how_to_enter(validate: Callable[[Compiled], N
     validate(compiled)
 
 
+@pytest.mark.parametrize(("port", "refused"), [(15001, True), (15006, True), (15021, True), (15100, False)])
+def test_an_ingress_of_its_own_listener_leaves_the_proxy_its_ports(
+    port: int, refused: bool, validate: Callable[[Compiled], None]
+) -> None:
+    ingress = INGRESS.replace("number: 9081", f"number: {port}").replace("bind: 10.1.0.1", "bind: 0.0.0.0")
+    compiled = Mesh(service("s", 80, "HTTP") + ingress).compile(PROXY)
+    expected = [("default/own", "port-reserved", "spec.ingress[1].port")] if refused else []
+    assert compiled.problems() == expected
+    validate(compiled)
+
+
 def test_pods_of_one_workload_share_what_they_enter_by() -> None:
     text = (
         service("s", 80, "HTTP")

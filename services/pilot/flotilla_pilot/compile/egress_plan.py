@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 from flotilla_pilot.compile import names
 from flotilla_pilot.compile.endpoints import UNIX
-from flotilla_pilot.compile.intercepted_plan import join_intercepted
+from flotilla_pilot.compile.intercepted_plan import join_intercepted, refuse_own_port
 from flotilla_pilot.compile.listener_plan import (
     ListenerPlan,
     Places,
+    is_everywhere,
     is_place,
     is_port,
     place_of,
@@ -28,7 +29,12 @@ def plan_listeners(scope: SidecarScope, log: ProblemLog) -> list[ListenerPlan]:
     plans: Places = {}
     for number, egress in enumerate(scope.egress):
         if not is_place(egress.bind, egress.port):
-            _report_place(scope, number, egress, log)
+            text = f"{egress.bind or 'any'}:{egress.port} is no place to listen on; bind must be an IP address"
+            _report(scope, "bad-address", f"spec.egress[{number}]", text, log)
+            continue
+        if _is_own(egress.bind, egress.port, scope):
+            text = f"port {egress.port} is one of the proxy's own; use another"
+            _report(scope, "port-reserved", f"spec.egress[{number}].port", text, log)
             continue
         own: Places = {}
         if egress.bind.startswith(UNIX):
@@ -44,10 +50,14 @@ def plan_listeners(scope: SidecarScope, log: ProblemLog) -> list[ListenerPlan]:
     return list(plans.values())
 
 
-def _report_place(scope: SidecarScope, number: int, egress: Egress, log: ProblemLog) -> None:
+def _report(scope: SidecarScope, code: str, field: str, text: str, log: ProblemLog) -> None:
     for key, _ in scope.references:
-        text = f"{egress.bind or 'any'}:{egress.port} is no place to listen on; bind must be an IP address"
-        log.error(key, "bad-address", f"spec.egress[{number}]", text)
+        log.error(key, code, field, text)
+
+
+def _is_own(bind: str, port: int, scope: SidecarScope) -> bool:
+    """Whether an intercepting proxy listens there itself, at every address."""
+    return not scope.binds and is_everywhere(bind) and scope.mesh.proxy.reserves(port)
 
 
 def _plan_proxy(egress: Egress, scope: SidecarScope, own: Places) -> None:
@@ -104,6 +114,9 @@ def _plan_ports(
                 _report_no_right(service, port, log)
                 continue
             bind = _bind(egress, scope)
+            if _is_own(bind, port.number, scope):
+                refuse_own_port(service, port, log)
+                continue
             place = place_of(bind, port.number)
             plan = taken.get(place) or own.setdefault(place, ListenerPlan(bind, port.number, egress))
             if place not in taken and plan.port == port.number:

@@ -35,7 +35,13 @@ def exposing_chain(cluster: OutboundCluster, mesh: MeshOptions) -> FilterChain:
 
 
 def untaken(clusters: Iterable[OutboundCluster], taken: set[str]) -> list[OutboundCluster]:
-    """Those whose name no older server of the port has; they are taken then. Names are asked for in lower case."""
-    free = [each for each in clusters if each.name.lower() not in taken]
-    taken.update(each.name.lower() for each in free)
+    """Those whose name nothing older has, another server of the port or a port of the same number; they are taken then.
+
+    Names are asked for in lower case.
+    """
+    free: list[OutboundCluster] = []
+    for each in clusters:
+        if each.name.lower() not in taken:
+            free.append(each)
+            taken.add(each.name.lower())
     return free

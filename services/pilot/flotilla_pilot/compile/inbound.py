@@ -53,9 +53,8 @@ def compile_inbound(
         entrance = _entrance(ingress, sidecar, proxy, snapshot)
         place = entrance.address, entrance.port
         wrong = _fault(ingress, entrance, place in taken, mesh)
-        if wrong is None and not (_is_intercepted(ingress, proxy) or mesh.proxy.may_bind(entrance.port)):
-            text = f"a proxy without rights cannot listen on {entrance.port}; use a port from {FIRST_UNPRIVILEGED} on"
-            wrong = ".port", "bad-address", text
+        if wrong is None and not _is_intercepted(ingress, proxy):
+            wrong = _fault_of_port(entrance.port, proxy, mesh)
         if wrong is not None:
             if sidecar is not None:
                 field, code, text = wrong
@@ -91,6 +90,16 @@ def _fault(
     broken = socket_fault(gateway_server(entrance.tls, mesh)) if entrance.tls is not None else None
     if broken is not None:
         return ".tls", "refused-by-envoy", f"Envoy's {broken[0]} {broken[1]}; this way in is left out"
+    return None
+
+
+def _fault_of_port(port: int, proxy: Proxy, mesh: MeshOptions) -> tuple[str, str, str] | None:
+    """Why the proxy itself cannot listen on it, as `_fault` says it."""
+    if proxy.intercepts and mesh.proxy.reserves(port):
+        return ".port", "port-reserved", f"port {port} is one of the proxy's own; enter the workload by another"
+    if not mesh.proxy.may_bind(port):
+        text = f"a proxy without rights cannot listen on {port}; use a port from {FIRST_UNPRIVILEGED} on"
+        return ".port", "bad-address", text
     return None
 
 

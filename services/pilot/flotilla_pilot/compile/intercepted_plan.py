@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from flotilla_pilot.compile.listener_plan import (
-    VIRTUAL_PORTS,
     ListenerPlan,
     Networks,
     Places,
@@ -36,11 +35,11 @@ def join_intercepted(
 
     At the ports at which the proxy itself listens, at every address, nobody else can be.
     """
-    everywhere, reserved = proxy.any_address, VIRTUAL_PORTS | proxy.own_ports
+    everywhere = proxy.any_address
     for address in _addresses(service, port, everywhere):
         place = address, port.number
-        if address == everywhere and port.number in reserved:
-            _refuse_own_port(service, port, log)
+        if address == everywhere and proxy.reserves(port.number):
+            refuse_own_port(service, port, log)
         elif place in taken:
             if egress.port:
                 report_conflict(log, service, port, place, taken[place].name)
@@ -49,7 +48,8 @@ def join_intercepted(
             _join(plan, service, port, log)
 
 
-def _refuse_own_port(service: Service, port: ServicePort, log: ProblemLog) -> None:
+def refuse_own_port(service: Service, port: ServicePort, log: ProblemLog) -> None:
+    """Tell that there is no listener for it."""
     text = f"port {port.number} is one of the proxy's own, so {service.host} cannot be reached by it from the mesh"
     key, where = service.declaration(port)
     log.error(key, "port-reserved", where, text)

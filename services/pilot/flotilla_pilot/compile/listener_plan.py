@@ -1,8 +1,10 @@
 """One outbound listener: its place, and the services that share it."""
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 from flotilla_pilot.compile import names
+from flotilla_pilot.model.proxy_options import VIRTUAL_PORTS
 from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.services import Service, ServicePort
 from flotilla_pilot.scope.sidecar import Egress
@@ -11,7 +13,6 @@ from flotilla_shared.model.protocols import Protocol
 
 VIRTUAL_OUTBOUND_PORT = 15001
 VIRTUAL_INBOUND_PORT = 15006
-VIRTUAL_PORTS = frozenset({VIRTUAL_OUTBOUND_PORT, VIRTUAL_INBOUND_PORT})
 OWN_PORTS = VIRTUAL_PORTS | {15020, 15021, 15090}
 """Ports of an intercepting proxy and its agent: the two ways in, status, health, metrics. Nobody else may have them."""
 
@@ -77,6 +78,11 @@ def is_port(number: int) -> bool:
 def is_place(bind: str, port: int) -> bool:
     """Whether a listener can be there: Envoy wants an address (or none stated), and a port that exists."""
     return (not bind or is_ip(bind) or bind.startswith("unix://")) and (port == 0 or is_port(port))
+
+
+def is_everywhere(bind: str) -> bool:
+    """Whether it stands for every address."""
+    return is_ip(bind) and ip_address(bind).is_unspecified
 
 
 def place_of(bind: str, port: int) -> tuple[str, int]:

@@ -11,6 +11,9 @@ from flotilla_pilot.model.caller import Families, families_of
 from flotilla_pilot.model.proxy import TRANSPARENT, Proxy
 from flotilla_protos.istio.mesh.v1alpha1.proxy_pb2 import ProxyConfig
 
+VIRTUAL_PORTS = frozenset({15001, 15006})
+"""Where intercepted connections enter a proxy, on their way out and in."""
+
 OWN_PORTS = frozenset({15021, 15090})
 """Health and metrics: of a proxy that does not tell its ports."""
 
@@ -62,6 +65,10 @@ class ProxyOptions:
     def silence(self) -> Duration | None:
         """`idle_timeout`; None where it is not stated, or cannot be read."""
         return _duration(self.idle_timeout) if self.idle_timeout else None
+
+    def reserves(self, port: int) -> bool:
+        """Whether an intercepting proxy listens there itself, at every address."""
+        return port in VIRTUAL_PORTS or port in self.own_ports
 
     def may_bind(self, port: int) -> bool:
         """Whether it may listen on a port itself; for connections that are handed to it no right is needed."""
