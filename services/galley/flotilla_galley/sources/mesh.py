@@ -9,6 +9,7 @@ from flotilla_galley.snapshot.ledger import Reading
 from flotilla_galley.sources.documents import SourceObject
 from flotilla_galley.sources.folder import read_text
 from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
+from flotilla_galley.validation.mesh_config import MESH_DEFAULTS
 from flotilla_galley.validation.validate import validate_object
 from flotilla_shared.model.kinds import MESH_CONFIG, MESH_CONFIG_NAME, by_collection
 from flotilla_shared.model.objects import ObjectKey, Problem
@@ -18,8 +19,6 @@ from flotilla_shared.runtime.kube.objects import ConfigMap
 from flotilla_shared.runtime.kube.reflector import Reflector
 from flotilla_shared.runtime.kube.resources import CONFIG_MAPS
 
-# What the mesh configuration says where its author says nothing.
-MESH_DEFAULTS = {"trustDomain": "cluster.local", "rootNamespace": "istio-system", "enableAutoMtls": True}
 # The key of the ConfigMap, as Istio's.
 CONFIG_MAP_KEY = "mesh"
 

@@ -8,6 +8,8 @@ from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 
+# What the mesh configuration says where its author says nothing.
+MESH_DEFAULTS = {"trustDomain": "cluster.local", "rootNamespace": "istio-system", "enableAutoMtls": True}
 _TRUST_DOMAIN = re.compile(r"[a-z0-9._@-]{1,255}\Z")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from flotilla_galley.validation import checks, http_route
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.destinations import check_destination, check_weights
+from flotilla_galley.validation.unreachable import check_reachable
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     L4MatchAttributes,
     TCPRoute,
@@ -20,7 +21,7 @@ MESH = "mesh"
 
 
 def validate(spec: VirtualService, report: Report, namespace: str) -> None:
-    """VS1-VS8, VS10; each route by its kind."""
+    """VS1-VS8, VS10, VS11; each route by its kind."""
     _hosts(spec, report)
     _gateways(spec, report)
     if not (spec.http or spec.tcp or spec.tls):
@@ -31,7 +32,7 @@ def validate(spec: VirtualService, report: Report, namespace: str) -> None:
                 report.at(field).wrong("a VirtualService without hosts is a delegate and has http routes alone")
     for where, http in report.each("http", spec.http):
         http_route.validate(http, where, delegate=not spec.hosts)
-    _unreachable(spec, report)
+    check_reachable(spec, report)
     for where, tls in report.each("tls", spec.tls):
         _tls(tls, spec, where)
     for where, tcp in report.each("tcp", spec.tcp):
@@ -65,17 +66,6 @@ def gateway_name(name: str) -> str:
     if not slash:
         return checks.fqdn(name)
     return checks.dns_label(namespace) if namespace != "." and checks.dns_label(namespace) else checks.dns_label(short)
-
-
-def _unreachable(spec: VirtualService, report: Report) -> None:
-    """VS10: what comes after a route without a match is never reached."""
-    catch_all: int | None = None
-    for index, http in enumerate(spec.http):
-        if catch_all is not None:
-            text = f"it is never reached: spec.http[{catch_all}] before it has no match and takes everything"
-            report.at("http", index).warn(text, "unreachable")
-        elif not http.match:
-            catch_all = index
 
 
 def _tls(route: TLSRoute, spec: VirtualService, report: Report) -> None:

@@ -1,0 +1,1 @@
+"""Today's analyzers, one module each."""
