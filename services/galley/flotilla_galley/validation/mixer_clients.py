@@ -112,5 +112,7 @@ def _attributes(attributes: Attributes, report: Report) -> None:
             report.at("attributes", name).wrong("it has no value")
         elif kind in ("string_value", "bytes_value") and not getattr(value, kind):
             report.at("attributes", name).wrong(EMPTY)
+        elif kind == "string_map_value":
+            report.at("attributes", name).wrong("" if value.string_map_value.entries else EMPTY)
         elif kind == "duration_value":
             report.at("attributes", name).wrong(checks.duration(value.duration_value))

@@ -12,6 +12,7 @@ from flotilla_galley.sources.documents import SourceObject
 from flotilla_galley.validation import (
     annotation_rules,
     attribute_manifest,
+    authentication_policy,
     authorization_policy,
     checks,
     destination_rule,
@@ -21,11 +22,16 @@ from flotilla_galley.validation import (
     mixer_clients,
     mixer_handler,
     mixer_instance,
+    mixer_models,
     mixer_rule,
+    object_names,
     peer_authentication,
     proxy_config,
+    rbac_config,
     request_authentication,
     service_entry,
+    service_role,
+    service_role_binding,
     sidecar,
     telemetry,
     traffic_extension,
@@ -37,7 +43,7 @@ from flotilla_galley.validation import (
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.decode import Decoder
 from flotilla_shared.model import kinds
-from flotilla_shared.model.objects import ConfigObject, Problem, Severity, content_version
+from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem, Severity, content_version
 
 Rules = Callable[[Any, Report, str], None]
 RuleSet = Literal["today", "1.4"]
@@ -58,6 +64,12 @@ RULES: Mapping[str, Rules] = {
     kinds.TELEMETRIES: telemetry.validate,
     kinds.WASM_PLUGINS: wasm_plugin.validate,
     kinds.TRAFFIC_EXTENSIONS: traffic_extension.validate,
+    kinds.POLICIES: authentication_policy.validate,
+    kinds.MESH_POLICIES: authentication_policy.validate,
+    kinds.SERVICE_ROLES: service_role.validate,
+    kinds.SERVICE_ROLE_BINDINGS: service_role_binding.validate,
+    kinds.RBAC_CONFIGS: rbac_config.validate,
+    kinds.CLUSTER_RBAC_CONFIGS: rbac_config.validate,
     kinds.RULES: mixer_rule.validate,
     kinds.HANDLERS: mixer_handler.validate,
     kinds.INSTANCES: mixer_instance.validate,
@@ -66,6 +78,8 @@ RULES: Mapping[str, Rules] = {
     kinds.QUOTA_SPEC_BINDINGS: mixer_clients.quota_spec_binding,
     kinds.HTTP_API_SPECS: mixer_clients.http_api_spec,
     kinds.HTTP_API_SPEC_BINDINGS: mixer_clients.http_api_spec_binding,
+    kinds.ADAPTERS: mixer_models.adapter,
+    kinds.TEMPLATES: mixer_models.template,
     kinds.MESH_CONFIG: mesh_config.validate,
 }
 # Kinds of both eras that 1.4 judged otherwise.
@@ -93,6 +107,7 @@ def validate_object(source: SourceObject, ruleset: RuleSet | None = None) -> Ver
     if not any(problem.severity == "error" for problem in problems):
         problems += check_spec(source.key.collection, spec, source.key.namespace, ruleset)
         problems += check_annotations(source, spec)
+        problems += check_name(source.key, spec)
     return _verdict(source, spec, problems)
 
 
@@ -142,6 +157,12 @@ def check_metadata(source: SourceObject) -> list[Problem]:
 def check_annotations(source: SourceObject, spec: Message) -> list[Problem]:
     report = Report("metadata")
     annotation_rules.validate(source.key.collection, spec, source.annotations, report.at("annotations"))
+    return report.problems
+
+
+def check_name(key: ObjectKey, spec: Message) -> list[Problem]:
+    report = Report("metadata.name")
+    object_names.validate(key, spec, report)
     return report.problems
 
 
