@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from flotilla_shared.model.kinds import KINDS, MESH_CONFIG, Kind
+from flotilla_shared.model.kinds import WRITTEN, Kind
 from helm.generate.crd_names import SHORT_NAMES, columns
 from helm.generate.crd_schema import STATUS, message_schema
 
@@ -24,11 +24,7 @@ class _Plain(yaml.CSafeDumper):
 
 def crd_files() -> dict[Path, str]:
     """Path -> text, for every kind that Galley reads."""
-    return {
-        CHART / "templates" / f"{kind.plural}.{kind.group}.yaml": MADE + _yaml(crd(kind))
-        for kind in KINDS
-        if kind.collection != MESH_CONFIG
-    }
+    return {CHART / "templates" / f"{kind.plural}.{kind.group}.yaml": MADE + _yaml(crd(kind)) for kind in WRITTEN}
 
 
 def _yaml(content: dict[str, Any]) -> str:

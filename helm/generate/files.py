@@ -8,7 +8,7 @@ import yaml
 
 from flotilla_mixer.configuration.build import COLLECTIONS as DISPATCHED
 from flotilla_pilot.model.snapshot import COLLECTIONS as COMPILED
-from flotilla_shared.model.kinds import KINDS, MESH_CONFIG
+from flotilla_shared.model.kinds import WRITTEN
 
 TELEMETRY = Path("examples/bookinfo/local/config/telemetry.yaml")
 MADE = "# Made by `make charts`.\n"
@@ -17,9 +17,8 @@ MADE = "# Made by `make charts`.\n"
 def kinds_yaml() -> str:
     """API group -> resources: what Galley reads and validates."""
     groups: dict[str, list[str]] = {}
-    for kind in KINDS:
-        if kind.collection != MESH_CONFIG:
-            groups.setdefault(kind.group, []).append(kind.plural)
+    for kind in WRITTEN:
+        groups.setdefault(kind.group, []).append(kind.plural)
     return MADE + yaml.safe_dump({group: sorted(plurals) for group, plurals in sorted(groups.items())})
 
 

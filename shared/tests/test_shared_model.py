@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from flotilla_protos.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
 from flotilla_shared.model import hosts, kinds
-from flotilla_shared.model.kinds import KINDS, by_collection, kind_of
+from flotilla_shared.model.kinds import KINDS, WRITTEN, by_collection, kind_of
 from flotilla_shared.model.labels import selects
+from flotilla_shared.model.legacy_kinds import LEGACY_PREFIX
 from flotilla_shared.model.objects import ConfigObject, Delta, ObjectKey, Problem, content_version
 from flotilla_shared.model.protocols import Protocol, parse_protocol, protocol_of_port_name, protocol_of_service_port
 from flotilla_shared.model.spiffe import SpiffeId, parse_spiffe, spiffe_id
@@ -19,7 +20,21 @@ from flotilla_shared.model.spiffe import SpiffeId, parse_spiffe, spiffe_id
 
 def test_the_table_has_no_doubles() -> None:
     assert len({kind.collection for kind in KINDS}) == len(KINDS)
-    assert len({(kind.group, kind.kind) for kind in KINDS}) == len(KINDS)
+    assert len({(kind.group, kind.kind) for kind in WRITTEN}) == len(WRITTEN)
+    assert len({(kind.group, kind.plural) for kind in WRITTEN}) == len(WRITTEN)
+
+
+def test_the_kinds_of_1_4() -> None:
+    """31 legacy kinds, each in its own collection; what only Galley makes has no custom resources."""
+    legacy = [kind for kind in WRITTEN if kind.collection.startswith(LEGACY_PREFIX)]
+    assert len(legacy) == 31
+    assert {(kind.group, kind.versions, kind.era) for kind in legacy} == {("config.istio.io", ("v1alpha2",), "1.4")}
+    assert [kind.collection for kind in KINDS if not kind.written] == [
+        kinds.MESH_CONFIG,
+        kinds.SYNTHETIC_SERVICE_ENTRIES,
+        kinds.NAMESPACES,
+        kinds.SERVICES,
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
@@ -27,15 +42,20 @@ def test_every_kind_has_its_message_and_is_found(kind: kinds.Kind) -> None:
     assert kind.message_class()().SerializeToString() == b""
     assert kind.type_url.startswith("type.googleapis.com/")
     assert by_collection(kind.collection) is kind
-    assert kind_of(kind.group, kind.kind) is kind
+    named = kind if kind.collection != kinds.SYNTHETIC_SERVICE_ENTRIES else by_collection(kinds.SERVICE_ENTRIES)
+    assert kind_of(kind.group, kind.kind) is named
     for version in kind.versions:
-        assert kind_of(f"{kind.group}/{version}", kind.kind) is kind
+        assert kind_of(f"{kind.group}/{version}", kind.kind) is named
     assert kind_of(f"{kind.group}/v99", kind.kind) is None
 
 
 @pytest.mark.parametrize(
     "collection",
-    [getattr(kinds, name) for name in dir(kinds) if name.isupper() and str(getattr(kinds, name)).startswith("istio/")],
+    [
+        getattr(kinds, name)
+        for name in dir(kinds)
+        if name.isupper() and str(getattr(kinds, name)).startswith("istio/") and name != "LEGACY_PREFIX"
+    ],
 )
 def test_every_constant_names_a_collection(collection: str) -> None:
     assert by_collection(collection) is not None

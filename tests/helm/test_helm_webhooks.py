@@ -135,11 +135,11 @@ def test_the_webhooks_of_an_installation_never_become_fewer(helm4: Path) -> None
 
 
 def test_validation_covers_every_kind_and_nothing_else(helm4: Path) -> None:
-    from flotilla_shared.model.kinds import KINDS, MESH_CONFIG
+    from flotilla_shared.model.kinds import WRITTEN
 
     for webhook in named(render(helm4), "ValidatingWebhookConfiguration", "istio-galley")["webhooks"]:
         (rule,) = webhook["rules"]
-        assert set(rule["apiGroups"]) == {kind.group for kind in KINDS if kind.collection != MESH_CONFIG}
+        assert set(rule["apiGroups"]) == {kind.group for kind in WRITTEN}
         assert rule["operations"] == ["CREATE", "UPDATE"]
         assert rule["resources"] == ["*"], "status is a subresource, so writing it asks nobody"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flotilla_cli.health.cluster import Cluster, Object, name_of
 from flotilla_cli.health.finding import Check, Finding, Section, all_well, problem, some
-from flotilla_shared.model.kinds import KINDS, MESH_CONFIG, Kind
+from flotilla_shared.model.kinds import WRITTEN, Kind
 from flotilla_shared.runtime.kube.resources import CRDS
 
 INSTALL = "Install the chart helm/flotilla-crds."
@@ -12,7 +12,7 @@ INSTALL = "Install the chart helm/flotilla-crds."
 
 def wanted() -> dict[str, Kind]:
     """Name of the CustomResourceDefinition -> the kind."""
-    return {f"{kind.plural}.{kind.group}": kind for kind in KINDS if kind.collection != MESH_CONFIG}
+    return {f"{kind.plural}.{kind.group}": kind for kind in WRITTEN}
 
 
 async def present(cluster: Cluster) -> list[Finding]:

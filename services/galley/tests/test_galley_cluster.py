@@ -219,7 +219,10 @@ async def test_a_crd_that_comes_and_goes(server: ApiServer, galley: Callable[...
     put(server, "a", "1.1.1.1")
     server.put(CRDS, "workloadentries.networking.istio.io")  # told by the CRD: the next look would be in seconds
     await running.until(lambda: running.addresses() == {"x/a": "1.1.1.1"})
-    server.withdraw(ENTRIES)
+    server.withdraw(ENTRIES, keep=True)  # as a server that starts and does not serve it yet
+    await running.until(lambda: "not served" in running.objects.state(WORKLOAD_ENTRIES))
+    assert running.addresses() == {"x/a": "1.1.1.1"}
+    server.remove(CRDS, "workloadentries.networking.istio.io")
     await running.until(lambda: running.addresses() == {})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flotilla_galley.sources.documents import read_objects
-from flotilla_shared.model.kinds import KINDS, MESH_CONFIG
+from flotilla_shared.model.kinds import WRITTEN
 from flotilla_shared.model.objects import ObjectKey
 
 HEAD = "apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
@@ -32,7 +32,7 @@ def test_the_default_namespace_and_cluster_scoped_kinds() -> None:
     assert found.key.namespace == ""
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.collection != MESH_CONFIG], ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("kind", WRITTEN, ids=lambda kind: kind.kind)
 def test_every_kind_in_every_version(kind) -> None:
     for version in kind.api_versions:
         (found,), problems = read_objects("f", f"apiVersion: {version}\nkind: {kind.kind}\nmetadata: {{name: a}}\n")

@@ -13,6 +13,8 @@ from typing import Literal
 
 from google.protobuf.message import Message
 
+from flotilla_shared.model.legacy_kinds import LEGACY_PLURALS, LEGACY_PREFIX
+
 Era = Literal["today", "1.4"]
 
 VIRTUAL_SERVICES = "istio/networking/v1alpha3/virtualservices"
@@ -47,6 +49,10 @@ ATTRIBUTE_MANIFESTS = "istio/policy/v1beta1/attributemanifests"
 ADAPTERS = "istio/config/v1alpha2/adapters"
 TEMPLATES = "istio/config/v1alpha2/templates"
 MESH_CONFIG = "istio/mesh/v1alpha1/MeshConfig"
+# Of what Kubernetes has, and only where Galley is told to make them: nobody writes their objects as configuration.
+SYNTHETIC_SERVICE_ENTRIES = "istio/networking/v1alpha3/synthetic/serviceentries"
+NAMESPACES = "k8s/core/v1/namespaces"
+SERVICES = "k8s/core/v1/services"
 
 # The mesh configuration is no custom resource: one object of this name, in the root namespace.
 MESH_CONFIG_NAME = "istio"
@@ -54,7 +60,10 @@ MESH_CONFIG_NAME = "istio"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind. `message` is `module:Message`, imported when first asked for; `versions` newest first."""
+    """One kind. `message` is `module:Message`, imported when first asked for; `versions` newest first.
+
+    `written`: people write its objects, in files or as custom resources; of the others Galley makes the objects.
+    """
 
     group: str
     kind: str
@@ -64,6 +73,7 @@ class Kind:
     message: str
     cluster_scoped: bool = False
     era: Era = "today"
+    written: bool = True
 
     def message_class(self) -> type[Message]:
         """The class of the spec; the module is imported at the first call."""
@@ -76,7 +86,7 @@ class Kind:
 
     @property
     def api_versions(self) -> tuple[str, ...]:
-        return tuple(f"{self.group}/{version}" for version in self.versions)
+        return tuple(f"{self.group}/{version}" if self.group else version for version in self.versions)
 
 
 @cache
@@ -136,6 +146,15 @@ def _mixer(kind: str, plural: str, message: str) -> Kind:
     return _old("config.istio.io", kind, plural, collection, f"{_ISTIO}.policy.v1beta1.cfg_pb2:{message}")
 
 
+def _legacy(kind: str, plural: str) -> Kind:
+    return _old("config.istio.io", kind, plural, f"{LEGACY_PREFIX}{plural}", _STRUCT)
+
+
+def _core(kind: str, plural: str, collection: str, *, cluster: bool = False) -> Kind:
+    message = f"flotilla_protos.k8s.core.v1.core_pb2:{kind}Spec"
+    return Kind("", kind, plural, ("v1",), collection, message, cluster_scoped=cluster, written=False)
+
+
 KINDS: tuple[Kind, ...] = (
     _networking("VirtualService", "virtualservices", "virtual_service"),
     _networking("DestinationRule", "destinationrules", "destination_rule"),
@@ -182,6 +201,7 @@ KINDS: tuple[Kind, ...] = (
     _mixer("attributemanifest", "attributemanifests", "AttributeManifest"),
     _old("config.istio.io", "adapter", "adapters", ADAPTERS, _STRUCT),
     _old("config.istio.io", "template", "templates", TEMPLATES, _STRUCT),
+    *(_legacy(kind, plural) for kind, plural in LEGACY_PLURALS.items()),
     Kind(
         "mesh.istio.io",
         "MeshConfig",
@@ -189,10 +209,24 @@ KINDS: tuple[Kind, ...] = (
         ("v1alpha1",),
         MESH_CONFIG,
         f"{_ISTIO}.mesh.v1alpha1.config_pb2:MeshConfig",
+        written=False,
     ),
+    Kind(
+        _NET,
+        "ServiceEntry",
+        "serviceentries",
+        _ALL,
+        SYNTHETIC_SERVICE_ENTRIES,
+        f"{_ISTIO}.networking.v1alpha3.service_entry_pb2:ServiceEntry",
+        written=False,
+    ),
+    _core("Namespace", "namespaces", NAMESPACES, cluster=True),
+    _core("Service", "services", SERVICES),
 )
+WRITTEN = tuple(kind for kind in KINDS if kind.written)
 
-_BY_KIND = {(kind.group, kind.kind): kind for kind in KINDS}
+# A kind that is both written and made is the written one.
+_BY_KIND = {(kind.group, kind.kind): kind for kind in sorted(KINDS, key=lambda kind: kind.written)}
 _BY_COLLECTION = {kind.collection: kind for kind in KINDS}
 
 

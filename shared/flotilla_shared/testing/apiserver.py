@@ -87,10 +87,13 @@ class ApiServer:
         for each in resources:
             self._served[(each.group, each.version, each.plural)] = each
 
-    def withdraw(self, resource: Resource) -> None:
-        """No longer serve a kind; its objects are gone and its watches end, as when a CRD is deleted."""
+    def withdraw(self, resource: Resource, *, keep: bool = False) -> None:
+        """No longer serve a kind; its objects are gone and its watches end, as when a CRD is deleted.
+
+        `keep`: the objects are still stored, as while a server starts.
+        """
         self._served.pop((resource.group, resource.version, resource.plural), None)
-        for key in list(self.store.kind(str(resource))):
+        for key in [] if keep else list(self.store.kind(str(resource))):
             self.store.delete(str(resource), key)
         self.end_watches()
 

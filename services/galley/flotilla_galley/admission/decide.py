@@ -14,7 +14,7 @@ import msgspec
 
 from flotilla_galley.sources.cluster_objects import source_of
 from flotilla_galley.validation.validate import validate_object
-from flotilla_shared.model.kinds import MESH_CONFIG, Kind, kind_of
+from flotilla_shared.model.kinds import Kind, kind_of
 from flotilla_shared.model.objects import Problem
 from flotilla_shared.runtime.kube.admission import AdmissionAnswer, AdmissionRequest
 from flotilla_shared.runtime.kube.objects import ObjectMeta
@@ -42,7 +42,7 @@ def decide(request: AdmissionRequest) -> Decision:
     if request.operation not in EXAMINED or request.sub_resource:
         return Decision(AdmissionAnswer(True))
     kind = kind_of(request.kind.group, request.kind.kind)
-    if kind is None or kind.collection == MESH_CONFIG:
+    if kind is None or not kind.written:
         text = f"Galley knows no {request.kind.kind} of {request.kind.group}: it is not validated"
         return Decision(AdmissionAnswer(True, warnings=(text,)))
     written = request.object

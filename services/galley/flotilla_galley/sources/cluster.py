@@ -21,15 +21,13 @@ from flotilla_galley.sources.cluster_objects import (
 )
 from flotilla_galley.sources.documents import SourceObject
 from flotilla_galley.validation.validate import Verdict, validate_object
-from flotilla_shared.model.kinds import KINDS, MESH_CONFIG, Kind
+from flotilla_shared.model.kinds import WRITTEN, Kind
 from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.runtime.kube.client import KubeClient
 from flotilla_shared.runtime.kube.metrics import NO_METRICS, KubeMetrics
 from flotilla_shared.runtime.kube.objects import Named
 from flotilla_shared.runtime.kube.reflector import Change, Reflector
 from flotilla_shared.runtime.kube.resources import CRDS, Resource
-
-READ_KINDS = tuple(kind for kind in KINDS if kind.collection != MESH_CONFIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class ClusterSource:
         *,
         on_object: Callable[[ObjectKey], None] = lambda key: None,
         metrics: KubeMetrics = NO_METRICS,
-        kinds: tuple[Kind, ...] = READ_KINDS,
+        kinds: tuple[Kind, ...] = WRITTEN,
     ) -> None:
         self._concerns = concerns
         self._on_change = on_change
@@ -76,12 +74,30 @@ class ClusterSource:
         self._watched = {kind.collection: _Watched(kind, self._reflector(client, kind, metrics)) for kind in kinds}
         self._by_crd = {f"{each.kind.plural}.{each.kind.group}": each.reflector for each in self._watched.values()}
         self._crds = Reflector(
-            client, CRDS, Named, on_change=self._crd_changed, metadata_only=True, prepare=_name_only, metrics=metrics
+            client,
+            CRDS,
+            Named,
+            on_change=self._crd_changed,
+            metadata_only=True,
+            prepare=_name_only,
+            defined=lambda: True,
+            metrics=metrics,
         )
 
     def _reflector(self, client: KubeClient, kind: Kind, metrics: KubeMetrics) -> Reflector[CustomResource]:
-        changed = partial(self._changed, kind.collection)
-        return Reflector(client, resources_of(kind), CustomResource, on_change=changed, prepare=lean, metrics=metrics)
+        return Reflector(
+            client,
+            resources_of(kind),
+            CustomResource,
+            on_change=partial(self._changed, kind.collection),
+            prepare=lean,
+            defined=partial(self._defined, f"{kind.plural}.{kind.group}"),
+            metrics=metrics,
+        )
+
+    def _defined(self, crd: str) -> bool | None:
+        """Whether a kind's definition is there, as last heard; None before that is known."""
+        return ("", crd) in self._crds.objects if self._crds.synced else None
 
     async def start(self) -> None:
         """Begin; returns at once."""
@@ -110,6 +126,10 @@ class ClusterSource:
         """Where the objects of a collection are read, and so written; None for a collection that is not read here."""
         watched = self._watched.get(collection)
         return watched.reflector.resource if watched is not None else None
+
+    def state(self, collection: str) -> str:
+        """How it stands with the watch of a collection, in a few words."""
+        return self._watched[collection].reflector.state
 
     def held(self, key: ObjectKey) -> CustomResource | None:
         """An object as the API server has it now."""

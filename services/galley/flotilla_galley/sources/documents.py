@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
-from flotilla_shared.model.kinds import KINDS, MESH_CONFIG, Kind, kind_of
+from flotilla_shared.model.kinds import WRITTEN, Kind, kind_of
 from flotilla_shared.model.objects import ObjectKey, Problem
 
 DEFAULT_NAMESPACE = "default"
-_WRITTEN = tuple(kind for kind in KINDS if kind.collection != MESH_CONFIG)
-_KIND_NAMES = tuple({kind.kind for kind in _WRITTEN})
+_KIND_NAMES = tuple({kind.kind for kind in WRITTEN})
 FindKind = Callable[[Mapping[str, Any]], Kind]
 
 
@@ -122,9 +121,9 @@ def kind_by_version(value: Mapping[str, Any]) -> Kind:
     if not isinstance(api_version, str) or "/" not in api_version:
         raise Unusable("no-api-version", "apiVersion", f"{kind} has no apiVersion of the form group/version")
     found = kind_of(api_version, kind)
-    if found is not None and found.collection != MESH_CONFIG:
+    if found is not None and found.written:
         return found
-    same = [each for each in _WRITTEN if each.kind == kind]
+    same = [each for each in WRITTEN if each.kind == kind]
     if same:
         known = ", ".join(version for each in same for version in each.api_versions)
         raise Unusable("unknown-version", "apiVersion", f"{kind} has no apiVersion {api_version!r}; it has {known}")
@@ -134,7 +133,7 @@ def kind_by_version(value: Mapping[str, Any]) -> Kind:
 def kind_by_name(value: Mapping[str, Any]) -> Kind:
     """The kind that `kind` names, whatever apiVersion says: 1.4's rules do not judge it. Raises Unusable."""
     kind = _kind_name(value)
-    found = next((each for each in _WRITTEN if each.kind == kind), None)
+    found = next((each for each in WRITTEN if each.kind == kind), None)
     if found is None:
         raise _unknown_kind(f"there is no kind {kind!r}", kind)
     return found

@@ -3,7 +3,8 @@
 1. List in pages, give what differs from what was known, remember the list's resourceVersion.
 2. Watch from it, with bookmarks; every event and bookmark moves the point from which a lost watch goes on.
 3. Too old a point (410), or any other ERROR event: list again, deletes included. No answer, or 5xx: wait with jitter, go on.
-4. A kind that is not served is read as empty, and asked for again; a right that is missing leaves what was known.
+4. A kind that is not served is read as empty, unless its definition is known to stand: then the server only starts.
+   It is asked for again; a right that is missing leaves what was known.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ WATCH_SECONDS = (240, 300)
 # The server ends a watch by itself; silence for this much longer means that it is gone.
 SILENCE_SECONDS = 15.0
 ABSENT_SECONDS = 20.0
+DEFINED_FACTOR = 15  # so much rarer is a kind looked for whose definition is watched, too
 METADATA_ONLY = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
 
 _log = get_logger(__name__)
@@ -55,7 +57,7 @@ class Reflector(Generic[T]):
 
     `decode` is a KubeStruct with what is wanted of an object; `prepare` may make it smaller before it is kept.
     `on_change` hears of every change, on the loop, after `objects` has it; it must not raise. `metadata_only` asks the
-    server for metadata alone (`decode` Named).
+    server for metadata alone (`decode` Named). `defined`: whether the kind's definition is there, None if nobody knows.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Reflector(Generic[T]):
         on_change: Callable[[Change[T]], None] | None = None,
         prepare: Callable[[T], T] = _as_it_is,
         metadata_only: bool = False,
+        defined: Callable[[], bool | None] = lambda: None,
         metrics: KubeMetrics = NO_METRICS,
         backoff: Backoff | None = None,
         absent_seconds: float = ABSENT_SECONDS,
@@ -83,6 +86,7 @@ class Reflector(Generic[T]):
         self._on_change = on_change
         self._prepare = prepare
         self._metadata_only = metadata_only
+        self._defined = defined
         self._metrics = metrics.of(str(self.resource))
         self._decoder: Decoder[T] = Decoder(decode, self._bad)
         self._backoff = backoff or Backoff(first=0.2, cap=10.0)
@@ -125,9 +129,12 @@ class Reflector(Generic[T]):
         while True:
             try:
                 await self._list_and_watch()
-            except NotFound:
+            except NotFound as error:
                 self._point = ""
-                await self._absent()
+                if self._objects and self._defined():
+                    await self._failed(error, "not served though it is defined")
+                else:
+                    await self._absent()
             except (Gone, WatchError) as error:
                 self._point = ""
                 await self._failed(error, "the watch must begin anew")
@@ -248,7 +255,8 @@ class Reflector(Generic[T]):
         """The kind is not served: that is empty, until it is."""
         self._replace({})
         self._now("synced: the API server does not serve it")
-        await self._pause(self._absent_seconds)
+        heard = self._defined() is False  # then `look_again` is called when it comes
+        await self._pause(self._absent_seconds * (DEFINED_FACTOR if heard else 1))
 
     def _now(self, state: str) -> None:
         if state != self.state:
