@@ -75,7 +75,8 @@ def reasons(node: ast.ClassDef) -> Iterator[str]:
 
 def defaults(node: ast.FunctionDef) -> Iterator[str]:
     """What a parameter `code` is when it is left out."""
-    given = node.args.args[len(node.args.args) - len(node.args.defaults) :]
+    named = [*node.args.posonlyargs, *node.args.args]
+    given = named[len(named) - len(node.args.defaults) :]
     for parameter, default in zip(given, node.args.defaults, strict=True):
         if parameter.arg == "code":
             yield from words(default)
