@@ -9,8 +9,8 @@ from google.protobuf.duration_pb2 import Duration
 
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
+from flotilla_galley.validation.gateway_names import gateway_name
 from flotilla_galley.validation.sidecar import default_endpoint
-from flotilla_galley.validation.virtual_service import gateway_name
 
 Check = Callable[..., str]
 LONG = "a" * 64

@@ -15,7 +15,6 @@ LOST = "what was wrong is not in the recorded object: "
 DIFFERENT = {
     "validation/TestValidateAuthorizationPolicy#30": LOST + "a list `from` without items",
     "validation/TestValidateTelemetry_invalid_message": LOST + "a message of another kind",
-    "validation/TestValidateTrafficExtension_invalid_match_-_nil_traffic_selector": LOST + "a null item of a list",
 }
 INNER = "internal.istio.io/gateway-semantics"
 
@@ -52,4 +51,5 @@ def test_kinds_of_today(vectors: Path) -> None:
     print(f"  of the valid, {warned[True]} agree on whether there is a warning and {warned[False]} do not")
     assert table.ran > 100
     assert table.unexplained == []
-    assert table.share >= 0.98
+    assert table.share >= 0.99
+    assert warned[False] == 0

@@ -1,4 +1,4 @@
-"""DestinationRule (rules DR1-DR6, DR15 and DR16 of Istio's validation, today's set)."""
+"""DestinationRule (rules DR1-DR5, DR15 and DR16 of Istio's validation, today's set)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.client_tls import client_tls
 from flotilla_galley.validation.connection_pool import connection_pool
 from flotilla_galley.validation.load_balancer import load_balancer
+from flotilla_galley.validation.outlier_detection import outlier_detection
 from flotilla_galley.validation.workload_entry import check_address
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import (
     DestinationRule,
-    OutlierDetection,
     TrafficPolicy,
 )
 
@@ -31,7 +31,7 @@ POLICY_FIELDS = {
 def validate(spec: DestinationRule, report: Report, namespace: str) -> None:
     report.check(checks.wildcard_domain, "host", spec.host)
     if spec.HasField("traffic_policy"):
-        _policy(spec.traffic_policy, report.at("trafficPolicy"), namespace)
+        traffic_policy(spec.traffic_policy, report.at("trafficPolicy"), namespace)
     seen: set[str] = set()
     for where, subset in report.each("subsets", spec.subsets):
         where.check(checks.dns_label, "name", subset.name)
@@ -40,7 +40,7 @@ def validate(spec: DestinationRule, report: Report, namespace: str) -> None:
         seen.add(subset.name)
         checks.labels(where.at("labels"), subset.labels)
         if subset.HasField("traffic_policy"):
-            _policy(subset.traffic_policy, where.at("trafficPolicy"), namespace)
+            traffic_policy(subset.traffic_policy, where.at("trafficPolicy"), namespace)
     if spec.HasField("workload_selector"):
         _selector(spec, report, namespace)
     checks.export_to(report, spec.export_to, namespace)
@@ -55,7 +55,7 @@ def _selector(spec: DestinationRule, report: Report, namespace: str) -> None:
         report.at("exportTo").wrong("beside workloadSelector it can be '.' alone")
 
 
-def _policy(policy: TrafficPolicy, report: Report, namespace: str) -> None:
+def traffic_policy(policy: TrafficPolicy, report: Report, namespace: str) -> None:
     """DR2"""
     if not any(_set(policy, field) for field in POLICY_FIELDS.values() if field in policy.DESCRIPTOR.fields_by_name):
         report.wrong("it is empty; give it loadBalancer, connectionPool, outlierDetection or tls, or remove it")
@@ -79,7 +79,7 @@ def _set(message: Any, field: str) -> bool:
 def _settings(policy: Any, report: Report, namespace: str) -> None:
     """What a policy and its settings for a port have in common."""
     if policy.HasField("outlier_detection"):
-        _outlier(policy.outlier_detection, report.at("outlierDetection"))
+        outlier_detection(policy.outlier_detection, report.at("outlierDetection"))
     if policy.HasField("connection_pool"):
         connection_pool(policy.connection_pool, report.at("connectionPool"))
     if policy.HasField("load_balancer"):
@@ -99,20 +99,3 @@ def _tunnel(policy: TrafficPolicy, report: Report) -> None:
         where.at("protocol").wrong(f"{tunnel.protocol!r} is neither CONNECT nor POST")
     check_address(tunnel.target_host, where.at("targetHost"))
     where.check(checks.port, "targetPort", tunnel.target_port)
-
-
-def _outlier(outlier: OutlierDetection, report: Report) -> None:
-    """DR6"""
-    for field, name in (("baseEjectionTime", "base_ejection_time"), ("interval", "interval")):
-        if outlier.HasField(name):
-            report.check(checks.duration, field, getattr(outlier, name))
-    for field, value in (
-        ("maxEjectionPercent", outlier.max_ejection_percent),
-        ("minHealthPercent", outlier.min_health_percent),
-    ):
-        if not 0 <= value <= 100:
-            report.at(field).wrong(f"{value} is outside of 0 to 100")
-    if outlier.consecutive_errors:
-        report.at("consecutiveErrors").warn("it is out of date; write consecutiveGatewayErrors or consecutive5xxErrors")
-    if outlier.consecutive_local_origin_failures.value and not outlier.split_external_local_origin_errors:
-        report.at("consecutiveLocalOriginFailures").wrong("it needs splitExternalLocalOriginErrors: true")

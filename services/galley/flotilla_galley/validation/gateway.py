@@ -16,13 +16,13 @@ def validate(spec: Gateway, report: Report, namespace: str) -> None:
         report.at("servers").wrong("a gateway needs at least one server")
     names: set[str] = set()
     for where, server in report.each("servers", spec.servers):
-        _server(server, where)
+        check_server(server, where)
         if server.port.name in names:
             where.at("port").at("name").wrong(f"port name {server.port.name!r} is used twice", "duplicate")
         names.add(server.port.name)
 
 
-def _server(server: Server, report: Report) -> None:
+def check_server(server: Server, report: Report) -> None:
     if not server.hosts:
         report.at("hosts").wrong("it names no host; use '*' for all")
     for where, host in report.each("hosts", server.hosts):
@@ -30,7 +30,7 @@ def _server(server: Server, report: Report) -> None:
     if not server.HasField("port"):
         report.at("port").wrong("it is missing")
         return
-    _port(server, report.at("port"))
+    check_port(server, report.at("port"))
     _bind(server, report)
     _tls(server, report.at("tls"))
 
@@ -43,7 +43,7 @@ def _host(host: str) -> str:
     return checks.namespaced_host(host, slash=False)
 
 
-def _port(server: Server, report: Report) -> None:
+def check_port(server: Server, report: Report) -> None:
     port = server.port
     report.at("protocol").wrong(checks.protocol(port.protocol, empty=False))
     if not port.name:
@@ -81,4 +81,6 @@ def _tls(server: Server, report: Report) -> None:
     if not protocol.is_tls:
         report.wrong(f"protocol {server.port.protocol} has no TLS; use HTTPS or TLS")
         return
+    if tls.https_redirect:
+        report.at("httpsRedirect").warn("it has no effect here: only calls of plain HTTP can be sent on to HTTPS")
     server_tls(tls, report)

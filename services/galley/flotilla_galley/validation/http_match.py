@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
+from flotilla_galley.validation.gateway_names import gateway_names
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPMatchRequest, StringMatch
 
 
@@ -23,6 +24,7 @@ def check_match(match: HTTPMatchRequest, report: Report) -> None:
     if match.source_namespace:
         report.check(checks.dns_label, "sourceNamespace", match.source_namespace)
     checks.labels(report.at("sourceLabels"), match.source_labels)
+    gateway_names(report, match.gateways)
 
 
 def check_string(wanted: StringMatch, report: Report, *, empty_prefix: bool = False, star: bool = False) -> None:

@@ -37,6 +37,8 @@ def _hosts(spec: ServiceEntry, report: Report) -> None:
         report.at("hosts").wrong("it names no host")
     for where, host in report.each("hosts", spec.hosts):
         where.wrong("'*' is no host of a service" if host == "*" else checks.wildcard_domain(host))
+        if "*" in host and not host.startswith("*.") and spec.resolution != ServiceEntry.DYNAMIC_DNS:
+            where.warn(f"{host!r} has a star that is no whole part; only *.example.com matches reliably")
 
 
 def _addresses(spec: ServiceEntry, report: Report) -> None:
@@ -69,7 +71,12 @@ def _ports(spec: ServiceEntry, report: Report) -> None:
 def _selection(spec: ServiceEntry, report: Report) -> None:
     """SE12"""
     if spec.HasField("workload_selector"):
-        checks.selector(report.at("workloadSelector").at("labels"), spec.workload_selector.labels)
+        where = report.at("workloadSelector")
+        checks.selector(where.at("labels"), spec.workload_selector.labels)
+        if not spec.workload_selector.labels:
+            where.warn("it has no labels and selects every workload; leave it out, or name labels")
+        if spec.resolution == ServiceEntry.NONE:
+            where.warn("with resolution NONE nothing is selected: calls go where they are addressed; use STATIC")
         if spec.endpoints:
             report.at("endpoints").wrong("workloadSelector and endpoints exclude each other; keep one", "conflict")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.connection_pool import connection_pool
@@ -24,6 +26,10 @@ FORM = "127.0.0.1:<port>, 0.0.0.0:<port>, [::1]:<port>, [::]:<port> or unix://<p
 def validate(spec: Sidecar, report: Report, namespace: str) -> None:
     if spec.HasField("workload_selector"):
         checks.selector(report.at("workloadSelector").at("labels"), spec.workload_selector.labels)
+        if not spec.workload_selector.labels:
+            report.at("workloadSelector").warn(
+                "it has no labels and selects every workload; leave it out, or name labels"
+            )
     if not (spec.ingress or spec.egress or _says_otherwise(spec)):
         report.wrong("it says nothing; give it egress, ingress, outboundTrafficPolicy or inboundConnectionPool")
     if spec.HasField("inbound_connection_pool"):
@@ -31,7 +37,7 @@ def validate(spec: Sidecar, report: Report, namespace: str) -> None:
     if spec.HasField("outbound_traffic_policy"):
         _outbound(spec.outbound_traffic_policy, report.at("outboundTrafficPolicy"))
     _ingress(spec, report)
-    _egress(spec, report)
+    _egress(spec, report, namespace)
 
 
 def _outbound(policy: OutboundTrafficPolicy, report: Report) -> None:
@@ -83,6 +89,8 @@ def _ingress_listener(listener: IstioIngressListener, report: Report) -> None:
         _ingress_tls(listener, report.at("tls"))
     if listener.HasField("connection_pool"):
         connection_pool(listener.connection_pool, report.at("connectionPool"))
+        if listener.connection_pool.HasField("http") and not parse_protocol(listener.port.protocol).is_http:
+            report.at("connectionPool").at("http").warn("it has no effect on a port that is not HTTP")
 
 
 def _ingress_tls(listener: IstioIngressListener, report: Report) -> None:
@@ -116,12 +124,13 @@ def default_endpoint(endpoint: str) -> str:
     return checks.port(int(port))
 
 
-def _egress(spec: Sidecar, report: Report) -> None:
+def _egress(spec: Sidecar, report: Report, namespace: str) -> None:
     seen: set[tuple[str, int]] = set()
     last = len(spec.egress) - 1
     for index, listener in enumerate(spec.egress):
         where = report.at("egress", index)
         _egress_listener(listener, where)
+        _repeated_hosts(listener.hosts, namespace, where)
         if not listener.HasField("port"):
             if index != last:
                 where.wrong("a listener without port takes all that the others leave, so it must be the last")
@@ -144,6 +153,19 @@ def _egress_listener(listener: IstioEgressListener, report: Report) -> None:
             report.at("captureMode").wrong("a Unix socket cannot be captured; use NONE")
     elif listener.bind:
         report.check(checks.ip, "bind", listener.bind)
+
+
+def _repeated_hosts(hosts: Sequence[str], namespace: str, report: Report) -> None:
+    """SC7: a host that is there by itself or by its namespace's star"""
+    seen: dict[str, set[str]] = {}
+    if "*/*" in hosts and any(host != "*/*" and not host.startswith("~") for host in hosts):
+        report.at("hosts").warn("'*/*' is everything; the other hosts beside it have no effect")
+    for where, text in report.each("hosts", hosts):
+        of, _, host = text.partition("/")
+        before = seen.setdefault(namespace if of == "." else of, set())
+        if before and (host == "*" or host in before or "*" in before):
+            where.warn(f"{text!r} is there already", "duplicate")
+        before.add(host)
 
 
 def _egress_host(host: str) -> str:

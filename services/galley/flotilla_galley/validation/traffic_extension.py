@@ -13,6 +13,9 @@ MAX_CODE = 65_536
 def validate(spec: TrafficExtension, report: Report, namespace: str) -> None:
     targets(spec, report)
     matches(spec.match, report)
+    for where, match in report.each("match", spec.match):
+        if not match.ListFields():
+            where.wrong("it is empty and matches all traffic, as no match does; say mode or ports, or leave it out")
     kind = spec.WhichOneof("filter_config")
     if kind is None:
         report.wrong("it extends nothing; say wasm or lua")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from flotilla_galley.validation import checks, http_route
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.destinations import check_destination, check_weights
+from flotilla_galley.validation.gateway_names import gateway_names
 from flotilla_galley.validation.unreachable import check_reachable
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     L4MatchAttributes,
@@ -18,12 +19,14 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
 from flotilla_shared.model.hosts import covers
 
 MESH = "mesh"
+SNI_PREFIX = "outbound_."
+CLAIMS = "@request.auth.claims"
 
 
 def validate(spec: VirtualService, report: Report, namespace: str) -> None:
-    """VS1-VS8, VS10, VS11; each route by its kind."""
+    """VS1-VS11; each route by its kind."""
     _hosts(spec, report)
-    _gateways(spec, report)
+    gateway_names(report, spec.gateways)
     if not (spec.http or spec.tcp or spec.tls):
         report.wrong("it has no routes; give it http, tls or tcp", "no-routes")
     if not spec.hosts:
@@ -37,6 +40,7 @@ def validate(spec: VirtualService, report: Report, namespace: str) -> None:
         _tls(tls, spec, where)
     for where, tcp in report.each("tcp", spec.tcp):
         _tcp(tcp, where)
+    _claims(spec, report)
     checks.export_to(report, spec.export_to, namespace)
 
 
@@ -44,8 +48,9 @@ def _hosts(spec: VirtualService, report: Report) -> None:
     in_mesh = not spec.gateways or MESH in spec.gateways
     for index, host in enumerate(spec.hosts):
         where = report.at("hosts", index)
-        if checks.ip(host):
-            where.wrong(checks.wildcard_domain(host))
+        where.wrong(
+            checks.wildcard_domain(host) if in_mesh and checks.ip(host) else gateway_host(host, sni=bool(spec.tls))
+        )
         if host == "*" and in_mesh:
             where.wrong("'*' is possible only for a VirtualService bound to gateways; name a host, or a gateway")
         for other in spec.hosts[:index]:
@@ -55,17 +60,27 @@ def _hosts(spec: VirtualService, report: Report) -> None:
                 where.wrong(f"{host!r} and {other!r} cover one another; keep one of them", "duplicate")
 
 
-def _gateways(spec: VirtualService, report: Report) -> None:
-    for where, name in report.each("gateways", spec.gateways):
-        where.wrong(gateway_name(name))
+def gateway_host(host: str, *, sni: bool) -> str:
+    """VS4: a host that gateways take; `sni`: of routes by server name, which may be those of another gateway's clusters."""
+    if not checks.ip(host):
+        return ""
+    if not (sni and host.startswith(SNI_PREFIX)):
+        return checks.wildcard_domain(host)
+    _, port, underscore, *rest = [*host.split(".", 3), "", "", ""]
+    if port.isdecimal() and not checks.port(int(port)) and underscore == "_" and rest[0]:
+        return checks.wildcard_domain(rest[0])
+    return f"{host!r} must be of the form outbound_.<port>_._.<host>"
 
 
-def gateway_name(name: str) -> str:
-    """P19"""
-    namespace, slash, short = name.partition("/")
-    if not slash:
-        return checks.fqdn(name)
-    return checks.dns_label(namespace) if namespace != "." and checks.dns_label(namespace) else checks.dns_label(short)
+def _claims(spec: VirtualService, report: Report) -> None:
+    """VS9: only gateways may route by claims, for only they check tokens before they route."""
+    if spec.gateways and MESH not in spec.gateways:
+        return
+    for place, http in report.each("http", spec.http):
+        for where, match in place.each("match", http.match):
+            for field, headers in (("headers", match.headers), ("withoutHeaders", match.without_headers)):
+                for name in sorted(name for name in headers if name.startswith(CLAIMS)):
+                    where.at(field, name).wrong("claims of a token decide only in a VirtualService bound to gateways")
 
 
 def _tls(route: TLSRoute, spec: VirtualService, report: Report) -> None:
@@ -99,8 +114,7 @@ def _level4(match: TLSMatchAttributes | L4MatchAttributes, report: Report) -> No
     if match.port:
         report.check(checks.port, "port", match.port)
     checks.labels(report.at("sourceLabels"), match.source_labels)
-    for where, name in report.each("gateways", match.gateways):
-        where.wrong(gateway_name(name))
+    gateway_names(report, match.gateways)
 
 
 def _tcp(route: TCPRoute, report: Report) -> None:
