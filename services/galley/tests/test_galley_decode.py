@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flotilla_galley.validation.decode import Wrong, parse_duration
+from flotilla_galley.validation.durations import Wrong, parse_duration
 from flotilla_galley.validation.validate import decode
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import DestinationRule

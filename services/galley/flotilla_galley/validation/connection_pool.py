@@ -17,11 +17,15 @@ HTTP_LIMITS = (
 )
 
 
-def connection_pool(pool: ConnectionPoolSettings, report: Report) -> None:
+def connection_pool(pool: ConnectionPoolSettings, report: Report, *, keepalive: bool = True) -> None:
+    """`keepalive`: whether the times of tcpKeepalive are looked at."""
     if not (pool.HasField("http") or pool.HasField("tcp")):
         report.wrong("it has neither http nor tcp")
     _http(pool.http, report.at("http"))
     _tcp(pool.tcp, report.at("tcp"))
+    if keepalive:
+        for name in ("time", "interval"):
+            _time(pool.tcp.tcp_keepalive, name, name, report.at("tcp").at("tcpKeepalive"))
 
 
 def _http(http: ConnectionPoolSettings.HTTPSettings, report: Report) -> None:
@@ -45,9 +49,6 @@ def _tcp(tcp: ConnectionPoolSettings.TCPSettings, report: Report) -> None:
     _time(tcp, "connectTimeout", "connect_timeout", report)
     _time(tcp, "maxConnectionDuration", "max_connection_duration", report)
     _time(tcp, "idleTimeout", "idle_timeout", report, never=True)
-    if tcp.HasField("tcp_keepalive"):
-        for name in ("time", "interval"):
-            _time(tcp.tcp_keepalive, name, name, report.at("tcpKeepalive"))
 
 
 def _time(holder: Any, field: str, name: str, report: Report, *, never: bool = False) -> None:

@@ -14,7 +14,7 @@ def check_cors(policy: CorsPolicy, report: Report) -> None:
     for where, origin in report.each("allowOrigins", policy.allow_origins):
         check_string(origin, where)
     for where, text in report.each("allowOrigin", policy.allow_origin):
-        where.wrong("" if text == "*" else _origin(text))
+        where.wrong("" if text == "*" else origin_name(text))
     for where, method in report.each("allowMethods", policy.allow_methods):
         where.wrong("" if method in METHODS else f"{method!r} is no HTTP method")
     for field, names in (("allowHeaders", policy.allow_headers), ("exposeHeaders", policy.expose_headers)):
@@ -26,7 +26,7 @@ def check_cors(policy: CorsPolicy, report: Report) -> None:
             report.at("maxAge").wrong("only whole seconds are possible")
 
 
-def _origin(text: str) -> str:
+def origin_name(text: str) -> str:
     """`[http[s]://]host[:port]`"""
     host = text.removeprefix("https://").removeprefix("http://")
     name, colon, number = host.partition(":")

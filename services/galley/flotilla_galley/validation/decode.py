@@ -9,8 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -18,6 +17,7 @@ from google.protobuf import duration_pb2, struct_pb2, timestamp_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from flotilla_galley.validation.durations import Wrong, parse_duration
 from flotilla_shared.model.objects import Problem, Severity
 
 _RANGES = {
@@ -28,10 +28,6 @@ _RANGES = {
 }
 _FLOATS = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
 _WRAPPERS = "google.protobuf."
-
-
-class Wrong(ValueError):
-    """A value does not fit its field."""
 
 
 @dataclass
@@ -59,9 +55,9 @@ class Decoder:
         chosen: dict[str, str] = {}
         for name, content in value.items():
             where = f"{path}.{name}"
-            found = _field_named(cast(Descriptor, message.DESCRIPTOR), name)
+            found = self.named(cast(Descriptor, message.DESCRIPTOR), name)
             if found is None:
-                self._unknown(cast(Descriptor, message.DESCRIPTOR), name, where)
+                self.unknown_field(cast(Descriptor, message.DESCRIPTOR), name, where)
                 continue
             if content is None:
                 continue
@@ -82,7 +78,7 @@ class Decoder:
             inner.SetInParent()
             self.message(inner, content, path)
         else:
-            self._attempt(path, lambda: setattr(message, found.name, _scalar(found, content)))
+            self.scalar(message, found, content, path)
 
     def _list(self, message: Message, found: FieldDescriptor, content: object, path: str) -> None:
         if not isinstance(content, list):
@@ -92,7 +88,7 @@ class Decoder:
         for index, item in enumerate(content):
             where = f"{path}[{index}]"
             if item is None:
-                self._note("null-item", where, "the item is empty; fill or remove it")
+                self.null_item(message, found, where)
             elif found.message_type is not None:
                 self.message(items.add(), item, where)
             else:
@@ -123,7 +119,20 @@ class Decoder:
         except (ValueError, TypeError) as error:
             self._note("wrong-value", path, " ".join(str(error).split()))
 
-    def _unknown(self, descriptor: Descriptor, name: str, path: str) -> None:
+    def named(self, descriptor: Descriptor, name: str) -> FieldDescriptor | None:
+        """The field that a name means, in any of its spellings, or None."""
+        found: FieldDescriptor | None = descriptor.fields_by_camelcase_name.get(name) or descriptor.fields_by_name.get(
+            name
+        )
+        return found or next((each for each in descriptor.fields if each.json_name == name), None)
+
+    def scalar(self, message: Message, found: FieldDescriptor, content: object, path: str) -> None:
+        self._attempt(path, lambda: setattr(message, found.name, _scalar(found, content)))
+
+    def null_item(self, message: Message, found: FieldDescriptor, path: str) -> None:
+        self._note("null-item", path, "the item is empty; fill or remove it")
+
+    def unknown_field(self, descriptor: Descriptor, name: str, path: str) -> None:
         names = [each.json_name for each in descriptor.fields]
         near = difflib.get_close_matches(name, names, 1)
         hint = f"; did you mean {near[0]}?" if near else f"; {descriptor.name} has " + ", ".join(names[:8])
@@ -137,13 +146,6 @@ class Decoder:
 
 def _put(entries: Any, key: object, value: object) -> None:
     entries[key] = value
-
-
-def _field_named(descriptor: Descriptor, name: str) -> FieldDescriptor | None:
-    found: FieldDescriptor | None = descriptor.fields_by_camelcase_name.get(name) or descriptor.fields_by_name.get(name)
-    if found is None:
-        found = next((each for each in descriptor.fields if each.json_name == name), None)
-    return found
 
 
 def _is_map(found: FieldDescriptor) -> bool:
@@ -229,35 +231,6 @@ def _duration(message: Message, content: object) -> None:
     seconds = parse_duration(content)
     message.seconds = int(seconds // 1_000_000_000) if seconds >= 0 else -int(-seconds // 1_000_000_000)
     message.nanos = seconds - message.seconds * 1_000_000_000
-
-
-_UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-
-
-def parse_duration(text: str) -> int:
-    """Nanoseconds of Go's and protobuf's notation: `5s`, `1.5s`, `1h30m`. Raises Wrong."""
-    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text)
-    total = 0.0
-    if rest == "0":
-        return 0
-    for number, unit in _duration_parts(text, rest):
-        total += number * _UNITS[unit]
-    if not math.isfinite(total) or total > 315_576_000_000 * 10**9:
-        raise Wrong(f"{text!r} is longer than ten thousand years")
-    return sign * round(total)
-
-
-def _duration_parts(whole: str, rest: str) -> Iterator[tuple[float, str]]:
-    if not rest:
-        raise Wrong(f"{whole!r} is no duration; write a number with its unit, such as 5s or 1m30s")
-    while rest:
-        digits = len(rest) - len(rest.lstrip("0123456789."))
-        number, rest = rest[:digits], rest[digits:]
-        unit = next((each for each in ("ns", "us", "µs", "ms", "s", "m", "h") if rest.startswith(each)), "")
-        if not unit or not number.replace(".", "", 1).isdigit():
-            raise Wrong(f"{whole!r} is no duration; write a number with its unit, such as 5s or 1m30s")
-        rest = rest[len(unit) :]
-        yield float(number), unit
 
 
 def _timestamp(message: Message, content: object) -> None:

@@ -57,7 +57,7 @@ def _selector(spec: DestinationRule, report: Report, namespace: str) -> None:
 
 def traffic_policy(policy: TrafficPolicy, report: Report, namespace: str) -> None:
     """DR2"""
-    if not any(_set(policy, field) for field in POLICY_FIELDS.values() if field in policy.DESCRIPTOR.fields_by_name):
+    if not any(is_set(policy, field) for field in POLICY_FIELDS.values() if field in policy.DESCRIPTOR.fields_by_name):
         report.wrong("it is empty; give it loadBalancer, connectionPool, outlierDetection or tls, or remove it")
     _settings(policy, report, namespace)
     _tunnel(policy, report)
@@ -66,12 +66,12 @@ def traffic_policy(policy: TrafficPolicy, report: Report, namespace: str) -> Non
             where.at("port").wrong("it is missing; say which port the settings are for")
         else:
             where.at("port").check(checks.port, "number", port.port.number)
-        if not any(_set(port, field) for field in POLICY_FIELDS.values() if field in port.DESCRIPTOR.fields_by_name):
+        if not any(is_set(port, field) for field in POLICY_FIELDS.values() if field in port.DESCRIPTOR.fields_by_name):
             where.wrong("it sets nothing for the port; give it loadBalancer, connectionPool, outlierDetection or tls")
         _settings(port, where, namespace)
 
 
-def _set(message: Any, field: str) -> bool:
+def is_set(message: Any, field: str) -> bool:
     value = getattr(message, field)
     return bool(value) if message.DESCRIPTOR.fields_by_name[field].is_repeated else bool(message.HasField(field))
 

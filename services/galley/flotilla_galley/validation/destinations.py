@@ -15,8 +15,8 @@ class _Weighted(Protocol):
     def weight(self) -> int: ...
 
 
-def check_destination(destination: Destination | None, report: Report) -> None:
-    """HR11 and P20"""
+def check_destination(destination: Destination | None, report: Report, *, zero_is_none: bool = False) -> None:
+    """HR11 and P20; `zero_is_none`: port number 0 is taken for no port, as 1.4 did."""
     if destination is None:
         report.wrong("it is missing; name a host", "no-destination")
         return
@@ -28,7 +28,7 @@ def check_destination(destination: Destination | None, report: Report) -> None:
         report.check(checks.wildcard_domain, "host", destination.host)
     if destination.subset:
         report.check(checks.dns_label, "subset", destination.subset)
-    if destination.HasField("port"):
+    if destination.HasField("port") and (destination.port.number or not zero_is_none):
         report.at("port").check(checks.port, "number", destination.port.number)
 
 

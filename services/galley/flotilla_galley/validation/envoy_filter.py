@@ -65,13 +65,13 @@ def _patch(patch: EnvoyFilter.EnvoyConfigObjectPatch, report: Report) -> None:
         return
     if waypoint:
         report.at("match").wrong("a match by waypoint needs the context WAYPOINT")
-    elif text := _missing(patch):
+    elif text := what_is_missing(patch):
         report.wrong(text)
-    elif _version(patch, report) and _match(patch, report):
+    elif check_version(patch, report) and check_match(patch, report):
         _value(patch, report)
 
 
-def _missing(patch: EnvoyFilter.EnvoyConfigObjectPatch) -> str:
+def what_is_missing(patch: EnvoyFilter.EnvoyConfigObjectPatch) -> str:
     """EF4"""
     if patch.apply_to == EnvoyFilter.INVALID:
         return "applyTo is missing; say what is patched"
@@ -84,7 +84,7 @@ def _missing(patch: EnvoyFilter.EnvoyConfigObjectPatch) -> str:
     return ""
 
 
-def _version(patch: EnvoyFilter.EnvoyConfigObjectPatch, report: Report) -> bool:
+def check_version(patch: EnvoyFilter.EnvoyConfigObjectPatch, report: Report) -> bool:
     """EF5; an expression that is too long is today a warning, and matches nothing."""
     pattern = patch.match.proxy.proxy_version
     where = report.at("match").at("proxy").at("proxyVersion")
@@ -96,7 +96,7 @@ def _version(patch: EnvoyFilter.EnvoyConfigObjectPatch, report: Report) -> bool:
     return not text
 
 
-def _match(patch: EnvoyFilter.EnvoyConfigObjectPatch, report: Report) -> bool:
+def check_match(patch: EnvoyFilter.EnvoyConfigObjectPatch, report: Report) -> bool:
     """EF6 and EF7"""
     stated, wanted = patch.match.WhichOneof("object_types"), _MATCHES.get(patch.apply_to)
     if stated is None or wanted is None:

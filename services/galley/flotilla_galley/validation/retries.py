@@ -31,7 +31,8 @@ RETRY_ON = frozenset(
 STATUSES = frozenset(str(status.value) for status in HTTPStatus)
 
 
-def check_retries(retries: HTTPRetry, report: Report) -> None:
+def check_retries(retries: HTTPRetry, report: Report, words: frozenset[str] = RETRY_ON) -> None:
+    """`words` are the conditions that there are, beside statuses of HTTP."""
     if retries.attempts < 0:
         report.at("attempts").wrong(f"{retries.attempts} is below 0")
     if retries.attempts == 0 and (
@@ -46,5 +47,5 @@ def check_retries(retries: HTTPRetry, report: Report) -> None:
     if retries.HasField("backoff"):
         report.check(checks.duration, "backoff", retries.backoff)
     for word in retries.retry_on.split(",") if retries.retry_on else ():
-        if word not in RETRY_ON and word not in STATUSES:
+        if word not in words and word not in STATUSES:
             report.at("retryOn").wrong(f"{word!r} is no condition to retry on (no spaces after the commas)")

@@ -53,7 +53,7 @@ def server_tls(tls: ServerTLSSettings, report: Report) -> None:
                 report.at(field).warn("TLS that passes through ends elsewhere; certificates have no effect here")
     _sources(tls, report)
     if tls.mode in NEEDS_CERTIFICATE:
-        _certificates(tls, report)
+        certificates(tls, report)
 
 
 def _sources(tls: ServerTLSSettings, report: Report) -> None:
@@ -69,7 +69,7 @@ def _sources(tls: ServerTLSSettings, report: Report) -> None:
             report.at(field).warn(f"there are {len(certificates)}; the first {MAX_CERTIFICATES} are used")
 
 
-def _certificates(tls: ServerTLSSettings, report: Report) -> None:
+def certificates(tls: ServerTLSSettings, report: Report) -> None:
     """GW7, and GW9's rule of revocation lists"""
     by_name = bool(tls.credential_name or tls.credential_names)
     if tls.ca_crl and tls.mode == ServerTLSSettings.SIMPLE and not by_name:

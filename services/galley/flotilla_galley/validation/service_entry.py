@@ -14,9 +14,9 @@ _DYNAMIC_PROTOCOLS = (Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.TLS
 
 
 def validate(spec: ServiceEntry, report: Report, namespace: str) -> None:
-    _hosts(spec, report)
+    check_hosts(spec, report)
     _addresses(spec, report)
-    _ports(spec, report)
+    check_service_ports(spec, report)
     _selection(spec, report)
     names = {port.name for port in spec.ports}
     for where, endpoint in report.each("endpoints", spec.endpoints):
@@ -31,7 +31,7 @@ def validate(spec: ServiceEntry, report: Report, namespace: str) -> None:
     checks.export_to(report, spec.export_to, namespace, nobody=True)
 
 
-def _hosts(spec: ServiceEntry, report: Report) -> None:
+def check_hosts(spec: ServiceEntry, report: Report) -> None:
     """SE1"""
     if not spec.hosts:
         report.at("hosts").wrong("it names no host")
@@ -50,7 +50,7 @@ def _addresses(spec: ServiceEntry, report: Report) -> None:
             where.wrong(f"{address!r} is a network, which only resolution NONE or STATIC can have")
 
 
-def _ports(spec: ServiceEntry, report: Report) -> None:
+def check_service_ports(spec: ServiceEntry, report: Report) -> None:
     """SE3"""
     names: set[str] = set()
     numbers: set[int] = set()
@@ -105,16 +105,22 @@ def _resolution(spec: ServiceEntry, report: Report) -> None:
             where.wrong(checks.fqdn(host) and f"{host!r} cannot be looked up; name endpoints, or a host without star")
     if spec.resolution == ServiceEntry.DNS_ROUND_ROBIN and len(spec.endpoints) > 1:
         report.at("endpoints").wrong("resolution DNS_ROUND_ROBIN has one endpoint at most")
-    if spec.resolution != ServiceEntry.NONE and len(spec.hosts) > 1:
-        for where, port in report.each("ports", spec.ports):
-            protocol = parse_protocol(port.protocol)
-            if not (protocol.is_http or protocol.is_tls):
-                where.at("protocol").wrong(
-                    "with several hosts every port must be HTTP or TLS, or they cannot be told apart"
-                )
+    check_told_apart(spec, report)
     for where, port in report.each("ports", spec.ports):
         if parse_protocol(port.protocol) in (Protocol.TCP, Protocol.UNSUPPORTED) and not spec.addresses:
             where.warn("a TCP port without spec.addresses takes its number for itself in every sidecar")
+
+
+def check_told_apart(spec: ServiceEntry, report: Report) -> None:
+    """SE10"""
+    if spec.resolution == ServiceEntry.NONE or len(spec.hosts) < 2:
+        return
+    for where, port in report.each("ports", spec.ports):
+        protocol = parse_protocol(port.protocol)
+        if not (protocol.is_http or protocol.is_tls):
+            where.at("protocol").wrong(
+                "with several hosts every port must be HTTP or TLS, or they cannot be told apart"
+            )
 
 
 def _dynamic(spec: ServiceEntry, report: Report) -> None:

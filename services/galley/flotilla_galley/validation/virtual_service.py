@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from flotilla_galley.validation import checks, http_route
 from flotilla_galley.validation.checks import Report
@@ -25,7 +26,7 @@ CLAIMS = "@request.auth.claims"
 
 def validate(spec: VirtualService, report: Report, namespace: str) -> None:
     """VS1-VS11; each route by its kind."""
-    _hosts(spec, report)
+    check_hosts(spec, report, partial(gateway_host, sni=bool(spec.tls) and not in_mesh(spec)))
     gateway_names(report, spec.gateways)
     if not (spec.http or spec.tcp or spec.tls):
         report.wrong("it has no routes; give it http, tls or tcp", "no-routes")
@@ -44,14 +45,16 @@ def validate(spec: VirtualService, report: Report, namespace: str) -> None:
     checks.export_to(report, spec.export_to, namespace)
 
 
-def _hosts(spec: VirtualService, report: Report) -> None:
-    in_mesh = not spec.gateways or MESH in spec.gateways
+def in_mesh(spec: VirtualService) -> bool:
+    return not spec.gateways or MESH in spec.gateways
+
+
+def check_hosts(spec: VirtualService, report: Report, form: Callable[[str], str]) -> None:
+    """VS4 to VS6; `form` says what is wrong with the form of one host."""
     for index, host in enumerate(spec.hosts):
         where = report.at("hosts", index)
-        where.wrong(
-            checks.wildcard_domain(host) if in_mesh and checks.ip(host) else gateway_host(host, sni=bool(spec.tls))
-        )
-        if host == "*" and in_mesh:
+        where.wrong(form(host))
+        if host == "*" and in_mesh(spec):
             where.wrong("'*' is possible only for a VirtualService bound to gateways; name a host, or a gateway")
         for other in spec.hosts[:index]:
             if host.lower() == other.lower():
@@ -74,7 +77,7 @@ def gateway_host(host: str, *, sni: bool) -> str:
 
 def _claims(spec: VirtualService, report: Report) -> None:
     """VS9: only gateways may route by claims, for only they check tokens before they route."""
-    if spec.gateways and MESH not in spec.gateways:
+    if not in_mesh(spec):
         return
     for place, http in report.each("http", spec.http):
         for where, match in place.each("match", http.match):
@@ -88,7 +91,7 @@ def _tls(route: TLSRoute, spec: VirtualService, report: Report) -> None:
         report.at("match").wrong("a tls route needs at least one match with sniHosts")
     for where, match in report.each("match", route.match):
         _sni(match, spec.hosts, where)
-        _level4(match, where)
+        check_level4(match, where)
     if not route.route:
         report.at("route").wrong("it has no destination")
     check_weights(route.route, report)
@@ -108,7 +111,7 @@ def _sni(match: TLSMatchAttributes, hosts: Iterable[str], report: Report) -> Non
             where.wrong(f"{name!r} is not covered by any of spec.hosts")
 
 
-def _level4(match: TLSMatchAttributes | L4MatchAttributes, report: Report) -> None:
+def check_level4(match: TLSMatchAttributes | L4MatchAttributes, report: Report) -> None:
     for where, subnet in report.each("destinationSubnets", match.destination_subnets):
         where.wrong(checks.cidr(subnet))
     if match.port:
@@ -119,7 +122,7 @@ def _level4(match: TLSMatchAttributes | L4MatchAttributes, report: Report) -> No
 
 def _tcp(route: TCPRoute, report: Report) -> None:
     for where, match in report.each("match", route.match):
-        _level4(match, where)
+        check_level4(match, where)
     if not route.route:
         report.at("route").wrong("it has no destination")
     check_weights(route.route, report)

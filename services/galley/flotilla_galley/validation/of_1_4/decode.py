@@ -1,0 +1,49 @@
+"""From plain data to a message as Istio 1.4 read it: what came later is no field yet, and any number is an enum's."""
+
+from __future__ import annotations
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from flotilla_galley.validation.decode import Decoder
+from flotilla_galley.validation.of_1_4.fields import EMPTY_ITEMS, LATER_FIELDS, LATER_WORDS
+
+_NONE: frozenset[str] = frozenset()
+_INT32 = range(-(2**31), 2**31)
+
+
+class DecoderOf14(Decoder):
+    """Decodes one spec of a kind that 1.4 had."""
+
+    def named(self, descriptor: Descriptor, name: str) -> FieldDescriptor | None:
+        found = super().named(descriptor, name)
+        return None if found is None or _later(descriptor, found) else found
+
+    def unknown_field(self, descriptor: Descriptor, name: str, path: str) -> None:
+        if super().named(descriptor, name) is None:
+            super().unknown_field(descriptor, name, path)
+        else:
+            text = f"Istio 1.4 has no field {name!r} here and passes over it; it came later"
+            self._note("unknown-field", path, text, self.unknown)
+
+    def scalar(self, message: Message, found: FieldDescriptor, content: object, path: str) -> None:
+        enum = found.enum_type
+        if enum is not None and isinstance(content, str) and content in LATER_WORDS.get(enum.full_name, _NONE):
+            known = (each.name for each in enum.values if each.name not in LATER_WORDS[enum.full_name])
+            self._note("wrong-value", path, f"Istio 1.4 has no {content}, which came later; it has {', '.join(known)}")
+        elif enum is not None and type(content) is int and content in _INT32 and content not in enum.values_by_number:
+            self._note("wrong-value", path, f"{content} stands for no word, and 1.4 takes it all the same", "warning")
+            setattr(message, found.name, content)
+        else:
+            super().scalar(message, found, content, path)
+
+    def null_item(self, message: Message, found: FieldDescriptor, path: str) -> None:
+        if found.name in EMPTY_ITEMS.get(message.DESCRIPTOR.full_name, _NONE):
+            self._note("null-item", path, "the item is empty, and 1.4 passes over it; fill or remove it", "warning")
+            getattr(message, found.name).add()
+        else:
+            super().null_item(message, found, path)
+
+
+def _later(descriptor: Descriptor, found: FieldDescriptor) -> bool:
+    return found.name in LATER_FIELDS.get(descriptor.full_name, _NONE)
