@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from flotilla_galley.analysis.ingress_defaults import with_ingress_gateway
 from flotilla_galley.analysis.kinds import MESH_NETWORKS
 from flotilla_galley.analysis.message import Message
 from flotilla_galley.analysis.reading import ResourceReader
@@ -41,7 +42,7 @@ def messages_of(case: dict[str, Any], folder: Path, files: list[str], rule_set: 
         if case.get(field):
             reader.read_mesh(collection, case[field], (folder / case[field]).read_text())
     name = SPELT.get(case["analyzer"], case["analyzer"])
-    return analyze(reader.finished(), chosen(rule_set, [name])).messages
+    return analyze(with_ingress_gateway(reader.finished()), chosen(rule_set, [name])).messages
 
 
 def compare(vectors: Path, table: str, rule_set: RuleSet) -> tuple[int, list[str]]:

@@ -48,14 +48,18 @@ class ResourceReader:
             else:
                 self._document(file, document)
 
-    def read_mesh(self, collection: str, file: str, content: str) -> None:
-        """The mesh configuration (MESH_CONFIG) or its networks (MESH_NETWORKS): one document without a kind."""
+    def read_mesh(self, collection: str, file: str, content: str, line: int = 0) -> None:
+        """The mesh configuration (MESH_CONFIG) or its networks (MESH_NETWORKS): one document without a kind.
+
+        `line` is where the text stands, if it does not begin with its file.
+        """
         for document in read_documents(content, columns=True):
             if isinstance(document, YamlDocument) and isinstance(document.value, dict):
-                self.resources.append(mesh_resource(collection, document, file))
+                placed = YamlDocument(document.value, line) if line else document
+                self.resources.append(mesh_resource(collection, placed, file))
                 return
             sentence = "the mesh's configuration must be a mapping of fields"
-            self.problems.append(Problem("mesh-unreadable", "", sentence, file=file, line=document.line))
+            self.problems.append(Problem("mesh-unreadable", "", sentence, file=file, line=line or document.line))
 
     def finished(self) -> ResourceSet:
         return ResourceSet(self.resources, self.problems)
@@ -69,8 +73,8 @@ class ResourceReader:
                 self.problems.append(Problem(error.code, error.field, str(error), file=file, line=line))
                 continue
             self.resources.append(found)
-            for collection, content in mesh_texts(found):
-                self.read_mesh(collection, file, content)
+            for collection, field, content in mesh_texts(found):
+                self.read_mesh(collection, file, content, found.line_of(field))
 
 
 def read_resources(texts: Iterable[tuple[str, str]], namespace: str = DEFAULT_NAMESPACE) -> ResourceSet:
@@ -108,12 +112,12 @@ def mesh_resource(collection: str, document: YamlDocument, file: str) -> Resourc
     return Resource(key, kind, "mesh.istio.io", "v1alpha1", document.value, file, document)
 
 
-def mesh_texts(resource: Resource) -> Iterator[tuple[str, str]]:
-    """The (collection, text) of the mesh's configuration, if it is this ConfigMap that holds it."""
+def mesh_texts(resource: Resource) -> Iterator[tuple[str, str, str]]:
+    """The (collection, field, text) of the mesh's configuration, if it is this ConfigMap that holds it."""
     if resource.key == ResourceKey(CONFIG_MAPS, ROOT_NAMESPACE, MESH_CONFIG_NAME):
         for name, collection in _MESH_KEYS.items():
             if content := text(resource.value, "data", name):
-                yield collection, content
+                yield collection, f"data.{name}", content
 
 
 def _objects(value: Any) -> Iterator[tuple[str, Any]]:

@@ -6,29 +6,79 @@ from collections.abc import Sequence
 from typing import Literal
 
 from flotilla_galley.analysis.analyzer import Analyzer
-from flotilla_galley.analysis.analyzers import schema_validation, sidecar_selector
+from flotilla_galley.analysis.analyzers import (
+    auth_policies,
+    authn_blocked_addresses,
+    deprecation,
+    destinationrule_certificates,
+    destinationrule_subsets,
+    envoyfilter_patches,
+    gateway_certificates,
+    gateway_conflicts,
+    gateway_ports,
+    gateway_secrets,
+    mesh_networks,
+    schema_validation,
+    serviceentry_addresses,
+    serviceentry_protocols,
+    sidecar_selector,
+    virtualservice_destination_hosts,
+    virtualservice_gateways,
+    virtualservice_jwt_claims,
+    virtualservice_mesh_hosts,
+    virtualservice_subsets,
+)
+from flotilla_galley.analysis.analyzers_of_1_4 import (
+    auth_jwt_ports,
+    auth_service_role_bindings,
+    auth_service_roles,
+)
+from flotilla_galley.analysis.analyzers_of_1_4 import deprecation as deprecation_of_1_4
 
 RuleSet = Literal["today", "1.4"]
 
 
-def _by_name(analyzers: Sequence[Analyzer]) -> tuple[Analyzer, ...]:
+def _by_name(*analyzers: Analyzer) -> tuple[Analyzer, ...]:
     return tuple(sorted(analyzers, key=lambda each: each.name))
 
 
 TODAY: tuple[Analyzer, ...] = _by_name(
-    [
-        *schema_validation.ANALYZERS,
-        sidecar_selector.ANALYZER,
-        sidecar_selector.DEFAULT_ANALYZER,
-    ]
+    auth_policies.ANALYZER,
+    authn_blocked_addresses.ANALYZER,
+    deprecation.ANALYZER,
+    destinationrule_certificates.ANALYZER,
+    destinationrule_subsets.ANALYZER,
+    envoyfilter_patches.ANALYZER,
+    gateway_certificates.ANALYZER,
+    gateway_conflicts.ANALYZER,
+    gateway_ports.ANALYZER,
+    gateway_secrets.ANALYZER,
+    mesh_networks.ANALYZER,
+    *schema_validation.ANALYZERS,
+    serviceentry_addresses.ANALYZER,
+    serviceentry_protocols.ANALYZER,
+    sidecar_selector.ANALYZER,
+    sidecar_selector.DEFAULT_ANALYZER,
+    virtualservice_destination_hosts.ANALYZER,
+    virtualservice_gateways.ANALYZER,
+    virtualservice_jwt_claims.ANALYZER,
+    virtualservice_mesh_hosts.ANALYZER,
+    virtualservice_subsets.ANALYZER,
 )
 # Those of today's that 1.4 had too, with the same findings, and its own.
 OF_1_4: tuple[Analyzer, ...] = _by_name(
-    [
-        *schema_validation.ANALYZERS,
-        sidecar_selector.ANALYZER_OF_1_4,
-        sidecar_selector.DEFAULT_ANALYZER,
-    ]
+    *schema_validation.ANALYZERS,
+    auth_jwt_ports.ANALYZER,
+    auth_service_role_bindings.ANALYZER,
+    auth_service_roles.ANALYZER,
+    deprecation_of_1_4.ANALYZER,
+    gateway_ports.ANALYZER_OF_1_4,
+    sidecar_selector.ANALYZER_OF_1_4,
+    sidecar_selector.DEFAULT_ANALYZER,
+    virtualservice_destination_hosts.ANALYZER_OF_1_4,
+    virtualservice_gateways.ANALYZER_OF_1_4,
+    virtualservice_mesh_hosts.ANALYZER,
+    virtualservice_subsets.ANALYZER,
 )
 BY_RULE_SET = {"today": TODAY, "1.4": OF_1_4}
 

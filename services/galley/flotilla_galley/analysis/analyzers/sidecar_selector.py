@@ -42,7 +42,7 @@ def today(sidecar: Resource, view: View) -> Iterator[Message]:
 def overlapping(view: View) -> Iterator[Message]:
     """Sidecars of a namespace that select the same pod."""
     for pod, sidecars in view.once(_by_pod).items():
-        for each in sidecars if len(sidecars) > 1 else ():
+        for each in sidecars if len(sidecars) > 1 and not pod_in_ambient(pod) else ():
             yield tell(
                 "ConflictingSidecarWorkloadSelectors",
                 each,
@@ -57,7 +57,7 @@ def without_selector(view: View) -> Iterator[Message]:
     """Sidecars that are the default of the same namespace."""
     by_namespace: dict[str, list[Resource]] = defaultdict(list)
     for sidecar in view.all(SIDECARS):
-        if not sidecar.spec.HasField("workload_selector"):
+        if not sidecar.spec.workload_selector.labels:
             by_namespace[sidecar.namespace].append(sidecar)
     for namespace, sidecars in by_namespace.items():
         for each in sidecars if len(sidecars) > 1 else ():
@@ -67,7 +67,9 @@ def without_selector(view: View) -> Iterator[Message]:
 
 def both(view: View) -> Iterator[Message]:
     yield from overlapping(view)
-    yield from without_selector(view)
+    for each in without_selector(view):
+        if each.resource is not None and not namespace_in_ambient(each.resource.namespace, view):
+            yield each
 
 
 def _by_pod(view: View) -> dict[Resource, list[Resource]]:

@@ -1,0 +1,45 @@
+"""Gateways that present the same certificate from the same pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flotilla_galley.analysis.analyzer import Analyzer, View
+from flotilla_galley.analysis.message import Message, tell
+from flotilla_galley.analysis.resource import Resource
+from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import ServerTLSSettings
+from flotilla_shared.model.kinds import GATEWAYS
+from flotilla_shared.model.labels import selects
+
+
+def look(gateway: Resource, view: View) -> Iterator[Message]:
+    """Others whose pods are among this one's."""
+    for other in view.all(GATEWAYS):
+        if other is not gateway and selects(gateway.spec.selector, other.spec.selector) and _share(gateway, other):
+            objects = f"{gateway.full_name}, {other.full_name}"
+            yield tell("GatewayDuplicateCertificate", gateway, "metadata.name", gateways=objects)
+
+
+def _share(one: Resource, other: Resource) -> bool:
+    return bool(set(_certificates(one)) & set(_certificates(other)))
+
+
+def _certificates(gateway: Resource) -> Iterator[tuple[str, ...]]:
+    """What tells each of its certificates from others; none for servers that present none of their own."""
+    for server in gateway.spec.servers:
+        if server.HasField("tls") and (found := _certificate(server.tls)):
+            yield found
+
+
+def _certificate(tls: ServerTLSSettings) -> tuple[str, ...]:
+    if tls.credential_name:
+        return (tls.credential_name,)
+    return (tls.server_certificate, tls.private_key) if tls.server_certificate and tls.private_key else ()
+
+
+ANALYZER = Analyzer(
+    "gateway.CertificateAnalyzer",
+    "whether two Gateways present the same certificate",
+    (GATEWAYS,),
+    {GATEWAYS: look},
+)
