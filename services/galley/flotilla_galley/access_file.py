@@ -52,5 +52,7 @@ class AccessFile:
             return
         self._error = ""
         if fresh != self.current:
+            if fresh.denied is not None:
+                _log.warning("the access file is a black list: every other identity may have everything")
             self.current = fresh
             self._changed.notify()

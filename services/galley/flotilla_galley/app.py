@@ -1,6 +1,6 @@
 """Galley, wired: settings in, components joined, started and stopped in order.
 
-monitoring, introspection -> identity -> access list -> sources -> publisher -> MCP and status (9901) -> admission (9443)
+monitoring, introspection -> identity -> access list -> sources -> publisher -> MCP, ADS and status (9901) -> admission (9443)
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from flotilla_galley.config import GalleySettings
 from flotilla_galley.distribution.distributor import Distributor
 from flotilla_galley.distribution.mcp import McpService
 from flotilla_galley.distribution.metrics import DistributionMetrics
+from flotilla_galley.distribution.xds import XdsService
+from flotilla_galley.outgoing import sink_dialer, stream_limits
 from flotilla_galley.platforms.platform import Platform
 from flotilla_galley.publisher import Publisher
 from flotilla_galley.snapshot.last_good import LastGood
@@ -38,7 +40,6 @@ from flotilla_shared.runtime.trace import HopRecorder
 
 SERVICE = "galley"
 ACCOUNT = "istio-galley-service-account"
-MAX_REPORT_BYTES = 16 * 1024 * 1024
 
 _log = get_logger(__name__)
 
@@ -71,6 +72,8 @@ class Galley:
         self.identity = self._identity(signer)
         self.platform = self._platform()
         self.publisher = self._publisher()
+        self.distribution = DistributionMetrics(self.metrics)
+        self.limits = stream_limits(settings)
         self.server = self._server()
         self.lifecycle = self._lifecycle()
 
@@ -114,15 +117,16 @@ class Galley:
 
     def _server(self) -> GrpcServer:
         settings = self.settings
-        mcp = McpService(self.distributor, DistributionMetrics(self.metrics))
+        mcp = McpService(self.distributor, self.distribution, self.limits)
+        xds = XdsService(self.distributor, self.distribution, self.limits)
         accounts = reporting_accounts(settings.trust_domain, settings.root_namespace)
         return GrpcServer(
             settings.address,
             settings.mcp_port,
             identity=self.identity,
             client_certificate="required",
-            generic_handlers=(mcp, StatusService(self.board, accounts, taking=self.platform.taking)),
-            max_receive_bytes=MAX_REPORT_BYTES,
+            generic_handlers=(mcp, xds, StatusService(self.board, accounts, taking=self.platform.taking)),
+            max_receive_bytes=settings.mcp_max_request_bytes,
             grace_seconds=0.2,
         )
 
@@ -143,6 +147,8 @@ class Galley:
         lifecycle.add(self._configuration(), "configuration readiness")
         lifecycle.add(self.publisher, "publisher")
         lifecycle.add(self.server, "MCP")
+        if settings.sink_address:
+            lifecycle.add(sink_dialer(settings, self.identity, self.distributor, self.distribution), "sink")
         self.platform.add_after(lifecycle)
         return lifecycle
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -21,6 +22,26 @@ class GalleySettings(ServiceSettings):
         None, description="YAML list of {identity, collections}: who may have what; none means nobody"
     )
     mcp_port: int = Field(9901, ge=0, le=65535, description="port of MCP and of the status reports (mTLS)")
+    mcp_max_streams: int = Field(4096, ge=1, description="configuration streams at once, MCP and ADS together")
+    mcp_streams_per_second: float = Field(100, gt=0, description="new streams a second, beyond as many at once")
+    mcp_requests_per_second: float = Field(
+        100, gt=0, description="requests a second of one stream, beyond 500 at once; who asks faster waits alone"
+    )
+    mcp_max_request_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=65536,
+        description="largest request or status report; a request names what its sender holds",
+    )
+    sink_address: str = Field(
+        "", description="host:port of an MCP sink that Galley dials (ResourceSink), and gives everything; empty: none"
+    )
+    sink_server_name: str = Field(
+        "", description="DNS name that the certificate of the sink must have; empty: the host of sink_address"
+    )
+    sink_auth_mode: Literal["mtls", "none"] = Field(
+        "mtls", description="mtls, with Galley's own certificate, or none: no TLS at all"
+    )
+    sink_metadata: tuple[str, ...] = Field((), description="key=value pairs, sent to the sink as gRPC metadata")
     debounce_seconds: float = Field(0.1, ge=0, le=10, description="quiet time after a change before it is published")
     debounce_max_seconds: float = Field(1.0, gt=0, le=60, description="longest time that changes are collected")
     mesh_config_map: str = Field(

@@ -61,7 +61,8 @@ BAD_ACCESS_FILES = [
     ("- identity: pilot\n  collections: ['*']\n", "must begin with spiffe://"),
     (f"- identity: {PILOT}\n  collections: all\n", "must be a list of names"),
     (f"- identity: {PILOT}\n  collections: [nothing]\n", "no collection 'nothing'"),
-    (f"isBlackList: true\nallowed: [{PILOT}]\n", "black list"),
+    (f"isBlackList: often\nallowed: [{PILOT}]\n", "must be true or false"),
+    ("allowed: [1]\n", "a list of identities"),
     ("something: else\n", "neither"),
 ]
 
@@ -77,6 +78,13 @@ def test_bad_access_files(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "access.yaml").write_text(text)
     with pytest.raises(AccessFileError, match=words):
         read_access_file(tmp_path / "access.yaml")
+
+
+def test_a_black_list_of_1_4(tmp_path: Path) -> None:
+    (tmp_path / "access.yaml").write_text(f"IsBlackList: true\nAllowed: [{STRANGER}]\n")
+    access = read_access_file(tmp_path / "access.yaml")
+    assert (access.knows(PILOT), access.allows(PILOT, SIDECARS)) == (True, True)
+    assert not any(access.knows(caller) or access.allows(caller, SIDECARS) for caller in (STRANGER, ""))
 
 
 def test_a_missing_access_file(tmp_path: Path) -> None:
@@ -157,7 +165,7 @@ async def test_a_refused_version_is_not_given_again_until_it_changes(distributor
 async def test_who_holds_something_gets_the_difference(distributor: Distributor) -> None:
     distributor.publish(snapshot(entry("a"), entry("b")))
     subscription = distributor.open(PILOT)
-    held = {entry("a").key: entry("a").version, ObjectKey(WORKLOAD_ENTRIES, "ns", "gone"): "v"}
+    held = {"ns/a": entry("a").version, "ns/gone": "v"}
     subscription.watch(WORKLOAD_ENTRIES, held)
     delta = await subscription.next()
     assert ([item.key.name for item in delta.upserts], [key.name for key in delta.removed]) == (["b"], ["gone"])
@@ -267,9 +275,9 @@ async def test_the_state_machine_of_a_stream(wire: Wire) -> None:
         await call.done_writing()
         assert await call.read() is grpc.aio.EOF
     text = wire.metrics.render().decode()
-    assert f'istio_mcp_request_acks_total{{collection="{WORKLOAD_ENTRIES}"}} 1.0' in text
-    assert f'istio_mcp_request_nacks_total{{code="3",collection="{WORKLOAD_ENTRIES}"}} 1.0' in text
-    assert f'istio_mcp_request_stale_nonces{{collection="{WORKLOAD_ENTRIES}"}} 1.0' in text
+    assert f'istio_mcp_request_acks_total{{collection="{WORKLOAD_ENTRIES}",component="galley"}} 1.0' in text
+    assert f'istio_mcp_request_nacks_total{{code="3",collection="{WORKLOAD_ENTRIES}",component="galley"}} 1.0' in text
+    assert f'istio_mcp_request_stale_nonces{{collection="{WORKLOAD_ENTRIES}",component="galley"}} 1.0' in text
     assert [hop["hop"] for hop in wire.trace.hops(name="a", version=entry("a").version)][:2] == [
         "galley.sent",
         "galley.acked",

@@ -11,13 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from flotilla_galley.distribution.distributor import make_delta
-from flotilla_galley.snapshot.snapshot import CollectionSnapshot
 from flotilla_galley.sources.documents import read_objects
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.validate import RULES, validate_object
-from flotilla_shared.model.kinds import AUTHORIZATION_POLICIES, GATEWAYS, POLICIES, kind_of
-from flotilla_shared.model.objects import ConfigObject, ObjectKey
+from flotilla_shared.model.kinds import AUTHORIZATION_POLICIES, POLICIES, kind_of
 
 PRIMITIVES = {
     "fqdn": checks.fqdn,
@@ -155,20 +152,3 @@ def test_every_sample_of_1_4_is_read(vectors: Path) -> None:
     print(f"1.4/files/samples: {read} objects")
     assert read > 20
     assert refused == []
-
-
-def test_deltas_of_1_4(vectors: Path) -> None:
-    def item(entry: dict[str, str]) -> ConfigObject:
-        return ConfigObject(ObjectKey(GATEWAYS, "", entry["name"]), entry["version"], None)
-
-    ran = 0
-    for case in lines(vectors / "1.4" / "mcp" / "delta.jsonl"):
-        current = {each.key: each for each in map(item, case["current"] or [])}
-        held = {ObjectKey(GATEWAYS, "", name): version for name, version in (case["acked"] or {}).items()}
-        delta = make_delta(GATEWAYS, CollectionSnapshot("v", current), held, full=False)
-        added = [{"name": each.key.name, "version": each.version} for each in delta.upserts]
-        assert added == (case["added"] or []), case["id"]
-        assert [key.name for key in delta.removed] == sorted(case["removed"] or []), case["id"]
-        ran += 1
-    print(f"1.4/mcp/delta: {ran} ran")
-    assert ran > 0

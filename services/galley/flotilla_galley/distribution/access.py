@@ -1,7 +1,7 @@
 """Who may have which collections. A file of `{identity, collections}`; no entry means nobody.
 
-Istio 1.4's access list (`allowed: [identities]`, optionally `isBlackList`) is read too: an allowed identity may
-have everything; a black list allows nobody here, since everybody else would be allowed by it.
+Istio 1.4's access list is read too. `allowed: [identities]`: these may have everything. With `isBlackList: true` these
+may have nothing and every other identity that the mesh has certified everything, which is what its author wrote.
 """
 
 from __future__ import annotations
@@ -24,19 +24,28 @@ class AccessFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AccessList:
-    """`granted` maps an identity to its collections; `*` among them means all."""
+    """`granted` maps an identity to its collections; `*` among them means all. `denied`, where it is a set, turns the
+    list round: whoever is not in it may have everything.
+    """
 
     granted: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    denied: frozenset[str] | None = None
 
     def knows(self, identity: str) -> bool:
+        """Whether this caller may have anything. One without an identity never may."""
+        if self.denied is not None:
+            return bool(identity) and identity not in self.denied
         return identity in self.granted
 
     def allows(self, identity: str, collection: str) -> bool:
+        if self.denied is not None:
+            return self.knows(identity)
         collections = self.granted.get(identity, frozenset())
         return ALL in collections or collection in collections
 
 
 NOBODY = AccessList()
+EVERYTHING = AccessList(denied=frozenset())
 
 
 def read_access_file(file: Path) -> AccessList:
@@ -73,6 +82,9 @@ def _of_1_4(file: Path, content: Mapping[str, Any]) -> AccessList:
     allowed = keys.get("allowed") or []
     if not isinstance(allowed, list) or not set(keys) <= {"allowed", "isblacklist"}:
         raise AccessFileError(f"{file} is neither a list of entries nor an access list of Istio 1.4")
-    if keys.get("isblacklist"):
-        raise AccessFileError(f"{file} is a black list, which would allow everybody else; list who is allowed")
-    return AccessList({str(identity): frozenset({ALL}) for identity in allowed})
+    black = keys.get("isblacklist", False)
+    if not isinstance(black, bool) or not all(isinstance(each, str) for each in allowed):
+        raise AccessFileError(f"{file}: isBlackList must be true or false, and allowed a list of identities")
+    if black:
+        return AccessList(denied=frozenset(allowed))
+    return AccessList({identity: frozenset({ALL}) for identity in allowed})

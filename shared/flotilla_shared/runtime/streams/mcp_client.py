@@ -6,12 +6,13 @@ It reconnects for ever, and asks anew with the versions that it holds, so that o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import grpc
 
-from flotilla_protos.istio.mcp.v1alpha1.mcp_pb2 import RequestResources, Resources
+from flotilla_protos.istio.mcp.v1alpha1.mcp_pb2 import RequestResources, Resources, SinkNode
 from flotilla_shared.model.objects import Delta, ObjectKey
 from flotilla_shared.runtime.backoff import Backoff
 from flotilla_shared.runtime.lifecycle import Tasks
@@ -26,7 +27,8 @@ _log = get_logger(__name__)
 
 
 class McpClient:
-    """Component. `open_channel` gives a new channel, which the client closes.
+    """Component. `open_channel` gives a new channel, which the client closes. Without `incremental` it asks for whole
+    collections, as 1.4's sinks do; `decode` raises UndecodableResource.
 
     `synced` holds the collections that have come at least once since the start; `connected` says whether a
     stream is open, and `last_error` why not.
@@ -40,10 +42,15 @@ class McpClient:
         collections: Sequence[str],
         consumer: DeltaConsumer,
         backoff: Backoff | None = None,
+        node_annotations: Mapping[str, str] = MappingProxyType({}),
+        incremental: bool = True,
+        decode: Callable[[Resources], Delta] = from_response,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._open_channel = open_channel
-        self._node_id = node_id
+        self._node = SinkNode(id=node_id, annotations=node_annotations)
+        self._incremental = incremental
+        self._decode = decode
         self._collections = tuple(collections)
         self._consumer = consumer
         self._backoff = backoff or Backoff(first=0.1, cap=1.0)
@@ -114,22 +121,24 @@ class McpClient:
             self._on_change()
 
     def _first_request(self, collection: str) -> RequestResources:
-        request = RequestResources(collection=collection, incremental=True)
-        request.sink_node.id = self._node_id
-        for key, version in self._held[collection].items():
-            request.initial_resource_versions[key.full_name] = version
+        request = RequestResources(sink_node=self._node, collection=collection, incremental=self._incremental)
+        if self._incremental:
+            held = {key.full_name: version for key, version in self._held[collection].items()}
+            request.initial_resource_versions.update(held)
         return request
 
     async def _take(self, response: Resources) -> RequestResources:
         """Apply a response; the answer to it."""
         answer = RequestResources(
-            collection=response.collection, response_nonce=response.nonce, incremental=response.incremental
+            sink_node=self._node,
+            collection=response.collection,
+            response_nonce=response.nonce,
+            incremental=response.incremental,
         )
-        answer.sink_node.id = self._node_id
         if response.collection not in self._held:
             return _refused(answer, UNIMPLEMENTED, f"collection {response.collection!r} was not asked for")
         try:
-            delta = from_response(response)
+            delta = self._decode(response)
             await self._consumer.apply(delta)
         except UndecodableResource as error:
             return _refused(answer, UNKNOWN, str(error))
