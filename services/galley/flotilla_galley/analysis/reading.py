@@ -73,8 +73,8 @@ class ResourceReader:
                 self.problems.append(Problem(error.code, error.field, str(error), file=file, line=line))
                 continue
             self.resources.append(found)
-            for collection, field, content in mesh_texts(found):
-                self.read_mesh(collection, file, content, found.line_of(field))
+            for collection, path, content in mesh_texts(found):
+                self.read_mesh(collection, file, content, found.line_of(path))
 
 
 def read_resources(texts: Iterable[tuple[str, str]], namespace: str = DEFAULT_NAMESPACE) -> ResourceSet:
