@@ -135,6 +135,9 @@ class AgentSettings(ProcessSettings):
     reconnect_max_seconds: float = Field(
         1, gt=0, description="longest wait of Envoy before it calls Pilot again; a fleet needs 30, one machine 1"
     )
+    bootstrap_seconds: float = Field(
+        3, ge=0, le=60, description="longest wait for Pilot's patches of the bootstrap, before Envoy starts; 0: none"
+    )
     listener_drain_seconds: int = Field(
         45,
         ge=1,

@@ -15,6 +15,7 @@ from flotilla_agent.envoy.addresses import refuse_if_held
 from flotilla_agent.envoy.admin import Admin, Owner
 from flotilla_agent.envoy.log import FileLog, RelayedLog
 from flotilla_agent.envoy.process import EnvoyProcess
+from flotilla_agent.envoy.starting import StartingBootstrap
 from flotilla_agent.errors import AdminUnavailable
 from flotilla_agent.reports.watch import ReportWatch
 from flotilla_agent.sds.foreign import ForeignSecrets
@@ -57,6 +58,7 @@ class Workload:
         self.folder = settings.run_dir / config.folder
         self.admin = Admin(config.admin_address, admin_client, config.public_address)
         self.envoy = EnvoyProcess(config.name, settings, self.folder, self.admin, log)
+        self.bootstrap = StartingBootstrap(config.name, settings, self.folder)
         name = spiffe_id(settings.trust_domain, config.namespace, config.service_account)
         self.identity = WorkloadIdentity(signer, name, settings.certificate_ttl_seconds)
         self._settings = settings
@@ -80,7 +82,7 @@ class Workload:
             return self.identity.last_error
         if self._standing.state is State.READY and self.identity.last_error:
             return f"the certificate cannot be renewed: {self.identity.last_error}"
-        return self._standing.reason
+        return self._standing.reason or self.bootstrap.problem
 
     def refuse_if_taken(self) -> None:
         """Raises WorkloadRefused if an address that it needs is held by another. Only while it does not run itself."""
@@ -155,7 +157,8 @@ class Workload:
 
     async def _start_envoy(self) -> None:
         self._refuse_if_admin_taken()
-        self.envoy.start(make_bootstrap(self._settings, self.config, self._socket))
+        own = make_bootstrap(self._settings, self.config, self._socket)
+        self.envoy.start(await self.bootstrap.of(own, await self.identity.wait()))
         self._standing.set(State.STARTING, "Envoy has just been started")
 
     def _refuse_if_admin_taken(self) -> None:

@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from flotilla_shared.testing.certificates import CertificateAuthorityForTests
 ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService"
 CLUSTERS = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 LISTENERS = "type.googleapis.com/envoy.config.listener.v3.Listener"
+BOOTSTRAP = "type.googleapis.com/envoy.config.bootstrap.v3.Bootstrap"
 POLL_SECONDS = 0.02
 _numbers = count(2)
 
@@ -110,8 +112,9 @@ class PilotForTests(grpc.GenericRpcHandler):
     """Answers each type's first request of a stream with `resources`, in either form of the protocol."""
 
     def __init__(self, address: str, ca: CertificateAuthorityForTests, namespace: str = "istio-system") -> None:
-        self.resources: dict[str, list[Any]] = {CLUSTERS: [], LISTENERS: []}
-        self.callers: list[tuple[str, str | None]] = []  # (node id, identity in the certificate)
+        self.resources: dict[str, list[Any]] = {CLUSTERS: [], LISTENERS: [], BOOTSTRAP: []}
+        self.callers: list[tuple[str, str | None]] = []  # (node id, identity in the certificate), of Envoys
+        self.agents: list[tuple[str, str | None]] = []  # and of who asks for bootstraps
         self.forms: set[str] = set()
         self.rejections: list[str] = []
         own = ca.identity(
@@ -123,17 +126,18 @@ class PilotForTests(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         form = handler_call_details.method.removeprefix(ADS)
-        self.forms.add(form)
         request = discovery_pb2.DeltaDiscoveryRequest if "Delta" in form else discovery_pb2.DiscoveryRequest
         return grpc.stream_stream_rpc_method_handler(
-            self._serve, request.FromString, lambda response: response.SerializeToString()
+            partial(self._serve, form), request.FromString, lambda response: response.SerializeToString()
         )
 
-    async def _serve(self, _: Any, context: Any) -> None:
+    async def _serve(self, form: str, _: Any, context: Any) -> None:
         answered: set[str] = set()
         while (request := await context.read()) is not grpc.aio.EOF:
             if not answered:
-                self.callers.append((request.node.id, peer_of(context).identity))
+                asks = self.agents if request.type_url == BOOTSTRAP else self.callers
+                asks.append((request.node.id, peer_of(context).identity))
+                self.forms |= {form} if asks is self.callers else set()
             if request.HasField("error_detail"):
                 self.rejections.append(request.error_detail.message)
             if request.type_url in self.resources and request.type_url not in answered:

@@ -105,7 +105,7 @@ BAD = {
     "no such field type": patch("CLUSTER", "MERGE", {"connect_timeout": "soon"}),
     "no such type": patch("HTTP_FILTER", "ADD", {"name": "x", "typed_config": {"@type": f"{TYPES}none.v3.Such"}}),
     "the old API": patch("HTTP_FILTER", "ADD", {"name": "x", "typed_config": {"@type": f"{TYPES}config.filter.http.lua.v2.Lua"}}),
-    "a bootstrap": patch("BOOTSTRAP", "MERGE", {"stats_flush_interval": "1s"}),
+    "a bootstrap that is added": patch("BOOTSTRAP", "ADD", {"stats_flush_interval": "1s"}),
     "no operation": {"applyTo": "CLUSTER"},
     "a pattern that is none": patch("CLUSTER", "REMOVE", proxy={"proxyVersion": "("}),
     "the context of waypoints": patch("CLUSTER", "REMOVE", context="WAYPOINT"),

@@ -59,10 +59,9 @@ def build_value(apply_to: int, value: Struct, *, strict: bool = False) -> Messag
     made: Message = find_message(message_name(apply_to))()
     try:
         plain = json_format.MessageToDict(value)
-        for name in _packed_types(plain):
-            find_message(name)
+        load_types(plain)
         json_format.ParseDict(plain, made, ignore_unknown_fields=not strict)
-        _settle(made)
+        settle(made)
     except (json_format.Error, DecodeError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ValueRefused(str(error)) from error
     return made
@@ -94,6 +93,12 @@ def _load(package: str) -> None:
             importlib.import_module(f"{package}.{module.name}")
 
 
+def load_types(value: Any) -> None:
+    """Make the types known to protobuf that are packed in plain data. Raises ValueRefused for one that Envoy has not."""
+    for name in _packed_types(value):
+        find_message(name)
+
+
 def _packed_types(value: Any) -> Iterator[str]:
     """The names of all types that are packed in `value`, at any depth, but for those of protobuf itself."""
     if isinstance(value, dict):
@@ -107,18 +112,21 @@ def _packed_types(value: Any) -> Iterator[str]:
             yield from _packed_types(each)
 
 
-def _settle(message: Any) -> None:
-    """Write every packed message anew, maps in order: what was packed by the reader of JSON has them in any."""
+def settle(message: Any) -> None:
+    """Write every packed message anew, maps in order: what was packed by the reader of JSON has them in any.
+
+    Their types are known to protobuf afterwards. Raises ValueRefused for one that Envoy has not.
+    """
     if isinstance(message, Packed):
         if not message.type_url:
             return
         inner = find_message(message.type_url.rpartition("/")[2]).FromString(message.value)
-        _settle(inner)
+        settle(inner)
         message.value = inner.SerializeToString(deterministic=True)
         return
     for field, value in message.ListFields():
         for each in _messages(field, value):
-            _settle(each)
+            settle(each)
 
 
 def _messages(field: Any, value: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from flotilla_pilot.compile.patches.apply import Resources
 from flotilla_pilot.compile.patches.proxies import patched_sides
 from flotilla_pilot.compile.proxyless.client import compile_client
 from flotilla_pilot.compile.proxyless.server import compile_server
-from flotilla_pilot.compile.resource import LISTENER, TYPES, CompiledProxy, CompiledResource
+from flotilla_pilot.compile.resource import LISTENER, SERVED, CompiledProxy, CompiledResource
 from flotilla_pilot.model.place import Place
 from flotilla_pilot.model.proxy import ROUTER, Proxy
 from flotilla_pilot.model.services import Service, ServiceName
@@ -136,10 +136,10 @@ def _together(
 ) -> CompiledProxy:
     """What is held of each of `sides`, as one; `without` are listeners that this proxy is not to have."""
     resources: dict[str, Mapping[str, CompiledResource]] = {}
-    for type_url in TYPES:
+    for type_url in SERVED:
         together: dict[str, CompiledResource] = {}
         for side in reversed(held):
-            together.update(side[type_url])
+            together.update(side.get(type_url, ()))
         for name in without if type_url == LISTENER else ():
             together.pop(name, None)
         resources[type_url] = MappingProxyType(together)

@@ -48,8 +48,9 @@ def compile_inbound(
     found = Collected(cache)
     taken: set[tuple[str, int]] = set()
     inside: list[Entrance] = []
-    mesh = snapshot.mesh.of(proxy_options(proxy, snapshot.mesh.proxy_default))
-    for index, ingress in enumerate(ingress_listeners(sidecar)):
+    stated = ingress_listeners(sidecar)
+    mesh = snapshot.mesh.of(proxy_options(proxy, snapshot.mesh.proxy_default)) if stated else snapshot.mesh
+    for index, ingress in enumerate(stated):
         entrance = _entrance(ingress, sidecar, proxy, snapshot)
         place = entrance.address, entrance.port
         wrong = _fault(ingress, entrance, place in taken, mesh)

@@ -11,7 +11,12 @@ CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+BOOTSTRAP = "type.googleapis.com/envoy.config.bootstrap.v3.Bootstrap"
 TYPES = (CLUSTER, ENDPOINTS, LISTENER, ROUTES)
+"""What Envoy asks for."""
+
+SERVED = (BOOTSTRAP, *TYPES)
+"""And what its agent asks for, before it starts Envoy."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -33,7 +38,7 @@ class CompiledResource:
 
 @dataclass(frozen=True, slots=True)
 class CompiledProxy:
-    """Everything one proxy is to hold, by type URL and name (every type is there, maybe empty).
+    """Everything one proxy is to hold, by type URL and name (every type of SERVED is there, maybe empty).
 
     `problems` holds what only shows for this proxy, such as two services that want one listener.
     """

@@ -12,13 +12,22 @@ from envoy.admin.v3.config_dump_shared_pb2 import (
 from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, LISTENER, ROUTES, CompiledProxy, CompiledResource
+from flotilla_pilot.compile.resource import (
+    BOOTSTRAP,
+    CLUSTER,
+    ENDPOINTS,
+    LISTENER,
+    ROUTES,
+    CompiledProxy,
+    CompiledResource,
+)
 from flotilla_pilot.delivery.connection import Connection
 from flotilla_pilot.delivery.delivery import Delivery
 from flotilla_pilot.delivery.ledger import NOBODY
 from flotilla_pilot.delivery.watch import Watch
 
-NAMES = {CLUSTER: "cluster", LISTENER: "listener", ROUTES: "route", ENDPOINTS: "endpoint"}
+_ENVOYS = {CLUSTER: "cluster", LISTENER: "listener", ROUTES: "route", ENDPOINTS: "endpoint"}
+NAMES = {**_ENVOYS, BOOTSTRAP: "bootstrap"}
 
 
 def syncz(delivery: Delivery) -> list[dict[str, Any]]:
@@ -39,7 +48,7 @@ def _sync(connection: Connection, delivery: Delivery) -> dict[str, Any]:
         "proxy": f"{proxy.name}.{proxy.namespace}",
         "proxy_type": proxy.kind,
         "istio_version": proxy.metadata.get("ISTIO_VERSION", ""),
-        **{key: value for type_url, name in NAMES.items() for key, value in _nonces(name, watches.get(type_url))},
+        **{key: value for type_url, name in _ENVOYS.items() for key, value in _nonces(name, watches.get(type_url))},
         "node": proxy.node_id,
         "address": connection.peer.address,
         "identity": connection.peer.identity,

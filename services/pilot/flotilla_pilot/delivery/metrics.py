@@ -1,9 +1,9 @@
 """Pilot's delivery metrics, under Istio's names (pilot.md 1.4)."""
 
-from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+from flotilla_pilot.compile.resource import BOOTSTRAP, CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from flotilla_shared.runtime.metrics import ServiceMetrics
 
-SHORT = {CLUSTER: "cds", ENDPOINTS: "eds", LISTENER: "lds", ROUTES: "rds"}
+SHORT = {CLUSTER: "cds", ENDPOINTS: "eds", LISTENER: "lds", ROUTES: "rds", BOOTSTRAP: "bds"}
 CONVERGENCE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3, 5, 10, 20, 30)
 
 

@@ -17,7 +17,16 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
-from flotilla_pilot.compile.resource import CLUSTER, ENDPOINTS, LISTENER, ROUTES, TYPES, CompiledProxy, CompiledResource
+from flotilla_pilot.compile.resource import (
+    BOOTSTRAP,
+    CLUSTER,
+    ENDPOINTS,
+    LISTENER,
+    ROUTES,
+    SERVED,
+    CompiledProxy,
+    CompiledResource,
+)
 from flotilla_pilot.delivery.request import Dialect, Request
 from flotilla_pilot.delivery.subscription import Subscription
 from flotilla_pilot.delivery.watch import NOTHING, Resources, Sent, Watch
@@ -60,7 +69,7 @@ class Session:
 
     def request(self, request: Request) -> list[bytes]:
         """Take a request of the proxy. Raises RequestRefused. A type that Pilot does not serve is ignored."""
-        if request.type_url not in TYPES:
+        if request.type_url not in SERVED:
             return []
         watch = self.watches.get(request.type_url)
         if watch is None or (self.dialect == "sotw" and not request.nonce):
@@ -125,7 +134,7 @@ class Session:
     def _advance(self) -> list[bytes]:
         if self.compiled is None or self._settled:
             return []
-        out: list[bytes] = []
+        out = self._send(BOOTSTRAP)
         stale = self._stale(CLUSTER)
         out += self._clusters(stale)
         out += self._send(ENDPOINTS, keep=self._stale(ENDPOINTS))

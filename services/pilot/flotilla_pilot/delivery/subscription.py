@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flotilla_pilot.compile.resource import CLUSTER, LISTENER, CompiledResource
+from flotilla_pilot.compile.resource import BOOTSTRAP, CLUSTER, LISTENER, CompiledResource
 from flotilla_pilot.delivery.request import WILDCARD, Dialect, Request, RequestRefused
 
 MAX_SUBSCRIBED = 100_000
-WILDCARD_TYPES = (CLUSTER, LISTENER)
+WILDCARD_TYPES = (BOOTSTRAP, CLUSTER, LISTENER)
 
 
 @dataclass(slots=True)

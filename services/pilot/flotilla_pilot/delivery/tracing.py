@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from flotilla_pilot.compile.resource import TYPES
+from flotilla_pilot.compile.resource import SERVED
 from flotilla_pilot.delivery.metrics import SHORT
 from flotilla_pilot.delivery.watch import MAX_OUTSTANDING, Sent
 from flotilla_shared.model.objects import ConfigObject, ObjectKey
@@ -20,7 +20,7 @@ class StreamTrace:
     def __init__(self, recorder: HopRecorder, proxy: str) -> None:
         self._recorder = recorder
         self._proxy = proxy
-        self._told: dict[str, Versions] = {type_url: {} for type_url in TYPES}
+        self._told: dict[str, Versions] = {type_url: {} for type_url in SERVED}
         self._open: dict[str, Versions] = {}
 
     def sent(self, sent: Sent, objects: Mapping[ObjectKey, ConfigObject]) -> None:
@@ -39,7 +39,7 @@ class StreamTrace:
         told.update(carried)
         if carried:
             self._open[sent.nonce] = carried
-            while len(self._open) > MAX_OUTSTANDING * len(TYPES):
+            while len(self._open) > MAX_OUTSTANDING * len(SERVED):
                 del self._open[next(iter(self._open))]
             self._record("pilot.sent", sent, carried)
 

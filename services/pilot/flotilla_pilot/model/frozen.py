@@ -1,6 +1,9 @@
 """A mapping that never changes and may be a key."""
 
 from collections.abc import Iterator, Mapping
+from typing import TypeVar, overload
+
+_Other = TypeVar("_Other")
 
 
 class FrozenMap(Mapping[str, str]):
@@ -14,6 +17,19 @@ class FrozenMap(Mapping[str, str]):
 
     def __getitem__(self, key: str) -> str:
         return self._items[key]
+
+    @overload
+    def get(self, key: str, /) -> str | None: ...
+
+    @overload
+    def get(self, key: str, /, default: str | _Other) -> str | _Other: ...
+
+    def get(self, key: str, /, default: object = None) -> object:
+        """As every mapping's, without an exception for what is not there."""
+        return self._items.get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._items
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._items)

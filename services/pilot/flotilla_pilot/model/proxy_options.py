@@ -18,6 +18,9 @@ OWN_PORTS = frozenset({15021, 15090})
 """Health and metrics: of a proxy that does not tell its ports."""
 
 FIRST_UNPRIVILEGED = 1024
+_KNOWN_PROXIES = 4096
+"""Of so many what they ask for is read once and not anew with every push."""
+
 _LONGEST = 10**12
 _UNITS = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _PART = re.compile(r"(\d+)(h|ms|m|s)")
@@ -83,6 +86,7 @@ class ProxyOptions:
 UNSAID = ProxyOptions()
 
 
+@lru_cache(maxsize=_KNOWN_PROXIES)
 def proxy_options(proxy: Proxy, default: bytes) -> ProxyOptions:
     """Those of `proxy`; `default` is the mesh's ProxyConfig, in place of which a node may state its own."""
     stated = proxy.metadata.get("PROXY_CONFIG", "")

@@ -1,6 +1,6 @@
 """The Sidecar that speaks for a proxy, and what it lets the proxy see."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flotilla_pilot.model.caller import A_SIDECAR, Caller, caller_of
@@ -135,7 +135,7 @@ def mesh_rules_visible(snapshot: MeshSnapshot, rules: RouteRules, namespace: str
     )
 
 
-def ingress_listeners(sidecar: ConfigObject | None) -> Iterable[IstioIngressListener]:
+def ingress_listeners(sidecar: ConfigObject | None) -> Sequence[IstioIngressListener]:
     return sidecar.spec.ingress if sidecar is not None else ()
 
 

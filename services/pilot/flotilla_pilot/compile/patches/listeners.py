@@ -12,10 +12,10 @@ from flotilla_pilot.compile.patches.matching import (
     matches_listener,
     network_filter_name,
 )
-from flotilla_pilot.compile.patches.merge import merge
 from flotilla_pilot.compile.patches.patch import Kind, Operation, Patch
 from flotilla_pilot.compile.patches.transport import merge_with_socket
 from flotilla_pilot.compile.patches.turn import Turn
+from flotilla_shared.model.envoy_merge import merge
 
 
 def patch_listener(listener: Any, turn: Turn) -> bool:

@@ -93,9 +93,8 @@ def read_filter(item: ConfigObject) -> ReadFilter:
 
 def _fault(stated: Any) -> tuple[str, str, str] | None:
     """Why a patch is not applied whatever its value: code, field and sentence."""
-    if stated.apply_to == Kind.BOOTSTRAP:
-        text = "a proxy starts with its bootstrap before Pilot is asked; give it by the agent's own settings"
-        return "not-offered", ".applyTo", text
+    if stated.apply_to == Kind.BOOTSTRAP and stated.patch.operation not in (Operation.MERGE, Operation.INVALID):
+        return "not-offered", ".patch.operation", "a bootstrap can only be merged into; use MERGE"
     if stated.match.context == Context.WAYPOINT:
         return (
             "not-offered",

@@ -7,10 +7,12 @@ from flotilla_pilot.compile.cache import ResourceCache
 from flotilla_pilot.compile.collection import Collected
 from flotilla_pilot.compile.names import inbound_cluster
 from flotilla_pilot.compile.patches.apply import PatchedSide, Resources, patch_side
+from flotilla_pilot.compile.patches.bootstrap import patched_bootstrap
 from flotilla_pilot.compile.patches.patch import Context, Patch
 from flotilla_pilot.compile.patches.route_matching import Ports
 from flotilla_pilot.compile.patches.selection import selected_patches
 from flotilla_pilot.compile.patches.turn import Turn
+from flotilla_pilot.compile.resource import BOOTSTRAP
 from flotilla_pilot.model.proxy import ROUTER, Proxy
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_shared.model.problems import ProblemLog
@@ -19,7 +21,10 @@ from flotilla_shared.model.problems import ProblemLog
 def patched_sides(
     snapshot: MeshSnapshot, proxy: Proxy, sides: tuple[Collected, ...], cache: ResourceCache
 ) -> tuple[tuple[Resources, ...], ProblemLog]:
-    """What `compile` has of every side with the proxy's patches, inbound first, and what is wrong with patches."""
+    """What `compile` has of every side with the proxy's patches, inbound first, and what is wrong with patches.
+
+    Where patches concern the bootstrap, the first side has that too.
+    """
     log = ProblemLog()
     patches = selected_patches(snapshot, proxy, log) if snapshot.envoy_filters else ()
     if not patches:
@@ -37,7 +42,10 @@ def patched_sides(
     found = [_side(side, turn, cache) for side, turn in zip(sides, turns, strict=True)]
     for each in found:
         each.tell(log)
-    return tuple(each.resources for each in found), log
+    first, *others = (each.resources for each in found)
+    own = [each for each in patches if any(each.applies_in(turn.context) for turn in turns)]
+    bootstrap = patched_bootstrap(own, cache, log)
+    return ({**first, BOOTSTRAP: bootstrap}, *others), log
 
 
 def _side(side: Collected, turn: Turn, cache: ResourceCache) -> PatchedSide:

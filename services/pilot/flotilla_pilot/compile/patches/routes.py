@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from flotilla_pilot.compile.patches.merge import merge
 from flotilla_pilot.compile.patches.patch import Kind, Operation, Patch
 from flotilla_pilot.compile.patches.places import place
 from flotilla_pilot.compile.patches.route_matching import has_route_match, matches_host, matches_route, matches_table
 from flotilla_pilot.compile.patches.turn import Turn
+from flotilla_shared.model.envoy_merge import merge
 
 
 def patch_table(table: Any, turn: Turn) -> None:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from flotilla_pilot.compile.patches.merge import merge, merge_packed
+from flotilla_pilot.compile.patches.merge import merge_packed
 from flotilla_pilot.compile.patches.patch import Patch
+from flotilla_shared.model.envoy_merge import merge
 
 
 def merge_with_socket(held: Any, patch: Patch) -> None:
