@@ -67,10 +67,15 @@ def build_value(apply_to: int, value: Struct, *, strict: bool = False) -> Messag
     return made
 
 
+def is_of_old_api(name: str) -> bool:
+    """Whether a type is of a version of its API that Envoy has no longer."""
+    return bool(_OLD.match(name))
+
+
 @cache
 def find_message(name: str) -> Any:
     """The class of a message by its full name, its package being loaded first. Raises ValueRefused."""
-    if _OLD.match(name):
+    if is_of_old_api(name):
         raise ValueRefused(f"{name!r} is of Envoy's API v2, which Envoy has no longer; write the type of v3")
     package, _, _ = name.rpartition(".")
     if _TYPE_NAME.match(name) and package.partition(".")[0] in _FAMILIES:

@@ -20,6 +20,10 @@ def check_cors(policy: CorsPolicy, report: Report) -> None:
     for field, names in (("allowHeaders", policy.allow_headers), ("exposeHeaders", policy.expose_headers)):
         for where, name in report.each(field, names):
             where.wrong("" if name == "*" else checks.header_name(name))
+    check_age(policy, report)
+
+
+def check_age(policy: CorsPolicy, report: Report) -> None:
     if policy.HasField("max_age"):
         report.check(checks.duration, "maxAge", policy.max_age)
         if policy.max_age.nanos:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -116,7 +117,7 @@ class Decoder:
             action(*arguments)
         except Wrong as error:
             self._note("wrong-value", path, str(error))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             self._note("wrong-value", path, " ".join(str(error).split()))
 
     def named(self, descriptor: Descriptor, name: str) -> FieldDescriptor | None:
@@ -242,11 +243,21 @@ def _struct(message: Message, content: object) -> None:
     assert isinstance(message, struct_pb2.Struct)
     if not isinstance(content, dict):
         raise Wrong(f"{_shown(content)} stands where a mapping must stand")
+    _finite(content)
     message.update(content)
+
+
+def _finite(content: Any) -> None:
+    """Refuses numbers that JSON has not, at any depth."""
+    if isinstance(content, float) and not math.isfinite(content):
+        raise Wrong(f"{content} is no number that JSON can hold; write another")
+    for each in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        _finite(each)
 
 
 def _value(message: Message, content: Any) -> None:
     assert isinstance(message, struct_pb2.Value)
+    _finite(content)
     holder = struct_pb2.Struct()
     holder.update({"value": content})
     message.CopyFrom(holder.fields["value"])

@@ -32,7 +32,8 @@ def check_server(server: Server, report: Report) -> None:
         return
     check_port(server, report.at("port"))
     _bind(server, report)
-    _tls(server, report.at("tls"))
+    if check_protocol_tls(server, report.at("tls")):
+        _tls(server.tls, report.at("tls"))
 
 
 def _host(host: str) -> str:
@@ -63,24 +64,28 @@ def _bind(server: Server, report: Report) -> None:
         report.at("bind").wrong(checks.ip(server.bind))
 
 
-def _tls(server: Server, report: Report) -> None:
-    """GW5"""
+def check_protocol_tls(server: Server, report: Report) -> bool:
+    """GW5: whether the protocol goes with what stands in `tls`; true where that is to be looked at further."""
     protocol = parse_protocol(server.port.protocol)
     if not server.HasField("tls"):
         if protocol.is_tls:
             report.wrong(f"protocol {server.port.protocol} needs it")
-        return
+        return False
     tls = server.tls
     if protocol is Protocol.HTTP or protocol.is_http2:
         if (
             tls.mode not in (ServerTLSSettings.PASSTHROUGH, ServerTLSSettings.AUTO_PASSTHROUGH)
             or tls.server_certificate
+            or tls.private_key
+            or tls.ca_certificates
         ):
             report.wrong("a plain HTTP port can have nothing of tls but httpsRedirect; use protocol HTTPS")
-        return
-    if not protocol.is_tls:
-        report.wrong(f"protocol {server.port.protocol} has no TLS; use HTTPS or TLS")
-        return
+        return False
+    report.wrong("" if protocol.is_tls else f"protocol {server.port.protocol} has no TLS; use HTTPS or TLS")
+    return protocol.is_tls
+
+
+def _tls(tls: ServerTLSSettings, report: Report) -> None:
     if tls.https_redirect:
         report.at("httpsRedirect").warn("it has no effect here: only calls of plain HTTP can be sent on to HTTPS")
     server_tls(tls, report)

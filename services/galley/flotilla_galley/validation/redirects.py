@@ -18,12 +18,16 @@ def check_redirect(redirect: HTTPRedirect, report: Report, matches: Iterable[HTT
         report.at("prefixRewrite").wrong("it excludes uri; keep one of them", "conflict")
     if redirect.prefix_rewrite and any(match.uri.WhichOneof("match_type") not in (None, "prefix") for match in matches):
         report.at("prefixRewrite").wrong("it replaces a prefix, so every match of uri must be by prefix")
-    if redirect.redirect_code and not 300 <= redirect.redirect_code <= 399:
-        report.at("redirectCode").wrong(f"{redirect.redirect_code} is outside of 300 to 399")
+    check_code(redirect, report)
     if redirect.scheme not in ("", "http", "https"):
         report.at("scheme").wrong(f"{redirect.scheme!r} is neither http nor https")
     if redirect.HasField("port"):
         report.check(checks.port, "port", redirect.port)
+
+
+def check_code(redirect: HTTPRedirect, report: Report) -> None:
+    if redirect.redirect_code and not 300 <= redirect.redirect_code <= 399:
+        report.at("redirectCode").wrong(f"{redirect.redirect_code} is outside of 300 to 399")
 
 
 def check_rewrite(rewrite: HTTPRewrite, report: Report) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.workload_entry import check_address, check_ports
@@ -50,7 +52,9 @@ def _addresses(spec: ServiceEntry, report: Report) -> None:
             where.wrong(f"{address!r} is a network, which only resolution NONE or STATIC can have")
 
 
-def check_service_ports(spec: ServiceEntry, report: Report) -> None:
+def check_service_ports(
+    spec: ServiceEntry, report: Report, protocol_rule: Callable[[str], str] = checks.protocol
+) -> None:
     """SE3"""
     names: set[str] = set()
     numbers: set[int] = set()
@@ -63,7 +67,7 @@ def check_service_ports(spec: ServiceEntry, report: Report) -> None:
         numbers.add(port.number)
         where.check(checks.dns_label, "name", port.name)
         where.check(checks.port, "number", port.number)
-        where.check(checks.protocol, "protocol", port.protocol)
+        where.check(protocol_rule, "protocol", port.protocol)
         if port.target_port:
             where.check(checks.port, "targetPort", port.target_port)
 

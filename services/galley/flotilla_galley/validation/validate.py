@@ -42,7 +42,10 @@ from flotilla_galley.validation import (
 )
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.decode import Decoder
+from flotilla_galley.validation.of_1_4.decode import DecoderOf14
+from flotilla_galley.validation.of_1_4.rules import RULES_OF_1_4
 from flotilla_shared.model import kinds
+from flotilla_shared.model.kinds import Kind
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem, Severity, content_version
 
 Rules = Callable[[Any, Report, str], None]
@@ -82,8 +85,6 @@ RULES: Mapping[str, Rules] = {
     kinds.TEMPLATES: mixer_models.template,
     kinds.MESH_CONFIG: mesh_config.validate,
 }
-# Kinds of both eras that 1.4 judged otherwise.
-RULES_OF_1_4: Mapping[str, Rules] = {}
 # 1.4 took any field in Pilot's kinds and none that it did not know in Mixer's.
 _STRICT = frozenset({kinds.RULES, kinds.HANDLERS, kinds.INSTANCES, kinds.ATTRIBUTE_MANIFESTS})
 
@@ -102,11 +103,12 @@ def validate_object(source: SourceObject, ruleset: RuleSet | None = None) -> Ver
     Without a rule set that of the kind's era decides: 1.4's for kinds that only 1.4 has, else today's.
     """
     spec = source.kind.message_class()()
-    problems = decode(spec, source.spec, "warning" if source.key.collection not in _STRICT else "error")
-    problems += check_metadata(source)
+    decoder = _decoder(source.kind, ruleset)
+    decoder.message(spec, source.spec, "spec")
+    problems = decoder.problems + check_metadata(source)
     if not any(problem.severity == "error" for problem in problems):
         problems += check_spec(source.key.collection, spec, source.key.namespace, ruleset)
-        problems += check_annotations(source, spec)
+        problems += check_annotations(source, spec) if ruleset != "1.4" else []
         problems += check_name(source.key, spec)
     return _verdict(source, spec, problems)
 
@@ -129,6 +131,13 @@ def _verdict(source: SourceObject, spec: Message, problems: list[Problem]) -> Ve
     return Verdict(item, placed)
 
 
+def _decoder(kind: Kind, ruleset: RuleSet | None) -> Decoder:
+    """What reads a kind's specs; a kind that 1.4 had not is read as today's."""
+    had = kind.era == "1.4" or kind.collection in RULES_OF_1_4
+    reader = DecoderOf14 if ruleset == "1.4" and had else Decoder
+    return reader("error" if kind.collection in _STRICT else "warning")
+
+
 def decode(spec: Message, written: Mapping[str, Any], unknown: Severity = "warning") -> list[Problem]:
     """Fill `spec` from plain data; gives what does not fit."""
     decoder = Decoder(unknown)
@@ -137,7 +146,7 @@ def decode(spec: Message, written: Mapping[str, Any], unknown: Severity = "warni
 
 
 def check_spec(collection: str, spec: Message, namespace: str, ruleset: RuleSet | None = None) -> list[Problem]:
-    """The rules of a collection's kind in a rule set; kinds whose rules are not written yet pass."""
+    """The rules of a collection's kind in a rule set. A kind that 1.4 had not has today's in both."""
     report = Report()
     rules = (RULES_OF_1_4.get(collection) if ruleset == "1.4" else None) or RULES.get(collection)
     if rules is not None:

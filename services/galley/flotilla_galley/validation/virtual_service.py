@@ -111,9 +111,12 @@ def _sni(match: TLSMatchAttributes, hosts: Iterable[str], report: Report) -> Non
             where.wrong(f"{name!r} is not covered by any of spec.hosts")
 
 
-def check_level4(match: TLSMatchAttributes | L4MatchAttributes, report: Report) -> None:
+def check_level4(
+    match: TLSMatchAttributes | L4MatchAttributes, report: Report, subnet_rule: Callable[[str], str] = checks.cidr
+) -> None:
+    """TL3 and TC1"""
     for where, subnet in report.each("destinationSubnets", match.destination_subnets):
-        where.wrong(checks.cidr(subnet))
+        where.wrong(subnet_rule(subnet))
     if match.port:
         report.check(checks.port, "port", match.port)
     checks.labels(report.at("sourceLabels"), match.source_labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
@@ -40,5 +40,14 @@ def check_ports(ports: Mapping[str, int], report: Report, known: set[str] | None
         where = report.at("", name)
         where.wrong(checks.dns_label(name))
         where.wrong(checks.port(number))
-        if known is not None and name not in known:
-            where.wrong(f"the service has no port named {name!r}; it has {', '.join(sorted(known)) or 'none'}")
+    if known is not None:
+        check_port_names(ports, report, known)
+
+
+def check_port_names(ports: Iterable[str], report: Report, known: set[str]) -> None:
+    """`known` are the names that the service has."""
+    for name in sorted(ports):
+        if name not in known:
+            report.at("", name).wrong(
+                f"the service has no port named {name!r}; it has {', '.join(sorted(known)) or 'none'}"
+            )

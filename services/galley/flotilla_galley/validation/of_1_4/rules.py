@@ -1,0 +1,32 @@
+"""Which rules Istio 1.4 has for a kind, where they are others than those of today's rule set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flotilla_galley.validation.checks import Report
+from flotilla_galley.validation.of_1_4 import (
+    authorization_policy,
+    destination_rule,
+    envoy_filter,
+    gateway,
+    mesh_config,
+    mixer_clients,
+    service_entry,
+    sidecar,
+    virtual_service,
+)
+from flotilla_shared.model import kinds
+
+RULES_OF_1_4: Mapping[str, Callable[[Any, Report, str], None]] = {
+    kinds.VIRTUAL_SERVICES: virtual_service.validate,
+    kinds.DESTINATION_RULES: destination_rule.validate,
+    kinds.GATEWAYS: gateway.validate,
+    kinds.SERVICE_ENTRIES: service_entry.validate,
+    kinds.SIDECARS: sidecar.validate,
+    kinds.ENVOY_FILTERS: envoy_filter.validate,
+    kinds.AUTHORIZATION_POLICIES: authorization_policy.validate,
+    kinds.HTTP_API_SPECS: mixer_clients.http_api_spec,
+    kinds.MESH_CONFIG: mesh_config.validate,
+}
