@@ -95,4 +95,6 @@ def message_class(collection: str) -> type[Message] | None:
     if collection == MESH_NETWORKS:
         return MeshNetworks
     found = by_collection(collection)
-    return found.message_class() if found is not None else None
+    if found is None or not (found.written or collection in MESH_COLLECTIONS):
+        return None
+    return found.message_class()
