@@ -1,17 +1,20 @@
 """Structural schemas from messages: protobuf's JSON form, as Kubernetes wants it described.
 
-Today's kinds are described strictly: camel case, enums by name, and what is not described is pruned by the API server
-(and refused by kubectl). Kinds of Istio 1.4 had no schema and were written in either spelling, with enums by name or number
-and nulls; theirs keep what they do not describe, so that Galley can say what is wrong with it.
+Today's kinds are described strictly: camel case, enums by name, one field of a oneof, the rules of `rules/`; what is not
+described is pruned by the API server (and refused by kubectl). Kinds of Istio 1.4 had no schema and were written in either
+spelling, with enums by name or number and nulls; theirs keep what they do not describe, so that Galley can say what
+is wrong with it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-Schema = dict[str, Any]
+from helm.generate.rules.table import RULES, with_rules
+from helm.generate.rules.terms import Schema
+
 Era = Literal["today", "1.4"]
 
 KEEP = {"x-kubernetes-preserve-unknown-fields": True}
@@ -79,7 +82,25 @@ def _message(descriptor: Descriptor, era: Era, around: tuple[str, ...]) -> Schem
         return {"type": "object", **KEEP}
     inner = (*around, descriptor.full_name)
     properties = {field.json_name: _field(field, era, inner) for field in descriptor.fields}
-    return {"type": "object", **(KEEP if era == "1.4" else {}), **({"properties": properties} if properties else {})}
+    made = {"type": "object", **(KEEP if era == "1.4" else {}), **({"properties": properties} if properties else {})}
+    return made if era == "1.4" else _ruled(made, descriptor)
+
+
+def _ruled(schema: Schema, descriptor: Descriptor) -> Schema:
+    """With the rules of a message: at most one field of each oneof, and what the tables say."""
+    choices = [
+        _choice([field.json_name for field in each.fields]) for each in descriptor.oneofs if len(each.fields) > 1
+    ]
+    made = with_rules(schema, choices[0] if len(choices) == 1 else {"allOf": choices} if choices else {})
+    rules = RULES.get(descriptor.full_name, {})
+    fields = {name: added for name, added in rules.items() if name}
+    return with_rules(with_rules(made, {"properties": fields} if fields else {}), rules.get("", {}))
+
+
+def _choice(names: list[str]) -> Schema:
+    """None of the fields, or one."""
+    chosen = [{"required": [name]} for name in names]
+    return {"oneOf": [{"not": {"anyOf": chosen}}, *chosen]}
 
 
 def _field(field: FieldDescriptor, era: Era, around: tuple[str, ...]) -> Schema:

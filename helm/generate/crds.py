@@ -10,6 +10,7 @@ import yaml
 from flotilla_shared.model.kinds import WRITTEN, Kind
 from helm.generate.crd_names import SHORT_NAMES, columns
 from helm.generate.crd_schema import STATUS, message_schema
+from helm.generate.rules.table import NEED_SPEC, SPECS, with_rules
 
 CHART = Path("helm/flotilla-crds")
 MADE = "# Made by `make crds` from the messages; do not edit.\n"
@@ -63,12 +64,15 @@ def _names(kind: Kind) -> dict[str, Any]:
 
 
 def _version(kind: Kind, version: str) -> dict[str, Any]:
-    spec = message_schema(kind.message_class().DESCRIPTOR, kind.era)
+    spec = with_rules(message_schema(kind.message_class().DESCRIPTOR, kind.era), SPECS.get(kind.kind, {}))
+    whole: dict[str, Any] = {"type": "object", "properties": {"spec": spec, "status": STATUS}}
+    if kind.kind in NEED_SPEC:
+        whole["required"] = ["spec"]
     return {
         "name": version,
         "served": True,
         "storage": version == kind.versions[0],
         "subresources": {"status": {}},
         "additionalPrinterColumns": columns(kind.kind),
-        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": STATUS}}},
+        "schema": {"openAPIV3Schema": whole},
     }

@@ -16,6 +16,8 @@ import yaml
 from flotilla_shared.model.kinds import WRITTEN, Kind, by_collection, kind_of
 from helm.generate.crd_schema import message_schema
 from helm.generate.crds import CHART, crd
+from helm.generate.rules.table import RULES
+from helm.generate.rules.terms import PORT, SPAN
 
 ROOT = Path(__file__).parents[2]
 # What Istio's schemas know and its published messages do not, yet.
@@ -85,9 +87,11 @@ class TestEveryKind:
 @pytest.mark.parametrize(
     ("collection", "path", "schema"),
     [
-        ("virtualservices", ".http[].timeout", {"type": "string"}),
-        ("virtualservices", ".http[].fault.abort.percentage.value", {"type": "number"}),
-        ("virtualservices", ".http[].redirect.redirectCode", {"type": "integer", "minimum": 0, "maximum": 4294967295}),
+        ("virtualservices", ".http[].timeout", {"type": "string", **SPAN}),
+        ("virtualservices", ".http[].redirect.port", {"type": "integer", **PORT}),
+        ("virtualservices", ".http[].fault.abort.percentage.value", {"type": "number", "minimum": 0, "maximum": 100}),
+        ("virtualservices", ".http[].match[].uri", "oneOf"),
+        ("virtualservices", ".http[].redirect.redirectCode", "x-kubernetes-validations"),
         ("virtualservices", ".http[].corsPolicy.allowCredentials", {"type": "boolean", "nullable": True}),
         ("serviceentries", ".resolution", "enum"),
         (
@@ -102,7 +106,7 @@ def test_fields_of_today(collection: str, path: str, schema: Any) -> None:
     kind = by_collection(f"istio/networking/v1alpha3/{collection}")
     assert kind is not None
     found = dict(nodes(spec_schema(kind)))[path]
-    assert found["enum"] if schema == "enum" else found == schema
+    assert found[schema] if isinstance(schema, str) else found == schema
 
 
 @pytest.mark.parametrize(
@@ -130,11 +134,17 @@ def test_a_message_that_contains_itself_ends() -> None:
     assert found["items"] == {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
+_KEPT = ("minimum", "maximum", "enum", "required", "pattern", "oneOf", "allOf", "not", "anyOf")
+_BOUNDS = tuple(f"{least}{of}" for least in ("min", "max") for of in ("Length", "Items", "Properties"))
+
+
 def strict(schema: dict[str, Any]) -> dict[str, Any]:
-    """JSON schema of what an API server takes with strict field validation, as kubectl asks for."""
+    """JSON schema of what an API server takes with strict field validation, as kubectl asks for; expressions left out."""
     if schema.get("x-kubernetes-int-or-string"):
         return {"type": ["integer", "string", *(["null"] if schema.get("nullable") else [])]}
-    made = {key: value for key, value in schema.items() if key in ("minimum", "maximum", "enum")}
+    made = {key: value for key, value in schema.items() if key in (*_KEPT, *_BOUNDS)}
+    if schema.get("exclusiveMinimum"):
+        made["exclusiveMinimum"] = made.pop("minimum")
     if "type" in schema:
         made["type"] = [schema["type"], "null"] if schema.get("nullable") else schema["type"]
     if "properties" in schema:
@@ -172,21 +182,56 @@ def test_what_the_example_says_is_taken(file: Path) -> None:
         assert taken(written) == "", written["metadata"]["name"]
 
 
+def vectors(table: str) -> list[dict[str, Any]]:
+    folder = Path(os.environ.get("FLOTILLA_VECTORS", ROOT.parent / "shared" / "vectors"))
+    if not folder.is_dir():
+        pytest.skip(f"no vectors at {folder}: set FLOTILLA_VECTORS to the folder that holds them")
+    lines = (folder / "today" / "validation" / f"{table}.jsonl").read_text().splitlines()
+    return [case for case in map(json.loads, lines) if case["valid"]]
+
+
 def test_what_istio_takes_is_taken() -> None:
-    vectors = Path(os.environ.get("FLOTILLA_VECTORS", ROOT.parent / "shared" / "vectors"))
-    if not vectors.is_dir():
-        pytest.skip(f"no vectors at {vectors}: set FLOTILLA_VECTORS to the folder that holds them")
-    table = vectors / "today" / "validation" / "crd.jsonl"
-    cases = [case for case in map(json.loads, table.read_text().splitlines()) if case["valid"]]
+    cases = vectors("crd")
     refused = {case["id"]: text for case in cases if (text := taken(case["object"]))}
-    print(f"{table.name}: {len(cases)} ran, {len(DIFFERENT)} are different")
+    print(f"crd.jsonl: {len(cases)} ran, {len(DIFFERENT)} are different")
     assert len(cases) > 20
     assert set(refused) == set(DIFFERENT)
+
+
+def test_whole_objects_that_are_valid_are_taken() -> None:
+    kinds = {kind.kind: kind for kind in WRITTEN if kind.era == "today"}
+    refused = {}
+    for case in vectors("kinds"):
+        written = {"apiVersion": kinds[case["kind"]].api_versions[0], "kind": case["kind"], "spec": case["spec"]}
+        if text := taken(written):
+            refused[case["id"]] = text
+    assert refused == {}
+
+
+def test_every_rule_is_of_a_field_that_there_is() -> None:
+    from google.protobuf.descriptor_pool import Default
+
+    for kind in WRITTEN:
+        kind.message_class()
+    for message, fields in RULES.items():
+        names = {field.json_name for field in Default().FindMessageTypeByName(message).fields}
+        assert set(fields) - {""} <= names, message
+
+
+def test_every_expression_has_a_sentence() -> None:
+    for kind in WRITTEN:
+        for path, node in nodes(spec_schema(kind)):
+            for each in node.get("x-kubernetes-validations", ()):
+                assert each["rule"], path
+                assert " " in each["message"], path
 
 
 def test_a_mistake_is_not_taken() -> None:
     route = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "a"}}
     assert "hots" in taken({**route, "spec": {"hots": ["a"]}})
     assert "is not of type 'array'" in taken({**route, "spec": {"hosts": "a"}})
+    both = {"hosts": ["a"], "http": [{"match": [{"uri": {"exact": "/", "prefix": "/"}}]}]}
+    assert "is valid under each of" in taken({**route, "spec": both})
     entry = {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": "a"}}
     assert "is not one of" in taken({**entry, "spec": {"resolution": "SOMEHOW"}})
+    assert "'hosts' is a required property" in taken({**entry, "spec": {}})
