@@ -9,16 +9,11 @@ from typing import Any
 
 import yaml
 
-# What PyYAML would turn into dates and into numbers to the base of sixty, and what it leaves as text though it is
-# a number in JSON. Kubernetes reads them otherwise.
-_FLOAT = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$")
-_DROPPED = {"tag:yaml.org,2002:timestamp"}
-_COLLECTIONS = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
-_INT = "tag:yaml.org,2002:int"
-_FLOATS = "tag:yaml.org,2002:float"
-_PLAIN_INT = re.compile(r"[-+]?(?:0|[1-9]\d*|0o[0-7]+|0x[0-9a-fA-F]+)$")
+from flotilla_shared.notation.values import ValueReader
+
 _SEPARATOR = re.compile(r"^---(?:\s.*)?$")
-MAX_DEPTH = 100
+# All paths of a document together, in characters; lines of what comes after them are those of what is around it.
+MAX_PATHS = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,96 +53,38 @@ class YamlError:
     text: str
 
 
-class _Loader(yaml.CSafeLoader):
-    """The safe loader of C, with JSON's idea of scalars and with lines."""
+class _Places:
+    """The first line and column of every path, as long as there is room for them."""
 
-    def __init__(self, stream: str, first_line: int, *, columns: bool) -> None:
-        super().__init__(stream)
+    def __init__(self, first_line: int, *, columns: bool) -> None:
         self.first_line = first_line
         self.lines: dict[str, int] = {}
-        self.columns: dict[str, int] | None = {} if columns else None
-        self.depth = 0
+        self.columns: dict[str, int] = {}
+        self._with_columns = columns
+        self._room = MAX_PATHS
 
-    def build(self, node: yaml.Node, path: str) -> Any:
-        """A node's value; writes down the lines of all that is in it."""
-        if path not in self.lines:
-            self._place(path, node.start_mark)
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH}", problem_mark=node.start_mark)
-        try:
-            if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
-                raise yaml.MarkedYAMLError(
-                    problem=f"no constructor for the tag {node.tag}", problem_mark=node.start_mark
-                )
-            if isinstance(node, yaml.MappingNode):
-                return self._mapping(node, path)
-            if isinstance(node, yaml.SequenceNode):
-                return [self.build(child, f"{path}[{index}]") for index, child in enumerate(node.value)]
-            return self.construct_object(node)
-        finally:
-            self.depth -= 1
-
-    def _mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Any]:
-        self.flatten_mapping(node)
-        found: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = self.construct_object(key_node)
-            name = key if isinstance(key, str) else _json_key(key)
-            if name in found:
-                raise yaml.MarkedYAMLError(problem=f"key {name!r} occurs twice", problem_mark=key_node.start_mark)
-            where = f"{path}.{name}" if path else name
-            self._place(where, key_node.start_mark)
-            found[name] = self.build(value_node, where)
-        return found
-
-    def _place(self, path: str, mark: yaml.Mark) -> None:
+    def note(self, path: str, mark: yaml.Mark) -> None:
+        if path in self.lines or len(path) > self._room:
+            return
+        self._room -= len(path)
         self.lines[path] = mark.line + self.first_line
-        if self.columns is not None:
+        if self._with_columns:
             self.columns[path] = mark.column + 1
-
-
-def _json_key(key: object) -> str:
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    return "null" if key is None else str(key)
-
-
-def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    table: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items():
-        table[first] = [(tag, pattern) for tag, pattern in pairs if tag not in {*_DROPPED, _INT, _FLOATS}]
-    for first in "-+0123456789.":
-        table.setdefault(first, []).extend([(_INT, _PLAIN_INT), (_FLOATS, _FLOAT)])
-    return table
-
-
-_Loader.yaml_implicit_resolvers = _resolvers()
 
 
 def read_documents(text: str, *, columns: bool = False) -> Iterator[YamlDocument | YamlError]:
     """Every document of a file in order; empty ones are left out. Never raises."""
     for first_line, part in _split(text):
-        loader = None
+        places = _Places(first_line, columns=columns)
         try:
-            loader = _Loader(part, first_line, columns=columns)
-            node = loader.get_single_node()
-            if node is None:
-                continue
-            value = loader.build(node, "")
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            reader = ValueReader(part, places.note)
+            value = reader.next(None)
+            reader.end()
+        except (yaml.YAMLError, ValueError) as error:
             yield _explained(error, first_line)
             continue
-        finally:
-            if loader is not None:
-                loader.dispose()
         if value is not None:
-            first = _first_written(loader.lines, first_line)
-            yield YamlDocument(value, first, loader.lines, loader.columns or {})
-
-
-def _first_written(lines: Mapping[str, int], first_line: int) -> int:
-    return lines.get("", first_line)
+            yield YamlDocument(value, places.lines[""], places.lines, places.columns)
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:

@@ -10,6 +10,7 @@ import base64
 import binascii
 import difflib
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -29,6 +30,10 @@ _RANGES = {
 }
 _FLOATS = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
 _WRAPPERS = "google.protobuf."
+# Of each severity: a reader needs no more, and an object may hold half a million fields that there are not.
+MOST_PROBLEMS = 100
+# A nearest name is sought for as long as names are: comparing takes time by the product of both lengths.
+_NAME_CHARACTERS = 64
 
 
 @dataclass
@@ -37,6 +42,7 @@ class Decoder:
 
     unknown: Severity = "warning"
     problems: list[Problem] = field(default_factory=list)
+    _noted: Counter[Severity] = field(default_factory=Counter)
 
     def message(self, message: Message, value: object, path: str) -> None:
         """Fill `message` from a mapping; what does not fit is left out and noted."""
@@ -134,15 +140,19 @@ class Decoder:
         self._note("null-item", path, "the item is empty; fill or remove it")
 
     def unknown_field(self, descriptor: Descriptor, name: str, path: str) -> None:
+        if self._noted[self.unknown] >= MOST_PROBLEMS:
+            return
         names = [each.json_name for each in descriptor.fields]
-        near = difflib.get_close_matches(name, names, 1)
+        near = difflib.get_close_matches(name, names, 1) if len(name) <= _NAME_CHARACTERS else []
         hint = f"; did you mean {near[0]}?" if near else f"; {descriptor.name} has " + ", ".join(names[:8])
         if not near and len(names) > 8:
             hint += " and others"
-        self._note("unknown-field", path, f"there is no field {name!r} here{hint}", self.unknown)
+        self._note("unknown-field", path, f"there is no field {_shown(name)} here{hint}", self.unknown)
 
     def _note(self, code: str, path: str, text: str, severity: Severity = "error") -> None:
-        self.problems.append(Problem(code, path, text, severity))
+        self._noted[severity] += 1
+        if self._noted[severity] <= MOST_PROBLEMS:
+            self.problems.append(Problem(code, path, text, severity))
 
 
 def _put(entries: Any, key: object, value: object) -> None:

@@ -11,10 +11,13 @@ class Wrong(ValueError):
 
 
 _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_CHARACTERS = 64
 
 
 def parse_duration(text: str) -> int:
     """Nanoseconds of Go's and protobuf's notation: `5s`, `1.5s`, `1h30m`. Raises Wrong."""
+    if len(text) > _CHARACTERS:
+        raise Wrong(f"{text[:20]!r}... is no duration of at most {_CHARACTERS} characters, such as 5s or 1m30s")
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text)
     total = 0.0
     if rest == "0":

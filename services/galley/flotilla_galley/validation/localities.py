@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flotilla_galley.validation.checks import Report
+from flotilla_galley.validation.overlaps import overlapping_localities
 from flotilla_protos.istio.networking.v1alpha3.destination_rule_pb2 import (
     LocalityLoadBalancerSetting,
     ZoneAwareLoadBalancerSetting,
@@ -71,13 +72,7 @@ def localities(names: Sequence[str]) -> str:
             return f"locality {name!r}: a star may only be the last part"
         if len(parts) > DEPTH:
             return f"locality {name!r} has more parts than region, zone and subzone"
-    for index, name in enumerate(names):
-        for other in names[:index]:
-            if _overlap(name.split("/"), other.split("/")):
-                return f"localities {other!r} and {name!r} overlap; keep one of them"
+    found = overlapping_localities(names)
+    if found is not None:
+        return f"localities {names[found[1]]!r} and {names[found[0]]!r} overlap; keep one of them"
     return ""
-
-
-def _overlap(one: list[str], other: list[str]) -> bool:
-    """Whether one holds the other: a shorter name and a star take all that is below."""
-    return all("*" in (left, right) or left == right for left, right in zip(one, other, strict=False))

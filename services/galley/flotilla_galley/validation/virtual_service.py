@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 
 from flotilla_galley.validation import checks, http_route
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.destinations import check_destination, check_weights
 from flotilla_galley.validation.gateway_names import gateway_names
+from flotilla_galley.validation.overlaps import HostIndex, overlapping_hosts
 from flotilla_galley.validation.unreachable import check_reachable
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     L4MatchAttributes,
@@ -17,7 +18,6 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import (
     TLSRoute,
     VirtualService,
 )
-from flotilla_shared.model.hosts import covers
 
 MESH = "mesh"
 SNI_PREFIX = "outbound_."
@@ -37,8 +37,9 @@ def validate(spec: VirtualService, report: Report, namespace: str) -> None:
     for where, http in report.each("http", spec.http):
         http_route.validate(http, where, delegate=not spec.hosts)
     check_reachable(spec, report)
+    known = HostIndex(spec.hosts)
     for where, tls in report.each("tls", spec.tls):
-        _tls(tls, spec, where)
+        _tls(tls, known, where)
     for where, tcp in report.each("tcp", spec.tcp):
         _tcp(tcp, where)
     _claims(spec, report)
@@ -51,16 +52,17 @@ def in_mesh(spec: VirtualService) -> bool:
 
 def check_hosts(spec: VirtualService, report: Report, form: Callable[[str], str]) -> None:
     """VS4 to VS6; `form` says what is wrong with the form of one host."""
+    bound = in_mesh(spec)
     for index, host in enumerate(spec.hosts):
         where = report.at("hosts", index)
         where.wrong(form(host))
-        if host == "*" and in_mesh(spec):
+        if host == "*" and bound:
             where.wrong("'*' is possible only for a VirtualService bound to gateways; name a host, or a gateway")
-        for other in spec.hosts[:index]:
-            if host.lower() == other.lower():
-                where.wrong(f"{host!r} is named twice", "duplicate")
-            elif covers(other, host) or covers(host, other):
-                where.wrong(f"{host!r} and {other!r} cover one another; keep one of them", "duplicate")
+    for later, earlier in overlapping_hosts(spec.hosts).items():
+        host, other = spec.hosts[later], spec.hosts[earlier]
+        same = host.lower() == other.lower()
+        text = "is named twice" if same else f"and {other!r} cover one another; keep one of them"
+        report.at("hosts", later).wrong(f"{host!r} {text}", "duplicate")
 
 
 def gateway_host(host: str, *, sni: bool) -> str:
@@ -86,11 +88,11 @@ def _claims(spec: VirtualService, report: Report) -> None:
                     where.at(field, name).wrong("claims of a token decide only in a VirtualService bound to gateways")
 
 
-def _tls(route: TLSRoute, spec: VirtualService, report: Report) -> None:
+def _tls(route: TLSRoute, hosts: HostIndex, report: Report) -> None:
     if not route.match:
         report.at("match").wrong("a tls route needs at least one match with sniHosts")
     for where, match in report.each("match", route.match):
-        _sni(match, spec.hosts, where)
+        _sni(match, hosts, where)
         check_level4(match, where)
     if not route.route:
         report.at("route").wrong("it has no destination")
@@ -99,7 +101,7 @@ def _tls(route: TLSRoute, spec: VirtualService, report: Report) -> None:
         check_destination(target.destination if target.HasField("destination") else None, where.at("destination"))
 
 
-def _sni(match: TLSMatchAttributes, hosts: Iterable[str], report: Report) -> None:
+def _sni(match: TLSMatchAttributes, hosts: HostIndex, report: Report) -> None:
     if not match.sni_hosts:
         report.at("sniHosts").wrong("it names no host")
     for where, name in report.each("sniHosts", match.sni_hosts):
@@ -107,7 +109,7 @@ def _sni(match: TLSMatchAttributes, hosts: Iterable[str], report: Report) -> Non
             where.warn(f"{name!r} is an address; callers send no address as SNI")
             continue
         where.wrong(checks.wildcard_domain(name))
-        if not any(covers(host, name) for host in hosts):
+        if not any(True for _ in hosts.covering(name)):
             where.wrong(f"{name!r} is not covered by any of spec.hosts")
 
 

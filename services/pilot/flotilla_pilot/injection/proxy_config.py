@@ -13,8 +13,10 @@ from google.protobuf.wrappers_pb2 import Int32Value
 from flotilla_pilot.injection.annotations import PROXY_CONFIG
 from flotilla_pilot.injection.errors import InjectionRefused
 from flotilla_protos.istio.mesh.v1alpha1.proxy_pb2 import AuthenticationPolicy, ProxyConfig
+from flotilla_shared.notation.values import read_value
 
 LARGEST_CONCURRENCY = 1024
+MOST_VALUES = 10_000  # whoever may create a pod writes them
 _UNREADABLE = (yaml.YAMLError, json_format.ParseError, AttributeError, TypeError)
 # What Istio's mesh configuration says where nobody has said anything: not worth writing into each pod.
 USUAL: dict[str, Any] = {
@@ -59,7 +61,7 @@ def unknown_field(annotation: str) -> str:
 
 
 def _parse(annotation: str, *, lenient: bool) -> ProxyConfig:
-    content = yaml.load(annotation, Loader=yaml.CSafeLoader)  # the safe one
+    content = read_value(annotation, MOST_VALUES)
     if not isinstance(content or {}, dict):
         raise TypeError(f"it holds a {type(content).__name__} where key: value pairs must stand")
     return json_format.ParseDict(content or {}, ProxyConfig(), ignore_unknown_fields=lenient)

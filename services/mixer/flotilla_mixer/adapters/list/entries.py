@@ -10,6 +10,7 @@ import re2  # type: ignore[import-untyped]
 import yaml
 
 from flotilla_protos.istio.mixer.adapter.list.config.config_pb2 import Params
+from flotilla_shared.notation.values import read_value
 
 Kind = Params.ListEntryType
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -103,7 +104,7 @@ def read_content(kind: int, content: str) -> list[str]:
     if kind != Kind.IP_ADDRESSES:
         return [line for line in content.splitlines() if line]
     try:
-        found = yaml.safe_load(content)
+        found = read_value(content)
     except yaml.YAMLError as error:
         raise ValueError(f"the list is no YAML: {error}") from error
     listed = found.get("whitelist") if isinstance(found, dict) else None

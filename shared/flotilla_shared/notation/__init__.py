@@ -1,0 +1,1 @@
+"""How plain data is written: read in bounded time and memory, whoever wrote it."""
