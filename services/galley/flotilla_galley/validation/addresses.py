@@ -8,9 +8,9 @@ from flotilla_galley.validation import checks
 def host_port(text: str) -> str:
     """P14: `host:port`, an IPv6 address in brackets; what is wrong with it, or ""."""
     host, _, port = text.rpartition(":")
-    if not port.isdecimal() or not host:
+    if (number := checks.digits(port)) < 0 or not host:
         return f"{text!r} must be of the form host:port, such as zipkin.istio-system:9411"
-    if wrong := checks.port(int(port)):
+    if wrong := checks.port(number):
         return wrong
     if host.startswith("[") and host.endswith("]"):
         return checks.ip(host[1:-1])

@@ -75,7 +75,7 @@ def value_rule(key: str) -> Callable[[str], str]:
 
 def port_text(text: str) -> str:
     """A port written as text, 0 to 65535."""
-    if text.isascii() and text.isdigit() and int(text) <= 65535:
+    if 0 <= checks.digits(text) <= 65535:
         return ""
     return f"{text!r} is no port; write a number up to 65535"
 

@@ -31,6 +31,11 @@ def port(number: int) -> str:
     return "" if 1 <= number <= 65535 else f"port {number} is outside of 1 to 65535"
 
 
+def digits(text: str) -> int:
+    """The number that a text of at most 20 digits (of ASCII) is, else -1."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else -1
+
+
 def dns_label(name: str) -> str:
     """P2"""
     if _LABEL.match(name) and len(name) <= 63:

@@ -34,6 +34,6 @@ def origin_name(text: str) -> str:
     """`[http[s]://]host[:port]`"""
     host = text.removeprefix("https://").removeprefix("http://")
     name, colon, number = host.partition(":")
-    if colon and not (number.isdigit() and not checks.port(int(number))):
+    if colon and checks.port(checks.digits(number)):
         return f"{text!r} has no port from 1 to 65535 after the colon"
     return checks.fqdn(name)

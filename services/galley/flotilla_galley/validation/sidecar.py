@@ -119,9 +119,9 @@ def default_endpoint(endpoint: str) -> str:
     if endpoint.startswith(UNIX):
         return checks.unix(endpoint.removeprefix(UNIX))
     host, _, port = endpoint.rpartition(":")
-    if host not in LOCAL_ENDPOINTS or not port.isdigit():
+    if host not in LOCAL_ENDPOINTS or checks.digits(port) < 0:
         return f"{endpoint!r} must be of form {FORM}"
-    return checks.port(int(port))
+    return checks.port(checks.digits(port))
 
 
 def _egress(spec: Sidecar, report: Report, namespace: str) -> None:

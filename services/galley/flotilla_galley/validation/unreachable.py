@@ -12,6 +12,8 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPMa
 UNREACHABLE, INEFFECTIVE = "unreachable", "ineffective"
 _TEXTS = ("scheme", "method", "authority")
 _PAIRS = ("headers", "without_headers", "query_params", "source_labels")
+# Each match is compared with all before it, in an object that may hold a hundred thousand.
+MOST_COMPARISONS = 100_000
 K = TypeVar("K")
 
 
@@ -27,6 +29,8 @@ class _Rules:
         self.field = field
         self.report = report
         self.seen: list[tuple[Any, str]] = []
+        self.places: dict[bytes, str] = {}
+        self.left = MOST_COMPARISONS
 
     def check(self, rules: Sequence[Any]) -> None:
         catch_all = ""
@@ -44,14 +48,25 @@ class _Rules:
         repeated = 0
         for where, match in place.each("match", rule.match):
             bare = _unnamed(match)
-            same = next((path for other, path in self.seen if other == bare), "")
-            wide = same or next((path for other, path in self.seen if _covers(other, bare)), "")
+            same = self.places.setdefault(bare.SerializeToString(deterministic=True), where.path)
+            same = "" if same == where.path else same
+            wide = same or self._wider(bare)
             if wide:
                 where.warn(f"it is never used: {wide} before it takes the same requests", "ineffective")
             repeated += bool(same)
             self.seen.append((bare, where.path))
         if repeated == len(rule.match):
             place.warn("it is never reached: rules before it have all of its matches", "unreachable")
+
+    def _wider(self, bare: Any) -> str:
+        """The place of a match that takes all that this one does, or ""."""
+        for other, path in self.seen:
+            self.left -= 1
+            if self.left < 0:
+                break
+            if _covers(other, bare):
+                return path
+        return ""
 
 
 def _unnamed(match: Any) -> Any:

@@ -72,7 +72,7 @@ def gateway_host(host: str, *, sni: bool) -> str:
     if not (sni and host.startswith(SNI_PREFIX)):
         return checks.wildcard_domain(host)
     _, port, underscore, *rest = [*host.split(".", 3), "", "", ""]
-    if port.isdecimal() and not checks.port(int(port)) and underscore == "_" and rest[0]:
+    if not checks.port(checks.digits(port)) and underscore == "_" and rest[0]:
         return checks.wildcard_domain(rest[0])
     return f"{host!r} must be of the form outbound_.<port>_._.<host>"
 
