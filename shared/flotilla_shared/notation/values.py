@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import yaml
-from yaml.cyaml import CParser
+from yaml._yaml import CParser
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -165,7 +165,7 @@ def _is_merge(event: Any) -> bool:
     return isinstance(event, ScalarEvent) and event.value == _MERGE and event.implicit[0] and event.tag in (None, TEXT)
 
 
-def _merge(into: dict[str, Any], value: Any, mark: yaml.Mark) -> None:
+def _merge(into: dict[str, Any], value: Any, mark: Any) -> None:
     """What was merged first counts, and what the mapping says itself more than that."""
     for each in value if isinstance(value, list) else [value]:
         if not isinstance(each, dict):
