@@ -147,11 +147,12 @@ class ValueReader:
         return merged | found if merged else found
 
     def _key(self, event: Any) -> str:
+        mark: Any = event.start_mark
         if isinstance(event, SequenceStartEvent | MappingStartEvent):
-            raise YamlRefused(problem="a key must be text", problem_mark=event.start_mark)
+            raise YamlRefused(problem="a key must be text", problem_mark=mark)
         key = key_text(self._value(event, ""))
         if key is None:
-            raise YamlRefused(problem="a key must be text", problem_mark=event.start_mark)
+            raise YamlRefused(problem="a key must be text", problem_mark=mark)
         return key
 
 
