@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
+from flotilla_cli.analysis.options import add_options
 from flotilla_cli.options import DEFAULT_CERTIFICATE_SECONDS
 
 RUN_DIR = "run folder; default $FLOTILLA_RUN, $XDG_RUNTIME_DIR/flotilla or /tmp/flotilla-<uid>"
@@ -33,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         _check,
         _inject,
         _validate,
+        _analyze,
         _render,
         _explain,
         _mixer,
@@ -170,6 +172,11 @@ def _validate(commands: Commands) -> None:
         "--ruleset", choices=("today", "1.4"), help="default: today's, and 1.4's for kinds that only 1.4 has"
     )
     parser.add_argument("-o", "--output", choices=("text", "json", "jsonl"), default="text", help="default text")
+
+
+def _analyze(commands: Commands) -> None:
+    text = "say what is wrong between objects, in files, in a cluster, or in both together"
+    add_options(_command(commands, "analyze", "analyze", text, run_dir=False))
 
 
 def _render(commands: Commands) -> None:

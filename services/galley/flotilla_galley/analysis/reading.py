@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,9 +33,14 @@ class NoObject(ValueError):
 
 @dataclass(slots=True)
 class ResourceReader:
-    """Collects objects from texts. `namespace` is that of objects that name none. Nothing raises."""
+    """Collects objects from texts. `namespace` is that of objects that name none. Nothing raises.
+
+    `root` and `mesh_config_map` say which ConfigMap holds the mesh's configuration.
+    """
 
     namespace: str = DEFAULT_NAMESPACE
+    root: str = ROOT_NAMESPACE
+    mesh_config_map: str = MESH_CONFIG_NAME
     resources: list[Resource] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -72,9 +77,20 @@ class ResourceReader:
                 line = document.line_of(prefix + error.field)
                 self.problems.append(Problem(error.code, error.field, str(error), file=file, line=line))
                 continue
-            self.resources.append(found)
+            self._keep(found)
+
+    def add(self, value: Mapping[str, Any]) -> None:
+        """An object as the API server has it."""
+        try:
+            self._keep(resource_of(dict(value)))
+        except NoObject as error:
+            self.problems.append(Problem(error.code, error.field, str(error)))
+
+    def _keep(self, found: Resource) -> None:
+        self.resources.append(found)
+        if found.key == ResourceKey(CONFIG_MAPS, self.root, self.mesh_config_map):
             for collection, path, content in mesh_texts(found):
-                self.read_mesh(collection, file, content, found.line_of(path))
+                self.read_mesh(collection, found.file, content, found.line_of(path))
 
 
 def read_resources(texts: Iterable[tuple[str, str]], namespace: str = DEFAULT_NAMESPACE) -> ResourceSet:
@@ -113,11 +129,10 @@ def mesh_resource(collection: str, document: YamlDocument, file: str) -> Resourc
 
 
 def mesh_texts(resource: Resource) -> Iterator[tuple[str, str, str]]:
-    """The (collection, field, text) of the mesh's configuration, if it is this ConfigMap that holds it."""
-    if resource.key == ResourceKey(CONFIG_MAPS, ROOT_NAMESPACE, MESH_CONFIG_NAME):
-        for name, collection in _MESH_KEYS.items():
-            if content := text(resource.value, "data", name):
-                yield collection, f"data.{name}", content
+    """The (collection, field, text) of each part of the mesh's configuration in a ConfigMap."""
+    for name, collection in _MESH_KEYS.items():
+        if content := text(resource.value, "data", name):
+            yield collection, f"data.{name}", content
 
 
 def _objects(value: Any) -> Iterator[tuple[str, Any]]:
