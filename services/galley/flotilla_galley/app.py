@@ -102,6 +102,7 @@ class Galley:
         return Publisher(
             objects=sources.objects,
             mesh=sources.mesh,
+            further=sources.further,
             watched=sources.watched,
             begun=sources.begun if sources.gradual else None,
             last_good=LastGood(settings.last_good_dir),

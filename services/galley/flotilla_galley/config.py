@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from flotilla_galley.transforms.derive import Options
+from flotilla_galley.transforms.kubernetes import DISCOVERY_KINDS, INGRESS_KINDS
 from flotilla_shared.runtime.settings import ServiceSettings
 
 
@@ -53,4 +55,32 @@ class GalleySettings(ServiceSettings):
     admission_webhook_name: str = Field(
         "", description="on Kubernetes: ValidatingWebhookConfiguration to patch; empty: istio-galley[-<revision>]"
     )
+    cluster_config_dir: Path | None = Field(
+        None,
+        description="on Kubernetes: directory of YAML files beside the custom resources, watched; these count before it",
+    )
+    domain: str = Field(
+        "cluster.local", description="DNS domain of the hosts of Services, in what is made of Ingresses"
+    )
+    convert_ingresses: bool = Field(
+        False, description="make Gateways and VirtualServices of Ingresses, by Istio 1.4's rules"
+    )
+    synthetic_service_entries: bool = Field(
+        False, description="make ServiceEntries of Services and their endpoints, as Istio 1.4, and distribute Services"
+    )
+    foreign_pilot: bool = Field(
+        False,
+        description="on Kubernetes: a Pilot that does not watch Services itself, such as Istio 1.4's, is served here",
+    )
     write_status: bool = Field(True, description="on Kubernetes: the leader writes the status of custom resources")
+
+    @property
+    def transforms(self) -> Options:
+        """What is made of Kubernetes' own objects."""
+        return Options(self.convert_ingresses, self.synthetic_service_entries, self.domain)
+
+    @property
+    def kubernetes_kinds(self) -> frozenset[str]:
+        """The kinds of Kubernetes that this needs."""
+        ingresses = INGRESS_KINDS if self.convert_ingresses else frozenset[str]()
+        return ingresses | (DISCOVERY_KINDS if self.synthetic_service_entries else frozenset())

@@ -11,8 +11,11 @@ from typing import Protocol
 from flotilla_galley.distribution.distributor import Distributor
 from flotilla_galley.snapshot.last_good import LastGood
 from flotilla_galley.snapshot.ledger import Entry, Ledger, Reading, State
+from flotilla_galley.snapshot.precedence import settled
 from flotilla_galley.snapshot.snapshot import make_snapshot
+from flotilla_galley.sources.further import FurtherSource
 from flotilla_galley.sources.watching import changes
+from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_shared.model.kinds import MESH_CONFIG
 from flotilla_shared.model.objects import ObjectKey
 from flotilla_shared.runtime.lifecycle import Tasks
@@ -33,7 +36,8 @@ class Publisher:
     """Component. Publishes what was kept at once, then what the sources hold, and again whenever they change.
 
     They change when something below `watched` does, or when `touch` is called. `begun` is waited for before the sources are
-    read at all: until each of them is whole, what was kept is all that is published.
+    read at all: until each of them is whole, what was kept is all that is published. Objects of `objects` count before
+    those of the `further` sources of the same name, and among these the first.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Publisher:
         *,
         objects: Source,
         mesh: Source,
+        further: Sequence[FurtherSource] = (),
         last_good: LastGood,
         distributor: Distributor,
         trace: HopRecorder,
@@ -56,8 +61,11 @@ class Publisher:
         self.objects = Ledger()
         self.mesh = Ledger()
         self.published = asyncio.Event()
+        self.ledgers: list[Ledger] = []
+        self._further = [Ledger() for _ in further]
         self._objects_source = objects
         self._mesh_source = mesh
+        self._further_sources = list(further)
         self._watched = list(watched)
         self._begun = begun
         self._last_good = last_good
@@ -74,10 +82,6 @@ class Publisher:
         self._seen = asyncio.Event()
         self._refused: dict[ObjectKey, tuple[str, ...]] = {}
 
-    @property
-    def ledgers(self) -> list[Ledger]:
-        return [self.mesh, self.objects]
-
     async def start(self) -> None:
         """Publish what there is; the sources are watched from here on."""
         await self._load()
@@ -85,19 +89,24 @@ class Publisher:
             self._tasks.spawn(self._watch(), "watch")
         if self._begun is None:
             await self.read()
-        elif self.objects.entries or self.mesh.entries:
+        elif any(ledger.entries for ledger in self.ledgers):
             await self._publish({}, self._entries())
         self._tasks.spawn(self._follow(), "follow")
 
     async def _load(self) -> None:
         kept = await asyncio.to_thread(self._last_good.load)
         if kept.entries:
-            mesh = {key: entry for key, entry in kept.entries.items() if key.collection == MESH_CONFIG}
-            self.mesh = Ledger(mesh)
-            self.objects = Ledger({key: entry for key, entry in kept.entries.items() if key not in mesh})
+            left = dict(kept.entries)
+            self.mesh = _taken(left, lambda entry: entry.key.collection == MESH_CONFIG)
+            self._further = [_taken(left, source.owns) for source in self._further_sources]
+            self.objects = Ledger(left)
             if self.objects.entries:
                 self._on_loaded()
             _log.info("last good configuration loaded", objects=len(kept.entries))
+        self._settle()
+
+    def _settle(self) -> None:
+        self.ledgers = settled([self.mesh, self.objects, *self._further])
 
     def touch(self) -> None:
         """A source has changed; on the loop."""
@@ -129,12 +138,16 @@ class Publisher:
         self._seen.clear()
 
     async def read(self) -> None:
-        """Read both sources once and publish what changed."""
+        """Read the sources once and publish what changed."""
         mesh, objects = await asyncio.gather(
             asyncio.to_thread(self._mesh_source.read), asyncio.to_thread(self._objects_source.read)
         )
         before = self._entries()
         self.mesh, self.objects = self.mesh.read(mesh), self.objects.read(objects)
+        spec = next((item.spec for item in self.mesh.items), MeshConfig())
+        for number, source in enumerate(self._further_sources):
+            self._further[number] = self._further[number].read(await asyncio.to_thread(source.read, spec))
+        self._settle()
         after = self._entries()
         self._record("galley.read", before, after)
         self._log_problems(after)
@@ -183,3 +196,11 @@ class Publisher:
         self._refused = texts
         refused = sum(entry.state is State.REFUSED for entry in bad.values())
         self._on_problem(refused, len(bad) - refused)
+
+
+def _taken(left: dict[ObjectKey, Entry], owns: Callable[[Entry], bool]) -> Ledger:
+    """The entries that somebody owns, taken out of `left`."""
+    own = {key: entry for key, entry in left.items() if owns(entry)}
+    for key in own:
+        del left[key]
+    return Ledger(own)

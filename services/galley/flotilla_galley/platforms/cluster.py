@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from flotilla_galley.admission.webhook import TrustedByApiServer, ValidationMetrics, admission_server
 from flotilla_galley.config import GalleySettings
+from flotilla_galley.platforms.beside import Beside
 from flotilla_galley.platforms.platform import Sources, Topics
 from flotilla_galley.publisher import Publisher
 from flotilla_galley.snapshot.ledger import Entry
@@ -45,7 +46,15 @@ class Cluster:
         self.client = open_client(settings, "galley")
         kube_metrics = ApiServerMetrics(metrics)
         self.objects, self.mesh = self._read(kube_metrics)
-        self.sources = Sources(self.objects, self.mesh, on_read=self._touch_fresh, gradual=(self.objects, self.mesh))
+        self.beside = Beside(settings, self.client, self._touch, kube_metrics)
+        self.sources = Sources(
+            self.objects,
+            self.mesh,
+            further=self.beside.further,
+            watched=self.beside.watched,
+            on_read=self._touch_fresh,
+            gradual=(self.objects, self.mesh, self.beside.watch),
+        )
         self.taking = Taking(not settings.write_status)
         self.status = StatusWriter(self.client, self.objects, self._entry, board, StatusMetrics(metrics))
         self.election = self._election()
@@ -95,6 +104,7 @@ class Cluster:
         lifecycle.add(self.client, "Kubernetes client")
         lifecycle.add(self.mesh, "mesh configuration")
         lifecycle.add(self.objects, "custom resources")
+        lifecycle.add(self.beside.watch, "Kubernetes' own objects")
 
     def add_after(self, lifecycle: Lifecycle) -> None:
         lifecycle.add(self.admission, "admission")
@@ -112,7 +122,10 @@ class Cluster:
         self.status.lose()
 
     def topics(self) -> Topics:
-        return {"kubernetes": self._view}
+        return {"kubernetes": self._view, "sources": self._sources}
+
+    def _sources(self) -> object:
+        return {**self.objects.view(), **self.beside.view()}
 
     def _view(self) -> object:
         leader = self.election.holder if self._settings.write_status else "status is not written"

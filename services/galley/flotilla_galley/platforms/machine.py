@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flotilla_galley.config import GalleySettings
 from flotilla_galley.platforms.platform import Sources, Topics
+from flotilla_galley.sources.further import DerivedSource
 from flotilla_galley.sources.mesh import MeshSource
 from flotilla_galley.sources.readings import DirectorySource
 from flotilla_galley.status.service import Taking
@@ -15,13 +16,15 @@ class Machine:
 
     def __init__(self, settings: GalleySettings) -> None:
         self.taking = Taking(True)
-        directory = DirectorySource(settings.config_dir)
+        self.directory = DirectorySource(settings.config_dir, settings.kubernetes_kinds)
         mesh_file = settings.mesh_config_file
+        derived = DerivedSource(settings.transforms, [self.directory])
         self.sources = Sources(
-            directory,
+            self.directory,
             MeshSource(mesh_file, settings.root_namespace),
-            [settings.config_dir, *([mesh_file] if mesh_file else [])],
-            directory.remember_files,
+            watched=[settings.config_dir, *([mesh_file] if mesh_file else [])],
+            further=[derived] if settings.kubernetes_kinds else [],
+            on_loaded=self.directory.remember_files,
         )
 
     def add_before(self, lifecycle: Lifecycle) -> None:
@@ -31,4 +34,7 @@ class Machine:
         """Nothing."""
 
     def topics(self) -> Topics:
-        return {}
+        return {"sources": self._view}
+
+    def _view(self) -> object:
+        return {str(self.directory.folder): self.directory.state}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flotilla_galley.publisher import Source
+from flotilla_galley.sources.further import FurtherSource
 from flotilla_galley.sources.waiting import GradualSource, all_synced, what_is_missing
 from flotilla_galley.status.service import Taking
 from flotilla_shared.runtime.lifecycle import Lifecycle
@@ -21,6 +22,7 @@ class Sources:
 
     objects: Source
     mesh: Source
+    further: Sequence[FurtherSource] = ()
     watched: Sequence[Path] = ()
     on_loaded: Callable[[], None] = lambda: None
     on_read: Callable[[], None] = lambda: None

@@ -15,6 +15,8 @@ from flotilla_shared.model.objects import ObjectKey, Problem
 DEFAULT_NAMESPACE = "default"
 _KIND_NAMES = tuple({kind.kind for kind in WRITTEN})
 FindKind = Callable[[Mapping[str, Any]], Kind]
+Aside = Callable[[Any, int], bool]
+"""Takes a mapping, and its line, that is no configuration: True if it did. Raises Unusable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,11 @@ class Unusable(ValueError):
         self.field = field
 
 
-def read_objects(file: str, text: str) -> tuple[list[SourceObject], list[Problem]]:
-    """The objects of a file and the problems of what is none. `file` is the name to show. Never raises."""
+def read_objects(file: str, text: str, aside: Aside | None = None) -> tuple[list[SourceObject], list[Problem]]:
+    """The objects of a file and the problems of what is none. `file` is the name to show. Never raises.
+
+    `aside` is offered every mapping first.
+    """
     found: list[SourceObject] = []
     problems: list[Problem] = []
     for document in read_documents(text):
@@ -58,20 +63,22 @@ def read_objects(file: str, text: str) -> tuple[list[SourceObject], list[Problem
             sentence = f"this document is not YAML: {document.text}; what it held before stays as it was"
             problems.append(Problem("broken-yaml", "", sentence, file=file, line=document.line))
             continue
-        objects, wrong = objects_of(file, document)
+        objects, wrong = objects_of(file, document, aside=aside)
         found += objects
         problems += wrong
     return found, problems
 
 
 def objects_of(
-    file: str, document: YamlDocument, find_kind: FindKind | None = None
+    file: str, document: YamlDocument, find_kind: FindKind | None = None, aside: Aside | None = None
 ) -> tuple[list[SourceObject], list[Problem]]:
     """The object of a document, or the items of a list; and what is none. `find_kind` says of what kind a mapping is."""
     found: list[SourceObject] = []
     problems: list[Problem] = []
     for prefix, value in _items(document):
         try:
+            if aside is not None and aside(value, document.line_of(f"{prefix}kind")):
+                continue
             found.append(_object(file, document, prefix, value, find_kind or kind_by_version))
         except Unusable as error:
             line = document.line_of(prefix + error.field)
@@ -108,7 +115,7 @@ def _object(file: str, document: YamlDocument, prefix: str, value: Any, find_kin
         spec=spec,
         labels=_pairs(kind, name, metadata, "labels"),
         annotations=_pairs(kind, name, metadata, "annotations"),
-        create_time_ns=_created(metadata),
+        create_time_ns=created_ns(metadata),
         file=file,
         document=document,
         prefix=prefix,
@@ -172,7 +179,7 @@ def _pairs(kind: Kind, name: str, metadata: Mapping[str, Any], field: str) -> Ma
     return pairs
 
 
-def _created(metadata: Mapping[str, Any]) -> int:
+def created_ns(metadata: Mapping[str, Any]) -> int:
     """Nanoseconds of creationTimestamp; 0 for none, or one that cannot be read."""
     stamp = metadata.get("creationTimestamp")
     if not isinstance(stamp, str):

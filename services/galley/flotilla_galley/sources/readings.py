@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from flotilla_galley.snapshot.ledger import Reading
 from flotilla_galley.sources.documents import SourceObject, read_objects
 from flotilla_galley.sources.folder import FolderReading, read_folder
+from flotilla_galley.sources.kubernetes_files import KubernetesFiles, reader_of
+from flotilla_galley.transforms.kubernetes import KubernetesObject
 from flotilla_galley.validation.validate import Verdict, validate_object
 from flotilla_shared.model.objects import Problem
 
-MAX_CACHED_FILES = 10_000
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """One file: its text, what it holds, and what it holds that nobody can read."""
+
+    text: str
+    objects: list[tuple[SourceObject, Verdict]]
+    kubernetes: list[KubernetesObject]
+    problems: list[Problem]
 
 
 class DirectorySource:
-    """A directory of YAML. `read` blocks; a file whose text did not change is not parsed again."""
+    """A directory of YAML. `read` blocks; a file whose text did not change is not parsed again.
 
-    def __init__(self, folder: Path) -> None:
+    Documents of Kubernetes' own kinds are put aside for the transforms, if they are of `kinds`: else they are problems.
+    """
+
+    def __init__(self, folder: Path, kinds: frozenset[str] = frozenset()) -> None:
         self.folder = folder
-        self._parsed: dict[str, tuple[str, list[tuple[SourceObject, Verdict]], list[Problem]]] = {}
+        self.state = "not read yet"
+        self.reading = Reading()
+        self._kubernetes = KubernetesFiles()
+        self._kinds = kinds
+        self._parsed: dict[str, _Parsed] = {}
         self._had_files = False
 
     def remember_files(self) -> None:
@@ -27,6 +46,17 @@ class DirectorySource:
 
     def read(self) -> Reading:
         """All objects now. Never raises: what cannot be read is a problem."""
+        reading = self.reading = self._read()
+        lost = "lost: what it held stays; " if reading.lost else ""
+        files, problems = len(self._parsed), len(reading.problems)
+        self.state = f"{lost}{files} files, {len(reading.objects)} objects, {problems} problems of files and documents"
+        return reading
+
+    def kubernetes_objects(self) -> tuple[Sequence[KubernetesObject], Sequence[Problem]]:
+        """What was put aside in the last reading; one of two of the same name, and that there are two."""
+        return self._kubernetes.objects, self._kubernetes.problems
+
+    def _read(self) -> Reading:
         found = read_folder(self.folder)
         if not found.whole:
             return Reading(problems=found.problems, lost=True)
@@ -46,18 +76,19 @@ class DirectorySource:
         objects: list[tuple[SourceObject, Verdict]] = []
         problems = list(found.problems)
         uncertain = set(found.unreadable)
-        fresh = {}
+        fresh: dict[str, _Parsed] = {}
         for name, text in found.texts.items():
             known = self._parsed.get(name)
-            fresh[name] = known if known is not None and known[0] == text else _parse_file(name, text)
-            objects += fresh[name][1]
-            problems += fresh[name][2]
-            if fresh[name][2]:
+            fresh[name] = known if known is not None and known.text == text else self._parse_file(name, text)
+            objects += fresh[name].objects
+            problems += fresh[name].problems
+            if fresh[name].problems:
                 uncertain.add(name)
         self._parsed = fresh
+        self._kubernetes.take([each for parsed in fresh.values() for each in parsed.kubernetes], uncertain)
         return Reading(tuple(objects), tuple(problems), frozenset(uncertain))
 
-
-def _parse_file(name: str, text: str) -> tuple[str, list[tuple[SourceObject, Verdict]], list[Problem]]:
-    sources, problems = read_objects(name, text)
-    return text, [(source, validate_object(source)) for source in sources], problems
+    def _parse_file(self, name: str, text: str) -> _Parsed:
+        kubernetes: list[KubernetesObject] = []
+        sources, problems = read_objects(name, text, reader_of(name, self._kinds, kubernetes))
+        return _Parsed(text, [(source, validate_object(source)) for source in sources], kubernetes, problems)

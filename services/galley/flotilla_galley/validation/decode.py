@@ -34,6 +34,8 @@ _WRAPPERS = "google.protobuf."
 MOST_PROBLEMS = 100
 # A nearest name is sought for as long as names are: comparing takes time by the product of both lengths.
 _NAME_CHARACTERS = 64
+# Set and empty, though JSON's null is elsewhere as if nothing was written: `mtls:` alone is how people wrote STRICT.
+_SET_BY_NULL = frozenset({"istio.authentication.v1alpha1.PeerAuthenticationMethod.mtls"})
 
 
 @dataclass
@@ -67,6 +69,8 @@ class Decoder:
                 self.unknown_field(cast(Descriptor, message.DESCRIPTOR), name, where)
                 continue
             if content is None:
+                if found.full_name in _SET_BY_NULL:
+                    getattr(message, found.name).SetInParent()
                 continue
             oneof = found.containing_oneof
             if oneof is not None and chosen.setdefault(oneof.name, name) != name:
