@@ -31,10 +31,10 @@ def granted(objects: list[Object]) -> Rights:
         scope = binding["roleRef"]["kind"]
         (account,) = (each["name"].removesuffix("-service-account") for each in binding["subjects"])
         for rule in named(objects, scope, binding["roleRef"]["name"])["rules"]:
-            (group,) = rule["apiGroups"]
             names = ", ".join(rule.get("resourceNames", []))
             verbs = ", ".join(sorted(rule["verbs"]))
-            found.add((account, scope, group or "core", _resources(group, rule["resources"]), names, verbs))
+            for group in rule["apiGroups"]:
+                found.add((account, scope, group or "core", _resources(group, rule["resources"]), names, verbs))
     return found
 
 
@@ -49,6 +49,24 @@ def _resources(group: str, resources: list[str]) -> str:
 def test_the_table_says_all_rights_and_no_more(helm4: Path) -> None:
     chart = [each for each in render(helm4) if "cleanup" not in each["metadata"]["name"]]
     assert granted(chart) == documented()
+
+
+# Setting of Galley -> the further rights that it needs: (group, resources)
+GALLEY = {
+    "convert_ingresses": {("networking.k8s.io", "ingresses"), ("extensions", "ingresses")},
+    "synthetic_service_entries": {
+        ("core", "services, pods, nodes, namespaces"),
+        ("discovery.k8s.io", "endpointslices"),
+    },
+}
+
+
+@pytest.mark.parametrize("setting", GALLEY)
+def test_what_galley_makes_needs_rights_of_its_own(setting: str, helm4: Path) -> None:
+    chart = render(helm4, values={"galley": {"settings": {setting: True}}})
+    more = {row for row in granted(chart) if "cleanup" not in row[0]} - documented()
+    assert {row[2:4] for row in more} == GALLEY[setting]
+    assert {(row[0], row[1], row[5]) for row in more} == {("istio-galley", "ClusterRole", "list, watch")}
 
 
 @pytest.mark.parametrize("name", value_sets())

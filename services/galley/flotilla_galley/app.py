@@ -20,6 +20,7 @@ from flotilla_galley.outgoing import sink_dialer, stream_limits
 from flotilla_galley.platforms.platform import Platform
 from flotilla_galley.publisher import Publisher
 from flotilla_galley.snapshot.last_good import LastGood
+from flotilla_galley.sources.reload_signal import ReloadOnSignal
 from flotilla_galley.status.board import StatusBoard
 from flotilla_galley.status.service import StatusService, reporting_accounts
 from flotilla_galley.status.view import problems_view, snapshot_view, status_view
@@ -147,6 +148,7 @@ class Galley:
         self.platform.add_before(lifecycle)
         lifecycle.add(self._configuration(), "configuration readiness")
         lifecycle.add(self.publisher, "publisher")
+        lifecycle.add(ReloadOnSignal(self.publisher.touch), "reload by signal")
         lifecycle.add(self.server, "MCP")
         if settings.sink_address:
             lifecycle.add(sink_dialer(settings, self.identity, self.distributor, self.distribution), "sink")

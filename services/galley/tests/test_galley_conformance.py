@@ -180,7 +180,9 @@ async def test_mutual_tls_survives(written: str, kind: str, tmp_path: Path) -> N
     place = tmp_path / "galley"
     place.mkdir()
     galley = Published(place)
-    text = f"apiVersion: authentication.istio.io/v1alpha1\nkind: {kind}\nmetadata: {{name: default}}\nspec:\n  {written}\n"
+    text = (
+        f"apiVersion: authentication.istio.io/v1alpha1\nkind: {kind}\nmetadata: {{name: default}}\nspec:\n  {written}\n"
+    )
     (galley.folder / "x.yaml").write_text(text)
     await galley.publisher.read()
     plural = "policies" if kind == "Policy" else "meshpolicies"

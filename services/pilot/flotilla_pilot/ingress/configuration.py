@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from flotilla_pilot.ingress.gateways import SUFFIX, gateway_name, gateway_of
+from flotilla_pilot.ingress.gateways import gateway_name, gateway_of
 from flotilla_pilot.ingress.options import NAMESPACE, ingress_options, is_served
 from flotilla_pilot.ingress.routes import Backends, HostRoutes, add_routes
 from flotilla_pilot.ingress.told import IngressProblems
-from flotilla_pilot.model.route_rules import SEMANTICS
+from flotilla_pilot.model.route_rules import INGRESS_GATEWAY, SEMANTICS
 from flotilla_pilot.model.services import Service
 from flotilla_pilot.model.snapshot import Objects
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
@@ -22,7 +22,7 @@ Problems = Mapping[ObjectKey, tuple[Problem, ...]]
 
 def is_derived(key: ObjectKey) -> bool:
     """Whether an object is one that stands for an Ingress: nobody has written it."""
-    return SUFFIX in key.name and key.collection in (kinds.GATEWAYS, kinds.VIRTUAL_SERVICES)
+    return INGRESS_GATEWAY in key.name and key.collection in (kinds.GATEWAYS, kinds.VIRTUAL_SERVICES)
 
 
 def with_ingresses(
@@ -30,11 +30,14 @@ def with_ingresses(
 ) -> tuple[Objects, Problems]:
     """`objects` and what stands for the Ingresses that are the mesh's; with what of these is not served.
 
-    What stands for them says no time of creation, as in Istio: their Gateways are heard by name.
+    What stands for them says no time of creation, as in Istio: their Gateways are heard by name. Those of which a Galley
+    has made a Gateway are left to it.
     """
     item = next(iter(objects.get(kinds.MESH_CONFIG, {}).values()), None)
     options = ingress_options(item.spec if item is not None else MeshConfig())
-    served = sorted((each for each in ingresses if is_served(each, classes, options)), key=_age)
+    theirs = objects.get(kinds.GATEWAYS, {})
+    left = (each for each in ingresses if _key_of_galley(each) not in theirs)
+    served = sorted((each for each in left if is_served(each, classes, options)), key=_age)
     if not served:
         return objects, {}
     problems = IngressProblems()
@@ -44,6 +47,11 @@ def with_ingresses(
     for name, found in ((kinds.GATEWAYS, gateways), (kinds.VIRTUAL_SERVICES, rules)):
         made[name] = {**{each.key: each for each in found}, **objects.get(name, {})}
     return made, problems.found()
+
+
+def _key_of_galley(ingress: Ingress) -> ObjectKey:
+    """Of the Gateway that a Galley makes of an Ingress, by Istio 1.4's rules."""
+    return ObjectKey(kinds.GATEWAYS, NAMESPACE, f"{ingress.metadata.name}-{INGRESS_GATEWAY}")
 
 
 def _age(ingress: Ingress) -> tuple[float, str, str]:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from flotilla_pilot.ingress.gateways import SUFFIX, gateway_name
+from flotilla_pilot.ingress.gateways import gateway_name
 from flotilla_pilot.ingress.options import NAMESPACE
 from flotilla_pilot.ingress.told import Tell
+from flotilla_pilot.model.route_rules import INGRESS_GATEWAY
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPRoute, StringMatch, VirtualService
 from flotilla_shared.runtime.kube.objects import BackendService, Ingress, IngressBackend, IngressPath
 
@@ -58,7 +59,7 @@ def add_routes(hosts: dict[str, HostRoutes], ingress: Ingress, backends: Backend
 def _first(ingress: Ingress, stated: str, host: str) -> HostRoutes:
     meta = ingress.metadata
     spec = VirtualService(hosts=[host], gateways=[f"{NAMESPACE}/{gateway_name(ingress)}"])
-    return HostRoutes(meta.namespace, f"{stated.replace('.', '-')}-{meta.name}-{SUFFIX}", spec)
+    return HostRoutes(meta.namespace, f"{stated.replace('.', '-')}-{meta.name}-{INGRESS_GATEWAY}", spec)
 
 
 def _routes(

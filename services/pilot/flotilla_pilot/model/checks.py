@@ -11,7 +11,7 @@ from flotilla_pilot.model.destination_rules import rule_host
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.policy_checks import check_policies
 from flotilla_pilot.model.references import oldest_first
-from flotilla_pilot.model.route_rules import MESH_GATEWAY, Place, RouteRules
+from flotilla_pilot.model.route_rules import MESH_GATEWAY, Place, RouteRules, names_of_gateway
 from flotilla_pilot.model.services import Service
 from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import Destination
 from flotilla_shared.model import kinds
@@ -36,7 +36,7 @@ def check(
     _check_hosts(hosts, log)
     hosts |= {alias: hosts[host] for alias, host in hosts_of_aliases(services).items()}
     subsets = _subsets(held, hosts, mesh, log)
-    gateways = {item.key.full_name for item in held[kinds.GATEWAYS]}
+    gateways = {name for item in held[kinds.GATEWAYS] for name in names_of_gateway(item.key.full_name)}
     for each in rules:
         _check_gateways(each, gateways, log)
         for place, destination in _destinations(each):

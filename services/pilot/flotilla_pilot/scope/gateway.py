@@ -8,7 +8,7 @@ from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.proxy_options import proxy_options
 from flotilla_pilot.model.references import Reference, reference
-from flotilla_pilot.model.route_rules import RouteRules
+from flotilla_pilot.model.route_rules import RouteRules, names_of_gateway
 from flotilla_pilot.model.services import Service
 from flotilla_pilot.model.snapshot import MeshSnapshot
 from flotilla_pilot.model.visibility import visible
@@ -149,7 +149,8 @@ def _bound(
 ) -> Iterable[RouteRules]:
     """The rules of the gateway that routers of `namespace` see: what counts is where the router runs."""
     default = snapshot.mesh.virtual_service_export
-    for rules in by_gateway.get(gateway.key.full_name, ()):
+    named = names_of_gateway(gateway.key.full_name)
+    for rules in (each for name in named for each in by_gateway.get(name, ())):
         if visible(rules.spec.export_to, rules.namespace, namespace, default):
             yield rules
 
