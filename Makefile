@@ -1,6 +1,7 @@
 # Flotilla's commands. A machine with Python 3.11 or newer and make needs nothing else:
 #   make demo          the whole mesh on this machine, until Ctrl-C   (ONCE=1: show it, clean up, exit)
 #   make test          every test that needs no cluster and no backend
+#   make fuzz          inputs that nobody would write, for SECONDS=60 a target, then EXAMPLES=20 times the property tests
 # Root and Go, for a Kubernetes of one node in namespaces of its own (tests/kube/README.md):
 #   make kube-test     the tests on it; make cluster and make cluster-down start and end one by hand
 # The rest: install, lint, protos, charts, crds, bench, clean.
@@ -15,7 +16,7 @@ MANIFESTS := pyproject.toml constraints.txt $(foreach room,$(ROOMS),$(room)/pypr
 ENVOY_VERSION := 1.40.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test kube-test cluster cluster-down images lint format protos charts crds bench house clean
+.PHONY: help install demo test fuzz kube-test cluster cluster-down images lint format protos charts crds bench house clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -51,6 +52,14 @@ demo: install
 test: install $(VENV)/tested
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not mesh and not kube" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m tests.e2e -q -m mesh $(ARGS) || [ $$? -eq 5 ]
+
+# By coverage, where atheris has a build for this Python, into .fuzz; then every property test with more examples.
+SECONDS  := 60
+EXAMPLES := 20
+fuzz: install $(VENV)/tested
+	$(PIP) install -q -c constraints.txt --group fuzz || echo "atheris has no build for this Python: property tests alone"
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(TARGETS)
+	FLOTILLA_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -m "not mesh and not kube" --timeout 7200 $(ARGS)
 
 # Starts a cluster unless one runs, and ends it only then.
 kube-test: install $(VENV)/tested

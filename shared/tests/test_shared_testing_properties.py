@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flotilla_shared.testing.properties import SECONDS
+from flotilla_shared.testing.properties import SECONDS, TIMES, examples
 
 
 def limit(request: pytest.FixtureRequest) -> float | None:
@@ -16,14 +21,52 @@ def limit(request: pytest.FixtureRequest) -> float | None:
 
 @given(st.booleans())
 def test_a_property_has_its_time_for_all_examples(request: pytest.FixtureRequest, value: bool) -> None:
-    assert limit(request) == SECONDS
+    assert limit(request) == SECONDS * TIMES
 
 
 @pytest.mark.timeout(90)
 @given(st.booleans())
 def test_a_property_keeps_the_time_that_it_names(request: pytest.FixtureRequest, value: bool) -> None:
-    assert limit(request) == 90
+    assert limit(request) == (90 if TIMES == 1 else SECONDS * TIMES)
 
 
 def test_other_tests_have_the_time_of_all(request: pytest.FixtureRequest) -> None:
     assert limit(request) is None
+
+
+MANY = """
+from hypothesis import given, settings, strategies as st
+from flotilla_shared.testing.properties import examples
+tried = {"plain": 0, "fewer": 0, "inside": 0}
+@given(st.integers())
+def test_plain(number):
+    tried["plain"] += 1
+@given(st.integers())
+@settings(max_examples=examples(5))
+def test_fewer(number):
+    tried["fewer"] += 1
+def test_inside():
+    @given(st.integers())
+    @settings(max_examples=examples(7))
+    def fewer(number):
+        tried["inside"] += 1
+    fewer()
+    print(tried)
+def test_no_property():
+    assert False
+"""
+
+
+def test_many_examples_are_for_property_tests_alone(tmp_path: Path) -> None:
+    (tmp_path / "test_many.py").write_text(MANY)
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "flotilla_shared.testing.properties", str(tmp_path)]
+    environment = {**os.environ, "FLOTILLA_EXAMPLES": "3", "CI": "1"}
+    run = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=50, cwd=tmp_path, check=False
+    )
+    assert "{'plain': 300, 'fewer': 15, 'inside': 21}" in run.stdout
+    assert "3 passed, 1 deselected" in run.stdout
+
+
+def test_examples() -> None:
+    assert examples(7) == 7 * TIMES

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from flotilla_citadel.ca.csr import MAX_CSR_BYTES, read_csr
 from flotilla_citadel.errors import CsrRefused
+from flotilla_shared.testing.properties import examples
 
 IDENTITY = "spiffe://cluster.local/ns/default/sa/reviews"
 KEYS: dict[str, Callable[[], object]] = {
@@ -97,7 +98,7 @@ def whole(make_csr: Callable[..., str]) -> bytes:
     return csr.public_bytes(serialization.Encoding.DER)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(data=st.data())
 def test_any_damage_is_refused_or_harmless(data: st.DataObject, whole: bytes) -> None:
     """A CSR with bytes changed, cut or added is refused, or what is read from it is unchanged."""

@@ -24,6 +24,7 @@ from flotilla_shared.runtime.kube.metrics import NO_METRICS
 from flotilla_shared.runtime.kube.objects import Secret
 from flotilla_shared.runtime.kube.resources import SECRETS
 from flotilla_shared.testing.apiserver import ApiServer, Fault, running
+from flotilla_shared.testing.properties import examples
 
 NAMESPACE = "istio-system"
 NOW = datetime.now(UTC)
@@ -134,7 +135,7 @@ async def test_who_loses_the_race_signs_with_the_winners_root(server: ApiServer)
     assert len(server.of("create")) == 2
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     st.integers(2, 5),
     st.lists(st.sampled_from([("get", 500), ("create", 503), ("get", 403), ("create", 403)]), max_size=6),

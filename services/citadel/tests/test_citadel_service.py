@@ -24,6 +24,7 @@ from flotilla_citadel.config import CitadelSettings
 from flotilla_citadel.servers.certificate_service import METHOD
 from flotilla_protos.istio.security.v1alpha1.ca_pb2 import IstioCertificateRequest, IstioCertificateResponse
 from flotilla_shared.testing.ports import free_port
+from flotilla_shared.testing.properties import examples
 
 IDENTITY = "spiffe://cluster.local/ns/default/sa/reviews"
 OTHER = "spiffe://cluster.local/ns/default/sa/ratings"
@@ -272,7 +273,7 @@ async def test_any_bytes_are_answered(client: Client, make_csr: Callable[..., st
     token = issuer.token()
     seen: list[bytes] = []
 
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    @settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow], deadline=None)
     @given(st.binary(max_size=300) | st.integers(0, len(good)).map(lambda at: good[:at] + b"\xff" + good[at:]))
     def collect(message: bytes) -> None:
         seen.append(message)
@@ -296,7 +297,7 @@ async def test_any_bytes_of_a_stranger_are_refused_unread(client: Client, make_c
     text = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=200)
     seen: list[tuple[bytes, str | None]] = []
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(60), deadline=None)
     @given(st.binary(max_size=300) | st.just(good), st.none() | text)
     def collect(message: bytes, token: str | None) -> None:
         seen.append((message, token))

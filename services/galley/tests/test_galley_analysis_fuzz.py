@@ -15,6 +15,7 @@ from flotilla_galley.analysis.registry import OF_1_4, TODAY
 from flotilla_galley.analysis.run import analyze
 from flotilla_shared.model.kinds import MESH_CONFIG, WRITTEN
 from flotilla_shared.model.legacy_kinds import LEGACY_PREFIX
+from flotilla_shared.testing.properties import examples
 
 WORDS = st.sampled_from(
     [
@@ -146,7 +147,7 @@ def objects(draw: st.DrawFn) -> dict[str, Any]:
     return {**rest, "kind": theirs.kind, "apiVersion": version, "metadata": metadata, "spec": draw(PLAIN)}
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(objects(), max_size=12))
 def test_no_analyzer_raises_on_any_objects(written: list[dict[str, Any]]) -> None:
     reader = ResourceReader()
@@ -159,7 +160,7 @@ def test_no_analyzer_raises_on_any_objects(written: list[dict[str, Any]]) -> Non
         assert all(each.as_dict()["message"] for each in found.messages)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(PLAIN)
 def test_no_mesh_configuration_makes_an_analyzer_raise(written: Any) -> None:
     reader = ResourceReader()

@@ -34,6 +34,7 @@ from flotilla_shared.model.expressions import Duration, Timestamp, ValueType
 from flotilla_shared.runtime.batches import CallFailed
 from flotilla_shared.runtime.metrics import ServiceMetrics
 from flotilla_shared.runtime.serving import Call, Peer
+from flotilla_shared.testing.properties import examples
 
 KNOWN = global_dictionary()
 RULES = deny('(source.labels["version"] | "") == "v2" && request.size > 3 && match(request.path, "/x*")')
@@ -73,7 +74,7 @@ def message_of(content: dict[str, Any]) -> CompressedAttributes:
 @given(messages)
 @example(EMPTY | {"strings": {0: 999}, "int64s": {0: 1}})
 @example(EMPTY | {"words": ["a", "a", "request.path"], "strings": {-1: 0, 17: 0}, "bools": {-3: True}})
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_the_three_readers_agree_where_a_message_is_sound(content: dict[str, Any]) -> None:
     message, strict = message_of(content), {}
     lazy = RequestBag(message, KNOWN)
@@ -169,7 +170,7 @@ DESTINATION_NAMESPACE = 155  # a word of Mixer's dictionary
 
 @given(content=messages, words=st.integers(0, 300), delta=st.booleans())
 @example(content=NOTHING | {"durations": {DESTINATION_NAMESPACE: 0}}, words=0, delta=False)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_hostile_attributes_are_answered(inside: Inside, content: dict[str, Any], words: int, delta: bool) -> None:
     attributes = message_of(content)
     check = CheckRequest(attributes=attributes, global_word_count=words)

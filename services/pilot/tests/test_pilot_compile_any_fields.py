@@ -13,6 +13,7 @@ from flotilla_pilot.testing.acceptance import standing_envoy
 from flotilla_pilot.testing.any_message import AnyMessage
 from flotilla_pilot.testing.meshes import Mesh, make_proxy
 from flotilla_shared.model import kinds
+from flotilla_shared.testing.properties import examples
 
 HOSTS = st.sampled_from(["a.one.svc.cluster.local", "b.two.svc.cluster.local", "api.example.com", "*.example.com"])
 NAMES = st.sampled_from(["a.one.svc.cluster.local", "b.two.svc.cluster.local", "api.example.com", "a", "nobody.org"])
@@ -230,7 +231,7 @@ def test_envoy_takes_whatever_the_fields_say(binary: Path, tmp_path: Path) -> No
     with standing_envoy(binary, tmp_path) as envoy:
 
         @given(meshes())
-        @settings(max_examples=40, deadline=None, suppress_health_check=RELAXED, phases=UNSHRUNK)
+        @settings(max_examples=examples(40), deadline=None, suppress_health_check=RELAXED, phases=UNSHRUNK)
         def every_proxy_is_served(held: list[dict[str, Any]]) -> None:
             mesh = Mesh(yaml.safe_dump_all(held))
             for proxy in proxies():

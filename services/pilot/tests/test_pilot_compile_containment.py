@@ -19,6 +19,7 @@ from flotilla_pilot.scope import gateway as gateway_scope
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
 from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ObjectKey
+from flotilla_shared.testing.properties import examples
 
 PARTS = {
     f"service {name}": f"""
@@ -180,7 +181,7 @@ def test_a_fault_in_the_model_costs_the_one_object(name: str, monkeypatch: pytes
 
 
 @given(st.sets(st.sampled_from(sorted(PARTS)), min_size=3), st.data())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whichever_objects_break_whichever_step(
     monkeypatch: pytest.MonkeyPatch, held: set[str], data: st.DataObject
 ) -> None:

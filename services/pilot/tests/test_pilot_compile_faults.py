@@ -21,6 +21,7 @@ from flotilla_pilot.testing.faulty_steps import Injected, Reach, Step, forget, m
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
 from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ObjectKey
+from flotilla_shared.testing.properties import examples
 
 WEB = {"app": "web", "version": "v1"}
 PROXIES = (
@@ -142,7 +143,7 @@ def test_a_fault_in_a_module_costs_one_object(module: str, begun: Begun) -> None
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_fault_in_any_step_costs_one_object(begun: Begun, number: int) -> None:
     every = sorted(each for found in begun.faults.values() for each in found)
     check(every[number % len(every)])

@@ -14,6 +14,7 @@ from flotilla_pilot.compile.compiler import Compiler
 from flotilla_pilot.compile.guard import fault
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
 from flotilla_protos.istio.networking.v1alpha3.envoy_filter_pb2 import EnvoyFilter
+from flotilla_shared.testing.properties import examples
 
 GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "envoy-filters.md"
 SERVICE = """
@@ -246,7 +247,7 @@ def compiler() -> Compiler:
     return Compiler()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(patches=st.lists(PATCHES, min_size=1, max_size=4))
 def test_no_patch_raises_or_makes_what_envoy_refuses(patches: list[dict[str, Any]], compiler: Compiler) -> None:
     found = Mesh(written(*patches), compiler=compiler).compile(make_proxy("a"))

@@ -14,6 +14,7 @@ from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.scope.sidecar import exported_services
 from flotilla_pilot.testing.acceptance import standing_envoy
 from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
+from flotilla_shared.testing.properties import examples
 
 HOSTS = ("a.one.svc.cluster.local", "b.one.svc.cluster.local", "a.two.svc.cluster.local", "api.example.com")
 WILDCARDS = ("*.example.com", "*.wild.io")
@@ -356,7 +357,7 @@ UNSHRUNK = [Phase.explicit, Phase.reuse, Phase.generate]  # Envoy's own words sa
 
 
 @given(meshes())
-@settings(max_examples=60, deadline=None, suppress_health_check=RELAXED)
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=RELAXED)
 def test_any_mesh_compiles_to_consistent_resources(text: str) -> None:
     mesh = Mesh(text)
     for proxy in proxies():
@@ -367,7 +368,7 @@ def test_any_mesh_compiles_to_consistent_resources(text: str) -> None:
 
 
 @given(meshes())
-@settings(max_examples=20, deadline=None, suppress_health_check=RELAXED)
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=RELAXED)
 def test_compiling_is_deterministic_and_order_of_objects_does_not_matter(text: str) -> None:
     first = Mesh(text)
     again = Mesh(objects={name: dict(reversed(held.items())) for name, held in first.objects.items()})
@@ -380,7 +381,7 @@ def test_envoy_accepts_any_mesh(binary: Path, tmp_path: Path) -> None:
     with standing_envoy(binary, tmp_path) as envoy:
 
         @given(meshes())
-        @settings(max_examples=25, deadline=None, suppress_health_check=RELAXED, phases=UNSHRUNK)
+        @settings(max_examples=examples(25), deadline=None, suppress_health_check=RELAXED, phases=UNSHRUNK)
         def every_proxy_is_served(text: str) -> None:
             mesh = Mesh(text)
             for proxy in proxies():

@@ -10,6 +10,7 @@ from flotilla_pilot.model.given_addresses import _addresses, _places
 from flotilla_pilot.model.snapshot import MeshSettings
 from flotilla_pilot.scope.addresses import AddressView
 from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
+from flotilla_shared.testing.properties import examples
 
 
 def entry(name: str, host: str, spec: str = "resolution: STATIC", labels: str = "", namespace: str = "default") -> str:
@@ -61,7 +62,7 @@ def test_of_two_with_the_same_place_the_older_keeps_it() -> None:
 
 
 @given(st.integers(0, 256 * 254 - 2))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_neighbours_have_addresses_of_their_own(place: int) -> None:
     one, other = _addresses(place), _addresses(place + 1)
     assert one.v4 != other.v4

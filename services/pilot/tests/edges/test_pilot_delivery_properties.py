@@ -13,6 +13,7 @@ from flotilla_pilot.delivery.request import Dialect, parse_request
 from flotilla_pilot.delivery.session import Session
 from flotilla_pilot.delivery.watch import Sent
 from flotilla_pilot.testing.discovery import Response, Table, compiled, decode, delta_request, sotw_request
+from flotilla_shared.testing.properties import examples
 
 ROUTE = "r"
 
@@ -222,7 +223,7 @@ def run(dialect: Dialect, meshes: list[Table], moves: Steps) -> tuple[ModelEnvoy
 
 
 @given(dialects, st.lists(tables(), min_size=1, max_size=8), steps)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_it_arrives_and_no_request_is_lost_on_the_way(dialect: Dialect, meshes: list[Table], moves: Steps) -> None:
     envoy, _, last = run(dialect, meshes, moves)
     assert not envoy.session.waiting, "without a rejection nothing waits for its patience to end"
@@ -236,7 +237,7 @@ def test_it_arrives_and_no_request_is_lost_on_the_way(dialect: Dialect, meshes: 
 
 
 @given(dialects, st.lists(tables(st.sampled_from(["1", "2", "bad1", "bad2"])), min_size=1, max_size=8), steps)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_what_was_rejected_never_comes_again_and_the_rest_arrives(
     dialect: Dialect, meshes: list[Table], moves: Steps
 ) -> None:
