@@ -16,6 +16,7 @@ An analyzer is one module under `analyzers/`. To add one:
 4. Tell what was found by `tell("NameOfTheType", resource, "spec.http[0]", parameter=...)`. Types stand in `messages.yaml`
    with their texts; a test holds every `tell` against them.
 5. Add the module to `registry.py`, and a case to the grid: `test_galley_analysis_grid.py` names those without one.
+6. Give each new code an example in `examples/`, and write the pages: `python -m flotilla_galley.analysis.pages docs/reference`.
 
 `analyzers_of_1_4/` holds those of Istio 1.4 that decide otherwise than today's; the others serve both.
 """

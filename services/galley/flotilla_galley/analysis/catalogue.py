@@ -34,7 +34,7 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MessageType:
-    """`text` has its parameters in braces. `means`, `example` and `mend` are what the page about the code says.
+    """`text` has its parameters in braces. `means` and `mend` are what the page about the code says; `mend` is a hint, too.
 
     Types of Istio 1.4 that today's Istio has otherwise share the code and have a name of their own.
     """
@@ -44,7 +44,6 @@ class MessageType:
     level: Level
     text: str
     means: str = ""
-    example: str = ""
     mend: str = ""
     only_1_4: bool = False
 
