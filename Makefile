@@ -4,7 +4,7 @@
 #   make fuzz          inputs that nobody would write, for SECONDS=60 a target, then EXAMPLES=20 times the property tests
 # Root and Go, for a Kubernetes of one node in namespaces of its own (tests/kube/README.md):
 #   make kube-test     the tests on it; make cluster and make cluster-down start and end one by hand
-# The rest: install, lint, protos, charts, crds, bench, clean.
+# The rest: install, lint, protos, charts, crds, docs, bench, clean.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -16,7 +16,7 @@ MANIFESTS := pyproject.toml constraints.txt $(foreach room,$(ROOMS),$(room)/pypr
 ENVOY_VERSION := 1.40.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz kube-test cluster cluster-down images lint format protos charts crds bench house clean
+.PHONY: help install demo test fuzz kube-test cluster cluster-down images lint format protos charts crds docs bench house clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -89,8 +89,8 @@ format: $(VENV)/tested
 protos: $(VENV)/tested
 	$(BIN)/python protos/generate.py
 
-# What the charts have from the code: values, schemas, their reference, kinds and collections, CRDs.
-charts crds: $(VENV)/tested
+# What the charts and their reference have from the code: values, schemas, kinds and collections, CRDs, a page for each kind.
+charts crds docs: $(VENV)/tested
 	$(BIN)/python -m helm.generate
 
 bench: install $(VENV)/tested

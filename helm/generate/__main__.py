@@ -10,6 +10,7 @@ from typing import Any
 from helm.generate.crds import crd_files
 from helm.generate.defaults import CHART_HEADER, values_yaml
 from helm.generate.files import collections_yaml, kinds_yaml, telemetry_yaml
+from helm.generate.kinds.pages import kind_pages
 from helm.generate.reference import reference
 from helm.generate.schema import CHARTS, chart_schema, umbrella_schema
 
@@ -29,6 +30,7 @@ def made(root: Path = ROOT) -> dict[Path, str]:
         CHART / "values.schema.json": _json(umbrella_schema()),
         Path("docs/reference/chart-values.md"): reference(),
         **crd_files(),
+        **kind_pages(),
         charts / "galley/files/kinds.yaml": kinds_yaml(),
         charts / "galley/files/collections.yaml": collections_yaml(),
         charts / "mixer/files/telemetry.yaml": telemetry_yaml(root),

@@ -19,54 +19,34 @@ K = TypeVar("K")
 
 def check_reachable(spec: VirtualService, report: Report) -> None:
     for field in ("http", "tls", "tcp"):
-        _Rules(field, report).check(getattr(spec, field))
+        _rules(getattr(spec, field), field, report)
 
 
-class _Rules:
+def _rules(rules: Sequence[Any], field: str, report: Report) -> None:
     """The rules of one kind of route, in order. `seen` has every match so far with its place."""
+    catch_all = ""
+    seen: list[tuple[Any, str]] = []
+    for place, rule in report.each(field, rules):
+        if catch_all:
+            place.warn(f"it is never reached: {catch_all} before it has no match and takes everything", "unreachable")
+        elif not rule.match:
+            catch_all = place.path
+        else:
+            _matches(rule, place, seen)
 
-    def __init__(self, field: str, report: Report) -> None:
-        self.field = field
-        self.report = report
-        self.seen: list[tuple[Any, str]] = []
-        self.places: dict[bytes, str] = {}
-        self.left = MOST_COMPARISONS
 
-    def check(self, rules: Sequence[Any]) -> None:
-        catch_all = ""
-        for index, rule in enumerate(rules):
-            place = self.report.at(self.field, index)
-            if catch_all:
-                text = f"it is never reached: {catch_all} before it has no match and takes everything"
-                place.warn(text, "unreachable")
-            elif not rule.match:
-                catch_all = place.path
-            else:
-                self._matches(rule, place)
-
-    def _matches(self, rule: Any, place: Report) -> None:
-        repeated = 0
-        for where, match in place.each("match", rule.match):
-            bare = _unnamed(match)
-            same = self.places.setdefault(bare.SerializeToString(deterministic=True), where.path)
-            same = "" if same == where.path else same
-            wide = same or self._wider(bare)
-            if wide:
-                where.warn(f"it is never used: {wide} before it takes the same requests", "ineffective")
-            repeated += bool(same)
-            self.seen.append((bare, where.path))
-        if repeated == len(rule.match):
-            place.warn("it is never reached: rules before it have all of its matches", "unreachable")
-
-    def _wider(self, bare: Any) -> str:
-        """The place of a match that takes all that this one does, or ""."""
-        for other, path in self.seen:
-            self.left -= 1
-            if self.left < 0:
-                break
-            if _covers(other, bare):
-                return path
-        return ""
+def _matches(rule: Any, report: Report, seen: list[tuple[Any, str]]) -> None:
+    repeated = 0
+    for where, match in report.each("match", rule.match):
+        bare = _unnamed(match)
+        same = next((path for other, path in seen if other == bare), "")
+        wide = same or next((path for other, path in seen if _covers(other, bare)), "")
+        if wide:
+            where.warn(f"it is never used: {wide} before it takes the same requests", "ineffective")
+        repeated += bool(same)
+        seen.append((bare, where.path))
+    if repeated == len(rule.match):
+        report.warn("it is never reached: rules before it have all of its matches", "unreachable")
 
 
 def _unnamed(match: Any) -> Any:
