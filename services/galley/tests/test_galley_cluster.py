@@ -2,93 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from flotilla_galley.distribution.distributor import Distributor
-from flotilla_galley.platforms.platform import Sources
-from flotilla_galley.publisher import Publisher
-from flotilla_galley.snapshot.last_good import LastGood
-from flotilla_galley.snapshot.ledger import Entry
-from flotilla_galley.sources.cluster import ClusterSource
 from flotilla_galley.sources.cluster_objects import travelling
-from flotilla_galley.sources.mesh import MeshConfigMap
-from flotilla_shared.model.kinds import MESH_CONFIG, VIRTUAL_SERVICES, WORKLOAD_ENTRIES, by_collection
-from flotilla_shared.model.objects import ObjectKey
+from flotilla_galley.testing.over_cluster import ENTRIES, ROUTES, OverCluster, put
+from flotilla_shared.model.kinds import MESH_CONFIG, WORKLOAD_ENTRIES
 from flotilla_shared.runtime.kube.client import KubeClient
 from flotilla_shared.runtime.kube.resources import CONFIG_MAPS, CRDS, Resource
-from flotilla_shared.runtime.readiness import Readiness
 from flotilla_shared.runtime.settings import ServiceSettings
-from flotilla_shared.runtime.trace import HopRecorder
 from flotilla_shared.testing.apiserver import ApiServer, Fault, running
 
-ENTRIES = Resource("networking.istio.io", "v1", "workloadentries", True, "WorkloadEntry")
 OLD_ENTRIES = Resource("networking.istio.io", "v1beta1", "workloadentries", True, "WorkloadEntry")
-ROUTES = Resource("networking.istio.io", "v1", "virtualservices", True, "VirtualService")
-KINDS = tuple(kind for kind in map(by_collection, (WORKLOAD_ENTRIES, VIRTUAL_SERVICES)) if kind is not None)
-
-
-class Galley:
-    """Sources and publisher over an API server, and a way to wait for what is published."""
-
-    def __init__(self, server: ApiServer, client: KubeClient, last_good: Path, revision: str = "") -> None:
-        self.server = server
-        self.publications = 0
-        self.published = asyncio.Event()
-        self.distributor = Distributor(lambda: None)  # type: ignore[arg-type,return-value]
-        self.readiness = Readiness()
-        publish = self.distributor.publish
-
-        def noting(snapshot: Any) -> None:
-            publish(snapshot)
-            self.publications += 1
-
-        self.distributor.publish = noting  # type: ignore[method-assign]
-        touch = lambda: self.publisher.touch()  # noqa: E731
-        concerns = ServiceSettings(revision=revision).concerns
-        self.objects = ClusterSource(client, concerns, touch, kinds=KINDS)
-        self.mesh = MeshConfigMap(client, "istio-system", "istio", "istio-system", touch)
-        self.sources = Sources(self.objects, self.mesh, gradual=(self.objects, self.mesh))
-        self.publisher = Publisher(
-            objects=self.objects,
-            mesh=self.mesh,
-            begun=self.sources.begun,
-            last_good=LastGood(last_good),
-            distributor=self.distributor,
-            trace=HopRecorder("galley"),
-            synced=self.readiness.condition("configuration read"),
-            quiet_seconds=0.001,
-            longest_seconds=1,
-        )
-
-    async def start(self) -> None:
-        await self.mesh.start()
-        await self.objects.start()
-        await self.publisher.start()
-
-    async def stop(self) -> None:
-        await self.publisher.stop()
-        await self.objects.stop()
-        await self.mesh.stop()
-
-    async def until(self, holds: Callable[[], object]) -> None:
-        await asyncio.wait_for(self.server.until(holds), 20)
-
-    def now(self, collection: str = WORKLOAD_ENTRIES) -> dict[str, Any]:
-        snapshot = self.distributor.snapshot
-        items = snapshot.collections[collection].items if snapshot is not None else {}
-        return {key.full_name: item for key, item in items.items()}
-
-    def addresses(self) -> dict[str, str]:
-        return {name: item.spec.address for name, item in self.now().items()}
-
-    def entry(self, name: str) -> Entry:
-        namespace, _, name = name.partition("/")
-        return self.publisher.objects.entries[ObjectKey(WORKLOAD_ENTRIES, namespace, name)]
 
 
 @pytest.fixture
@@ -106,11 +33,12 @@ async def client(server: ApiServer) -> AsyncIterator[KubeClient]:
 
 
 @pytest.fixture
-async def galley(server: ApiServer, client: KubeClient, tmp_path: Path) -> AsyncIterator[Callable[..., Galley]]:
-    made: list[Galley] = []
+async def galley(server: ApiServer, client: KubeClient, tmp_path: Path) -> AsyncIterator[Callable[..., OverCluster]]:
+    made: list[OverCluster] = []
 
-    def make(revision: str = "") -> Galley:
-        made.append(Galley(server, client, tmp_path / "last-good", revision))
+    def make(revision: str = "") -> OverCluster:
+        concerns = ServiceSettings(revision=revision).concerns
+        made.append(OverCluster(server, client, tmp_path / "last-good", concerns))
         return made[-1]
 
     yield make
@@ -118,11 +46,7 @@ async def galley(server: ApiServer, client: KubeClient, tmp_path: Path) -> Async
         await each.stop()
 
 
-def put(server: ApiServer, name: str, address: str, **metadata: Any) -> None:
-    server.put(ENTRIES, name, "x", spec={"address": address}, metadata=metadata)
-
-
-async def test_a_life(server: ApiServer, galley: Callable[..., Galley]) -> None:
+async def test_a_life(server: ApiServer, galley: Callable[..., OverCluster]) -> None:
     put(server, "a", "1.1.1.1")
     running = galley()
     await running.start()
@@ -135,7 +59,7 @@ async def test_a_life(server: ApiServer, galley: Callable[..., Galley]) -> None:
     await running.until(lambda: running.addresses() == {"x/b": "1.1.1.3"})
 
 
-async def test_where_and_since_when(server: ApiServer, galley: Callable[..., Galley]) -> None:
+async def test_where_and_since_when(server: ApiServer, galley: Callable[..., OverCluster]) -> None:
     put(server, "a", "1.1.1.1", labels={"app": "a"})
     running = galley()
     await running.start()
@@ -147,7 +71,9 @@ async def test_where_and_since_when(server: ApiServer, galley: Callable[..., Gal
     assert running.entry("x/a").place == "WorkloadEntry/x/a"
 
 
-async def test_nothing_is_published_before_everything_is_read(server: ApiServer, galley: Callable[..., Galley]) -> None:
+async def test_nothing_is_published_before_everything_is_read(
+    server: ApiServer, galley: Callable[..., OverCluster]
+) -> None:
     put(server, "a", "1.1.1.1")
     server.fail(Fault("list", hang=True, plural="virtualservices"))
     running = galley()
@@ -161,7 +87,7 @@ async def test_nothing_is_published_before_everything_is_read(server: ApiServer,
     assert running.sources.missing() == "reading"
 
 
-async def test_a_bad_object_keeps_its_last_good_version(server: ApiServer, galley: Callable[..., Galley]) -> None:
+async def test_a_bad_object_keeps_its_last_good_version(server: ApiServer, galley: Callable[..., OverCluster]) -> None:
     put(server, "a", "1.1.1.1")
     put(server, "bad", "no good")
     running = galley()
@@ -176,7 +102,7 @@ async def test_a_bad_object_keeps_its_last_good_version(server: ApiServer, galle
     assert (problem.field, problem.file, problem.line) == ("spec.address", "WorkloadEntry/x/a", 0)
 
 
-async def test_a_spec_that_is_none(server: ApiServer, galley: Callable[..., Galley]) -> None:
+async def test_a_spec_that_is_none(server: ApiServer, galley: Callable[..., OverCluster]) -> None:
     server.put(ENTRIES, "a", "x", spec=["no"])
     put(server, "b", "1.1.1.1")
     running = galley()
@@ -185,7 +111,7 @@ async def test_a_spec_that_is_none(server: ApiServer, galley: Callable[..., Gall
     assert "write a mapping of fields" in running.entry("x/a").problems[0].text
 
 
-async def test_what_does_not_matter_causes_no_push(server: ApiServer, galley: Callable[..., Galley]) -> None:
+async def test_what_does_not_matter_causes_no_push(server: ApiServer, galley: Callable[..., OverCluster]) -> None:
     put(server, "a", "1.1.1.1")
     running = galley()
     await running.start()
@@ -209,7 +135,7 @@ def test_which_annotations_travel() -> None:
     assert list(travelling(dict.fromkeys(names, ""))) == ["istio.io/a", "policy.istio.io/lang", "flotilla.dev/x"]
 
 
-async def test_a_crd_that_comes_and_goes(server: ApiServer, galley: Callable[..., Galley]) -> None:
+async def test_a_crd_that_comes_and_goes(server: ApiServer, galley: Callable[..., OverCluster]) -> None:
     server.withdraw(ENTRIES)
     running = galley()
     await running.start()
@@ -226,7 +152,7 @@ async def test_a_crd_that_comes_and_goes(server: ApiServer, galley: Callable[...
     await running.until(lambda: running.addresses() == {})
 
 
-async def test_an_older_version_of_a_crd(server: ApiServer, galley: Callable[..., Galley]) -> None:
+async def test_an_older_version_of_a_crd(server: ApiServer, galley: Callable[..., OverCluster]) -> None:
     server.withdraw(ENTRIES)
     server.serve(OLD_ENTRIES)
     server.put(OLD_ENTRIES, "a", "x", spec={"address": "1.1.1.1"})
@@ -242,7 +168,7 @@ async def test_an_older_version_of_a_crd(server: ApiServer, galley: Callable[...
 
 
 @pytest.mark.parametrize(("revision", "names"), [("", {"x/all", "x/own"}), ("canary", {"x/all", "x/other"})])
-async def test_revisions(revision: str, names: set[str], server: ApiServer, galley: Callable[..., Galley]) -> None:
+async def test_revisions(revision: str, names: set[str], server: ApiServer, galley: Callable[..., OverCluster]) -> None:
     put(server, "all", "1.1.1.1")
     put(server, "own", "1.1.1.2", labels={"istio.io/rev": "default"})
     put(server, "other", "1.1.1.3", labels={"istio.io/rev": "canary"})
@@ -252,7 +178,7 @@ async def test_revisions(revision: str, names: set[str], server: ApiServer, gall
 
 
 class TestMeshConfiguration:
-    async def test_it_is_followed(self, server: ApiServer, galley: Callable[..., Galley]) -> None:
+    async def test_it_is_followed(self, server: ApiServer, galley: Callable[..., OverCluster]) -> None:
         running = galley()
         await running.start()
         await running.until(lambda: running.now(MESH_CONFIG))
@@ -270,7 +196,7 @@ class TestMeshConfiguration:
         ],
     )
     async def test_a_broken_one_keeps_the_last(
-        self, text: str, said: str, line: int, server: ApiServer, galley: Callable[..., Galley]
+        self, text: str, said: str, line: int, server: ApiServer, galley: Callable[..., OverCluster]
     ) -> None:
         server.put(CONFIG_MAPS, "istio", "istio-system", data={"mesh": "trustDomain: td.example\n"})
         running = galley()
@@ -286,7 +212,7 @@ class TestMeshConfiguration:
 
 class TestLastGood:
     async def test_a_restart_without_an_api_server(
-        self, server: ApiServer, client: KubeClient, galley: Callable[..., Galley], tmp_path: Path
+        self, server: ApiServer, client: KubeClient, galley: Callable[..., OverCluster], tmp_path: Path
     ) -> None:
         put(server, "a", "1.1.1.1")
         first = galley()

@@ -49,7 +49,10 @@ class _Target:
 
 @dataclass
 class ApiServer:
-    """Component. `serve` what it shall know, then `start`; `client()` gives a KubeClient for it."""
+    """Component. `serve` what it shall know, then `start`; `client()` gives a KubeClient for it.
+
+    Stopped and started again it is at the same address, with what it had stored.
+    """
 
     store: Store = field(default_factory=Store)
     asked: list[Asked] = field(default_factory=list)
@@ -58,17 +61,19 @@ class ApiServer:
     _faults: deque[Fault] = field(default_factory=deque)
     _watches: set[asyncio.Queue[object]] = field(default_factory=set)
     _server: HttpServer | None = None
+    _port: int = 0
     _released: asyncio.Event = field(default_factory=asyncio.Event)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
         app = FastAPI(openapi_url=None)
         app.add_api_route("/{path:path}", self._answer, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-        self._server = HttpServer(app, "127.0.0.1", 0)
+        self._server = HttpServer(app, "127.0.0.1", self._port)
         await self._server.start()
+        self._port = self._server.ports[0]
 
     async def stop(self) -> None:
-        self._released.set()
+        self.release()
         self.end_watches()
         if self._server is not None:
             await self._server.stop()
@@ -76,7 +81,7 @@ class ApiServer:
     @property
     def url(self) -> str:
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.ports[0]}"
+        return f"http://127.0.0.1:{self._port}"
 
     def client(self, token: str = "") -> KubeClient:
         return KubeClient(KubeConnection(self.url, credentials=FixedToken(token)))

@@ -32,6 +32,7 @@ class LastGood:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._written: dict[str, str] = {}
+        self._origins_due = False
 
     def load(self) -> Ledger:
         """What was published before; empty at the first start. A file that cannot be read is left out, and said."""
@@ -67,7 +68,6 @@ class LastGood:
     def save(self, snapshot: Snapshot, entries: Mapping[ObjectKey, Entry]) -> None:
         """Write what changed since the last save. Raises OSError; what was there before is then still there."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        changed = False
         for name, collection in snapshot.collections.items():
             if self._written.get(name) == collection.version:
                 continue
@@ -78,10 +78,11 @@ class LastGood:
             else:
                 file.unlink(missing_ok=True)
             self._written[name] = collection.version
-            changed = True
-        if changed:
+            self._origins_due = True
+        if self._origins_due:
             origins = {str(key): (entry.file, entry.line) for key, entry in entries.items() if entry.item is not None}
             _write(self._folder / ORIGINS, orjson.dumps(origins, option=orjson.OPT_SORT_KEYS))
+            self._origins_due = False
 
     def _file(self, collection: str) -> Path:
         return self._folder / (collection.replace("/", "-") + SUFFIX)
@@ -90,8 +91,12 @@ class LastGood:
 def _write(file: Path, content: bytes) -> None:
     """Replace a file so that a reader, or a crash, sees the old content or the new."""
     fresh = file.with_name(f".{file.name}.new")
-    with fresh.open("wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-    fresh.replace(file)
+    try:
+        with fresh.open("wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        fresh.replace(file)
+    except OSError:
+        fresh.unlink(missing_ok=True)  # half a file is room that a full disk needs
+        raise

@@ -29,11 +29,36 @@ class FolderReading:
         return frozenset(problem.file for problem in self.problems)
 
 
+# How often a folder is read anew because it was swapped meanwhile.
+MOST_SWAPS = 3
+SWAPPED = "..data"
+
+
 def read_folder(folder: Path) -> FolderReading:
-    """Every YAML file below a folder, sorted; links are followed, names with a leading dot are left out. Blocking."""
+    """Every YAML file below a folder, sorted; links are followed, names with a leading dot are left out. Blocking.
+
+    Kubernetes changes a mounted ConfigMap or Secret by swapping a link, `..data`, that all files lead through. A reading
+    in the middle of that would be of both; it is made again.
+    """
+    for _ in range(MOST_SWAPS):
+        swaps: dict[Path, str] = {}
+        reading = _read_folder(folder, swaps)
+        if all(_target(link) == target for link, target in swaps.items()):
+            break
+    return reading
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
+
+
+def _read_folder(folder: Path, swaps: dict[Path, str]) -> FolderReading:
     problems: list[Problem] = []
     try:
-        names = sorted(_names(folder, problems))
+        names = sorted(_names(folder, problems, swaps))
     except OSError as error:
         text = f"the configuration directory cannot be read: {error.strerror}; what it held stays as it was"
         return FolderReading(problems=(Problem("directory-unreadable", "", text, file=str(folder)),), whole=False)
@@ -73,8 +98,11 @@ def read_text(file: Path) -> str:
         raise ValueError(f"it is no UTF-8 text (byte {error.start})") from error
 
 
-def _names(folder: Path, problems: list[Problem]) -> list[str]:
-    """File names below the folder; raises OSError when it cannot be listed, notes folders below that cannot."""
+def _names(folder: Path, problems: list[Problem], swaps: dict[Path, str]) -> list[str]:
+    """File names below the folder; raises OSError when it cannot be listed, notes folders below that cannot.
+
+    `swaps` gets the links that are swapped when a folder changes, and where each leads.
+    """
 
     def unlisted(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):  # else removed since it was seen
@@ -83,6 +111,8 @@ def _names(folder: Path, problems: list[Problem]) -> list[str]:
     os.scandir(folder).close()
     found: list[str] = []
     for place, folders, files in os.walk(folder, followlinks=True, onerror=unlisted):
+        if SWAPPED in folders:
+            swaps[Path(place, SWAPPED)] = _target(Path(place, SWAPPED))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = Path(place).relative_to(folder)
         if len(below.parts) > 16:
