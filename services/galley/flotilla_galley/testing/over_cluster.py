@@ -53,12 +53,11 @@ class OverCluster:
         self.distributor = Distributor(lambda: None)  # type: ignore[arg-type,return-value]
         self.readiness = Readiness()
         self._note_publications()
-        touch = lambda: self.publisher.touch()  # noqa: E731
-        self.objects = ClusterSource(client, concerns, touch, kinds=KINDS)
-        self.mesh = MeshConfigMap(client, "istio-system", "istio", "istio-system", touch)
-        self.watch = KubernetesWatch(client, kinds, concerns, touch)
+        self.objects = ClusterSource(client, concerns, self._touch, kinds=KINDS)
+        self.mesh = MeshConfigMap(client, "istio-system", "istio", "istio-system", self._touch)
+        self.watch = KubernetesWatch(client, kinds, concerns, self._touch)
         self.sources = Sources(self.objects, self.mesh, gradual=(self.objects, self.mesh, self.watch))
-        self.publisher = Publisher(
+        self.publisher: Publisher = Publisher(
             objects=self.objects,
             mesh=self.mesh,
             further=further(self.watch),
@@ -71,6 +70,9 @@ class OverCluster:
             quiet_seconds=0.001,
             longest_seconds=1,
         )
+
+    def _touch(self) -> None:
+        self.publisher.touch()
 
     def _note_publications(self) -> None:
         publish = self.distributor.publish
