@@ -20,6 +20,7 @@ from flotilla_galley.outgoing import sink_dialer, stream_limits
 from flotilla_galley.platforms.platform import Platform
 from flotilla_galley.publisher import Publisher
 from flotilla_galley.snapshot.last_good import LastGood
+from flotilla_galley.snapshot.metrics import RuntimeMetrics
 from flotilla_galley.sources.reload_signal import ReloadOnSignal
 from flotilla_galley.status.board import StatusBoard
 from flotilla_galley.status.service import StatusService, reporting_accounts
@@ -106,7 +107,8 @@ class Galley:
             further=sources.further,
             watched=sources.watched,
             begun=sources.begun if sources.gradual else None,
-            last_good=LastGood(settings.last_good_dir),
+            last_good=LastGood(settings.last_good_dir, self.distributor.resources),
+            metrics=RuntimeMetrics(self.metrics),
             distributor=self.distributor,
             trace=self.trace,
             synced=self.readiness.condition("configuration read"),

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from operator import attrgetter
 from pathlib import PurePath
 
 from flotilla_galley.sources.documents import SourceObject
 from flotilla_galley.validation.validate import Verdict
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem
+
+_BY_KEY = attrgetter("collection", "namespace", "name")
 
 
 class State(StrEnum):
@@ -57,10 +60,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The entries of one source, by key, and the problems that belong to no object. Immutable: `read` gives the next."""
+    """The entries of one source, by key, and the problems that belong to no object. Immutable: `read` gives the next.
+
+    `changed` are the keys whose entry is not that of the ledger before, those that went included; None is all.
+    `certain` are the objects of the reading, where each of them has exactly one entry.
+    """
 
     entries: Mapping[ObjectKey, Entry] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    changed: frozenset[ObjectKey] | None = None
+    certain: tuple[tuple[SourceObject, Verdict], ...] | None = None
 
     @property
     def items(self) -> Iterable[ConfigObject]:
@@ -70,7 +79,25 @@ class Ledger:
     def read(self, reading: Reading) -> Ledger:
         """The ledger after a reading."""
         if reading.lost:
-            return replace(self, problems=reading.problems)
+            return replace(self, problems=reading.problems, changed=frozenset())
+        return self._same_objects(reading) or self._all_objects(reading)
+
+    def _same_objects(self, reading: Reading) -> Ledger | None:
+        """The next ledger where the same objects are written at the same places, and only some of them otherwise: what
+        most readings are, and much cheaper. None for any other reading.
+        """
+        before, now = self.certain, reading.objects
+        if before is None or len(before) != len(now) or reading.problems or reading.uncertain or self.problems:
+            return None
+        pairs = [(old[0], each) for old, each in zip(before, now, strict=True) if old[1] is not each[1]]
+        if any(old.key != source.key or old.file != source.file for old, (source, _) in pairs):
+            return None
+        fresh = {source.key: self._entry(source, verdict) for _, (source, verdict) in pairs}
+        entries = dict(self.entries)
+        entries.update(fresh)
+        return Ledger(entries, (), frozenset(fresh), now)
+
+    def _all_objects(self, reading: Reading) -> Ledger:
         entries: dict[ObjectKey, Entry] = {}
         duplicates: list[Problem] = []
         for source, verdict in self._own_file_first(reading.objects):
@@ -82,7 +109,13 @@ class Ledger:
         for key, entry in self.entries.items():
             if key not in entries and entry.item is not None and not reading.uncertain.isdisjoint(_around(entry.file)):
                 entries[key] = _kept(entry, reading.problems)
-        return Ledger({key: entries[key] for key in sorted(entries)}, (*reading.problems, *duplicates))
+        certain = reading.objects if len(entries) == len(reading.objects) and not duplicates else None
+        ordered = {key: entries[key] for key in sorted(entries, key=_BY_KEY)}
+        return Ledger(ordered, (*reading.problems, *duplicates), self._different(ordered), certain)
+
+    def _different(self, entries: Mapping[ObjectKey, Entry]) -> frozenset[ObjectKey]:
+        fresh = {key for key, entry in entries.items() if self.entries.get(key) is not entry}
+        return frozenset(fresh.union(key for key in self.entries if key not in entries))
 
     def _own_file_first(self, objects: Iterable[tuple[SourceObject, Verdict]]) -> list[tuple[SourceObject, Verdict]]:
         """In the order of files and lines, but an object's own file before a newcomer: a copy changes nothing."""
@@ -95,12 +128,14 @@ class Ledger:
         return sorted(objects, key=order)
 
     def _entry(self, source: SourceObject, verdict: Verdict) -> Entry:
-        if verdict.item is not None:
-            return Entry(source.key, State.PUBLISHED, source.file, source.line, verdict.item, verdict.problems)
+        """The entry of an object; the one that there is, where nothing of it has changed."""
         known = self.entries.get(source.key)
-        last_good = known.item if known is not None else None
-        state = State.REFUSED if last_good is None else State.LAST_GOOD
-        return Entry(source.key, state, source.file, source.line, last_good, verdict.problems)
+        item = verdict.item if verdict.item is not None else known.item if known is not None else None
+        if known is not None and known.item == item:
+            item = known.item  # the same version is the same object for everybody behind this
+        state = State.PUBLISHED if verdict.item is not None else State.REFUSED if item is None else State.LAST_GOOD
+        entry = Entry(source.key, state, source.file, source.line, item, verdict.problems)
+        return known if known is not None and known == entry else entry
 
 
 def _around(file: str) -> frozenset[str]:

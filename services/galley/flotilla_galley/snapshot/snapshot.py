@@ -12,16 +12,22 @@ from flotilla_shared.model.kinds import KINDS
 from flotilla_shared.model.objects import ConfigObject, ObjectKey
 
 VERSION_LENGTH = 16
+DIGESTS = 1 << 128
 COLLECTIONS = tuple(kind.collection for kind in KINDS)
 BY_NAME = attrgetter("namespace", "name")
 
 
 @dataclass(frozen=True, eq=False)
 class CollectionSnapshot:
-    """The objects of one collection. `version` is a hash of their keys and versions: equal content, equal version."""
+    """The objects of one collection. `version` is a hash of their keys and versions: equal content, equal version.
+
+    `digest` is that hash before it was shortened, the sum of one of each object: a change adds and takes away. It is -1
+    where it was not counted.
+    """
 
     version: str
     items: Mapping[ObjectKey, ConfigObject] = field(default_factory=dict)
+    digest: int = -1
 
     @cached_property
     def versions(self) -> Mapping[str, str]:
@@ -54,26 +60,49 @@ def make_snapshot(items: Iterable[ConfigObject], before: Snapshot | None = None)
     for item in items:
         grouped[item.key.collection][item.key] = item
     old = before.collections if before is not None else {}
-    return Snapshot({name: _collection(old.get(name), held) for name, held in grouped.items()})
+    return Snapshot({name: _collection(old.get(name), held, _sum(held)) for name, held in grouped.items()})
 
 
 def change_snapshot(before: Snapshot, changes: Mapping[ObjectKey, ConfigObject | None]) -> Snapshot:
-    """`before` with objects added, replaced, or (None) taken out; its cost is that of the collections concerned."""
-    grouped: dict[str, dict[ObjectKey, ConfigObject]] = {}
+    """`before` with objects added, replaced, or (None) taken out. It costs what changes, and a copy of the collections
+    concerned.
+    """
+    grouped: dict[str, dict[ObjectKey, ConfigObject | None]] = {}
     for key, item in changes.items():
-        held = grouped.setdefault(key.collection, dict(before.collections[key.collection].items))
-        if item is None:
-            held.pop(key, None)
-        else:
-            held[key] = item
-    fresh = {name: _collection(before.collections[name], held) for name, held in grouped.items()}
+        grouped.setdefault(key.collection, {})[key] = item
+    fresh = {name: _changed(before.collections[name], held) for name, held in grouped.items()}
     return Snapshot({**before.collections, **fresh})
 
 
-def _collection(before: CollectionSnapshot | None, held: dict[ObjectKey, ConfigObject]) -> CollectionSnapshot:
-    keys = sorted(held, key=BY_NAME)
-    pairs = (f"{key.namespace}/{key.name}={held[key].version}\n" for key in keys)
-    version = hashlib.sha256("".join(pairs).encode()).hexdigest()[:VERSION_LENGTH]
+def _changed(before: CollectionSnapshot, changes: Mapping[ObjectKey, ConfigObject | None]) -> CollectionSnapshot:
+    held = dict(before.items)
+    digest = before.digest if before.digest >= 0 else _sum(held)
+    ordered = all(key in held or item is None for key, item in changes.items())
+    for key, item in changes.items():
+        known = held.pop(key, None) if item is None else held.get(key)
+        if known is not None:
+            digest -= _digest(known)
+        if item is not None:
+            held[key] = item
+            digest += _digest(item)
+    return _collection(before, held, digest % DIGESTS, ordered=ordered)
+
+
+def _collection(
+    before: CollectionSnapshot | None, held: dict[ObjectKey, ConfigObject], digest: int, *, ordered: bool = False
+) -> CollectionSnapshot:
+    version = f"{digest:032x}"[:VERSION_LENGTH]
     if before is not None and before.version == version:
         return before
-    return CollectionSnapshot(version, {key: held[key] for key in keys})
+    if not ordered:
+        held = {key: held[key] for key in sorted(held, key=BY_NAME)}
+    return CollectionSnapshot(version, held, digest)
+
+
+def _sum(held: Mapping[ObjectKey, ConfigObject]) -> int:
+    return sum(map(_digest, held.values())) % DIGESTS
+
+
+def _digest(item: ConfigObject) -> int:
+    name = f"{item.key.namespace}/{item.key.name}={item.version}"
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=16).digest())
