@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import change, gateway, kubernetes, memory, mixer, native, pods, policy, scopes, start, templates
+from bench import change, galley, gateway, kubernetes, memory, mixer, native, pods, policy, scopes, start, templates
 from bench.meshes import running
 
 ALONE: dict[str, Callable[[], str]] = {
@@ -22,6 +22,7 @@ ALONE: dict[str, Callable[[], str]] = {
     "kubernetes": kubernetes.measure,
     "templates": templates.measure,
     "scopes": scopes.measure,
+    "galley": galley.measure,
 }
 """What needs no mesh."""
 

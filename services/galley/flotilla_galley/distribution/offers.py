@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 
 from flotilla_galley.snapshot.encoded import ResourceBytes, field_bytes, text_field
 from flotilla_galley.snapshot.snapshot import NOTHING, CollectionSnapshot
 from flotilla_shared.model.kinds import MESH_CONFIG
-from flotilla_shared.model.objects import Delta, ObjectKey
+from flotilla_shared.model.objects import ConfigObject, Delta, ObjectKey
 
 Held = CollectionSnapshot | Mapping[str, str]
 """What a subscriber has: a state that was published, shared with all who have it, or names and versions."""
@@ -99,12 +99,14 @@ def make_delta(collection: str, current: CollectionSnapshot, held: Held, *, full
 
 
 def _between(collection: str, held: CollectionSnapshot, current: CollectionSnapshot) -> Delta:
-    """Of two published states: what is the same object in both is not looked at again."""
-    before = held.items
-    upserts = tuple(
-        item
-        for key, item in current.items.items()
-        if (known := before.get(key)) is not item and (known is None or known.version != item.version)
-    )
-    removed = tuple(key for key in before if key not in current.items)
+    """Of two published states: what is known to be the same in both is not looked at."""
+    before, now = held.items, current.items
+    next_to_it = current.before == held.version
+    keys: Iterable[ObjectKey] = current.changed if next_to_it else now
+    upserts = tuple(now[key] for key in keys if key in now and _differs(before.get(key), now[key]))
+    removed = tuple(key for key in (current.changed if next_to_it else before) if key in before and key not in now)
     return Delta(collection, current.version, upserts, removed, False)
+
+
+def _differs(before: ConfigObject | None, now: ConfigObject) -> bool:
+    return before is not now and (before is None or before.version != now.version)

@@ -99,9 +99,9 @@ async def _read_all(stream: SubscriberStream[Any], read: _Read, requests: TokenB
 async def _write_all(stream: SubscriberStream[Any], writes: WholeWrites) -> None:
     """One response at a time: a peer that reads slowly holds up nobody, and is owed at most what is newest."""
     while True:
-        content = await stream.response()
         try:
-            await writes.write(content)
+            # Not kept in a variable: a stream that waits for a change must not hold its last response.
+            await writes.write(await stream.response())
         except (grpc.RpcError, asyncio.InvalidStateError) as error:
             stream.metrics.failed_to_send(type(error).__name__)
             raise

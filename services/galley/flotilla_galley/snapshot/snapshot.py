@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
 
@@ -22,12 +22,15 @@ class CollectionSnapshot:
     """The objects of one collection. `version` is a hash of their keys and versions: equal content, equal version.
 
     `digest` is that hash before it was shortened, the sum of one of each object: a change adds and takes away. It is -1
-    where it was not counted.
+    where it was not counted. `changed` are the keys in which it may differ from the one with the version `before`, where
+    one is known.
     """
 
     version: str
     items: Mapping[ObjectKey, ConfigObject] = field(default_factory=dict)
     digest: int = -1
+    before: str | None = None
+    changed: tuple[ObjectKey, ...] = ()
 
     @cached_property
     def versions(self) -> Mapping[str, str]:
@@ -85,7 +88,8 @@ def _changed(before: CollectionSnapshot, changes: Mapping[ObjectKey, ConfigObjec
         if item is not None:
             held[key] = item
             digest += _digest(item)
-    return _collection(before, held, digest % DIGESTS, ordered=ordered)
+    made = _collection(before, held, digest % DIGESTS, ordered=ordered)
+    return made if made is before else replace(made, before=before.version, changed=tuple(sorted(changes, key=BY_NAME)))
 
 
 def _collection(

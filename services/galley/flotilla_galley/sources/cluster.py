@@ -47,6 +47,7 @@ class _Watched:
     kind: Kind
     reflector: Reflector[CustomResource]
     judged: dict[ObjectKey, Judged] = field(default_factory=dict)
+    seen: dict[tuple[str, str], tuple[CustomResource, ObjectKey, Judged]] = field(default_factory=dict)
 
 
 class ClusterSource:
@@ -171,17 +172,26 @@ class ClusterSource:
         return Reading(tuple(objects))
 
     def _judge(self, watched: _Watched, found: Mapping[tuple[str, str], CustomResource]) -> dict[ObjectKey, Judged]:
-        judged: dict[ObjectKey, Judged] = {}
-        for (namespace, name), item in found.items():
-            if self._concerns(item.metadata.labels):
-                key = ObjectKey(watched.kind.collection, namespace, name)
-                known = watched.judged.get(key)
-                same = known is not None and known.meaning == meaning(item)
-                if known is None or not same:
-                    known = judge(watched.kind, item)
-                    self._fresh.append(key)
-                judged[key] = known
-        return judged
+        """An object that is the very one of last time is not looked at: of ten thousand, most are."""
+        seen: dict[tuple[str, str], tuple[CustomResource, ObjectKey, Judged]] = {}
+        for name, item in found.items():
+            last = watched.seen.get(name)
+            if last is not None and last[0] is item:
+                seen[name] = last
+            elif self._concerns(item.metadata.labels):
+                seen[name] = self._look_at(watched, name, item)
+        watched.seen = seen
+        return {key: judged for _, key, judged in seen.values()}
+
+    def _look_at(
+        self, watched: _Watched, name: tuple[str, str], item: CustomResource
+    ) -> tuple[CustomResource, ObjectKey, Judged]:
+        key = ObjectKey(watched.kind.collection, *name)
+        known = watched.judged.get(key)
+        if known is None or known.meaning != meaning(item):
+            known = judge(watched.kind, item)
+            self._fresh.append(key)
+        return item, key, known
 
     def _changed(self, collection: str, change: Change[CustomResource]) -> None:
         before, after = change.before, change.after
