@@ -4,8 +4,8 @@
     python -m bench.galley_process noop FOLDER
 
 Both make a certificate of a sink's in FOLDER and print their port when they are ready. Galley reads FOLDER/kubeconfig if there is
-one, else FOLDER/config. The no-op server has a stream for each sink, reads what comes, and sends all of them the lines of hexadecimal
-digits that it is given.
+one, else FOLDER/config. The no-op server has a stream for each sink, reads what comes, and sends all of them the lines of
+hexadecimal digits that it is given.
 """
 
 from __future__ import annotations
