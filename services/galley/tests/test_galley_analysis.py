@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from flotilla_galley.analysis import analyzers
 from flotilla_galley.analysis.analyzer import Analyzer, View
 from flotilla_galley.analysis.catalogue import Level, catalogue
+from flotilla_galley.analysis.ingress_defaults import with_ingress_gateway
 from flotilla_galley.analysis.kinds import NAMESPACES, PODS, placement
 from flotilla_galley.analysis.message import Message, tell
-from flotilla_galley.analysis.reading import read_resources
+from flotilla_galley.analysis.reading import read_resources, resource_of
 from flotilla_galley.analysis.registry import OF_1_4, TODAY, chosen
 from flotilla_galley.analysis.resource import Resource
 from flotilla_galley.analysis.resources import ResourceSet
@@ -225,3 +231,29 @@ def test_every_module_of_analyzers_is_registered() -> None:
 def test_an_analyzer_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match=r"there is no analyzer 'no.Such'"):
         chosen("today", ["no.Such"])
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(3600, []), (-60, ["IST0161"])])
+def test_a_certificate_of_a_gateway_must_hold_now(seconds: int, told: list[str]) -> None:
+    chain, key = self_signed(timedelta(seconds=seconds))
+    secret = {"tls.crt": chain, "tls.key": key}
+    written = [
+        {"kind": "Secret", "metadata": {"name": "a", "namespace": "istio-system"}, "stringData": secret},
+        {
+            "kind": "Gateway",
+            "apiVersion": "networking.istio.io/v1",
+            "metadata": {"name": "a"},
+            "spec": {"selector": {"istio": "ingressgateway"}, "servers": [{"tls": {"credentialName": "a"}}]},
+        },
+    ]
+    found = with_ingress_gateway(ResourceSet(resource_of({"apiVersion": "v1", **each}) for each in written))
+    assert [each.code for each in analyze(found, chosen("today", ["gateway.SecretAnalyzer"])).messages] == told
+
+
+def self_signed(life: timedelta) -> tuple[str, str]:
+    """(certificate, key) as PEM; the certificate ends after `life`."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    end = datetime.now(UTC) + life
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, end - timedelta(days=1), end)
+    chain = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return chain.decode(), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from flotilla_galley.analysis.analyzer import View
-from flotilla_galley.analysis.kinds import PODS
+from flotilla_galley.analysis.kinds import PODS, SERVICES
 from flotilla_galley.analysis.resource import Resource
 from flotilla_shared.model.labels import selects
 
@@ -17,11 +18,32 @@ def shown(selector: Mapping[str, str]) -> str:
 
 def pods_selected(view: View, selector: Mapping[str, str], namespace: str | None = None) -> list[Resource]:
     """The pods of a namespace, or of all (None), that have these labels. An empty selector selects all."""
+    wanted = dict(selector)  # a map of protobuf is slow to look into
+    by_label = view.once(_pods_by_label)
+    candidates = min((by_label.get(pair, []) for pair in wanted.items()), key=len, default=view.all(PODS))
     return [
-        pod
-        for pod in view.all(PODS)
-        if (namespace is None or pod.namespace == namespace) and selects(selector, pod.labels)
+        pod for pod in candidates if (namespace is None or pod.namespace == namespace) and selects(wanted, pod.labels)
     ]
+
+
+def services_of(view: View, namespace: str) -> list[Resource]:
+    """The Services of a namespace. The analyzer must read SERVICES."""
+    return view.once(_services_by_namespace).get(namespace, [])
+
+
+def _pods_by_label(view: View) -> dict[tuple[str, str], list[Resource]]:
+    found: dict[tuple[str, str], list[Resource]] = defaultdict(list)
+    for pod in view.all(PODS):
+        for pair in pod.labels.items():
+            found[pair].append(pod)
+    return dict(found)
+
+
+def _services_by_namespace(view: View) -> dict[str, list[Resource]]:
+    found: dict[str, list[Resource]] = defaultdict(list)
+    for service in view.all(SERVICES):
+        found[service.namespace].append(service)
+    return dict(found)
 
 
 def names(resources: Iterable[Resource]) -> str:

@@ -25,7 +25,7 @@ def _workloads(policy: Resource, view: View) -> Iterator[Message]:
     whole_mesh = policy.namespace == view.root_namespace
     if spec.targetRefs or spec.HasField("targetRef") or (whole_mesh and not spec.HasField("selector")):
         return
-    labels = spec.selector.match_labels
+    labels = dict(spec.selector.match_labels)
     places = view.once(_members)
     candidates = (
         [each for place in places.values() for each in place] if whole_mesh else places.get(policy.namespace, [])

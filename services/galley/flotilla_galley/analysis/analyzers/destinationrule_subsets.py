@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from flotilla_galley.analysis.analyzer import Analyzer, View
@@ -23,27 +24,37 @@ def look(rule: Resource, view: View) -> Iterator[Message]:
     if not hosts:
         yield tell("UnknownDestinationRuleHost", rule, "spec.host", host=rule.spec.host)
         return
+    if not rule.spec.subsets:
+        return
+    endpoints = [labels for host in hosts for labels in _endpoints(host, view)]
     for index, subset in enumerate(rule.spec.subsets):
-        if not any(selects(subset.labels, labels) for host in hosts for labels in _endpoints(host, view)):
+        wanted = dict(subset.labels)
+        if not any(selects(wanted, labels) for labels in endpoints):
             field = f"spec.subsets[{index}]"
             yield tell("DestinationRuleSubsetNotSelectPods", rule, field, subset=subset.name)
 
 
 def _endpoints(known: KnownHost, view: View) -> Iterator[Mapping[str, str]]:
     """The labels of a host's workloads. Who selects nothing may have any: somebody else says which."""
-    selector = known.selector or {}
-    for namespace, labels in view.once(_workloads):
-        if (known.selector is None or namespace == known.resource.namespace) and selects(selector, labels):
-            yield labels
+    workloads = view.once(_workloads)
+    if known.selector is None:
+        yield from (labels for group in workloads.values() for labels in group)
+    else:
+        selector = known.selector
+        yield from (labels for labels in workloads.get(known.resource.namespace, []) if selects(selector, labels))
     if known.resource.key.collection == SERVICE_ENTRIES:
         yield from (endpoint.labels for endpoint in known.resource.spec.endpoints)
 
 
-def _workloads(view: View) -> list[tuple[str, Mapping[str, str]]]:
-    """(namespace, labels) of each pod, with those of its node, and of each WorkloadEntry."""
+def _workloads(view: View) -> dict[str, list[Mapping[str, str]]]:
+    """Namespace -> labels of each pod, with those of its node, and of each WorkloadEntry."""
     nodes = {node.name: node.labels for node in view.all(NODES)}
-    pods = [(pod.namespace, _with_node(pod, nodes)) for pod in view.all(PODS)]
-    return [*pods, *((each.namespace, dict(each.spec.labels)) for each in view.all(WORKLOAD_ENTRIES))]
+    found: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+    for pod in view.all(PODS):
+        found[pod.namespace].append(_with_node(pod, nodes))
+    for entry in view.all(WORKLOAD_ENTRIES):
+        found[entry.namespace].append(dict(entry.spec.labels))
+    return dict(found)
 
 
 def _with_node(pod: Resource, nodes: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from flotilla_galley.analysis.analyzer import Analyzer, View
@@ -14,14 +15,20 @@ from flotilla_shared.model.labels import selects
 
 def look(gateway: Resource, view: View) -> Iterator[Message]:
     """Others whose pods are among this one's."""
-    for other in view.all(GATEWAYS):
-        if other is not gateway and selects(gateway.spec.selector, other.spec.selector) and _share(gateway, other):
+    presenters = view.once(_presenters)
+    others = {each for certificate in _certificates(gateway) for each in presenters[certificate] if each is not gateway}
+    for other in sorted(others, key=lambda each: each.key):
+        if selects(gateway.spec.selector, other.spec.selector):
             objects = f"{gateway.full_name}, {other.full_name}"
             yield tell("GatewayDuplicateCertificate", gateway, "metadata.name", gateways=objects)
 
 
-def _share(one: Resource, other: Resource) -> bool:
-    return bool(set(_certificates(one)) & set(_certificates(other)))
+def _presenters(view: View) -> dict[tuple[str, ...], list[Resource]]:
+    found: dict[tuple[str, ...], list[Resource]] = defaultdict(list)
+    for gateway in view.all(GATEWAYS):
+        for certificate in _certificates(gateway):
+            found[certificate].append(gateway)
+    return found
 
 
 def _certificates(gateway: Resource) -> Iterator[tuple[str, ...]]:

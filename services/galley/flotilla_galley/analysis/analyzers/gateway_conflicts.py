@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from flotilla_galley.analysis.analyzer import Analyzer, View
@@ -17,10 +18,10 @@ Claim = tuple[int, str, str]
 
 
 def look(gateway: Resource, view: View) -> Iterator[Message]:
-    beside = [each for each in view.all(GATEWAYS) if each is not gateway and _same_pods(gateway, each, view)]
+    claimants = view.once(_claimants)
     for index, server in enumerate(gateway.spec.servers):
-        claims = set(_claims(gateway, server))
-        rivals = [each for each in beside if claims & set(_all_claims(each))]
+        others = {each for claim in _claims(gateway, server) for each in claimants[claim] if each is not gateway}
+        rivals = [each for each in others if _same_pods(gateway, each, view)]
         if rivals:
             yield _conflict(gateway, index, server, rivals)
 
@@ -37,9 +38,13 @@ def _conflict(gateway: Resource, index: int, server: Server, rivals: list[Resour
     )
 
 
-def _all_claims(gateway: Resource) -> Iterator[Claim]:
-    for server in gateway.spec.servers:
-        yield from _claims(gateway, server)
+def _claimants(view: View) -> dict[Claim, list[Resource]]:
+    found: dict[Claim, list[Resource]] = defaultdict(list)
+    for gateway in view.all(GATEWAYS):
+        for server in gateway.spec.servers:
+            for claim in _claims(gateway, server):
+                found[claim].append(gateway)
+    return found
 
 
 def _claims(gateway: Resource, server: Server) -> Iterator[Claim]:

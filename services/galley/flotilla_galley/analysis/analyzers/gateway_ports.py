@@ -11,7 +11,7 @@ from flotilla_galley.analysis.fields import mappings as mappings_at
 from flotilla_galley.analysis.kinds import PODS, SERVICES
 from flotilla_galley.analysis.message import Message, tell
 from flotilla_galley.analysis.resource import Resource
-from flotilla_galley.analysis.selectors import pods_selected, shown
+from flotilla_galley.analysis.selectors import pods_selected, services_of, shown
 from flotilla_shared.model.kinds import GATEWAYS
 from flotilla_shared.model.labels import selects
 
@@ -75,9 +75,9 @@ def _named_port(pod: Resource, name: str) -> int:
 
 def _tcp_ports(pod: Resource, view: View) -> Iterator[Mapping[str, Any]]:
     """The TCP ports of all Services that select a pod: those of its namespace."""
-    for service in view.all(SERVICES):
+    for service in services_of(view, pod.namespace):
         selector = pairs(service.value, "spec", "selector")
-        if service.namespace == pod.namespace and selector and selects(selector, pod.labels):
+        if selector and selects(selector, pod.labels):
             for port in mappings_at(service.value, "spec", "ports"):
                 if text(port, "protocol") in ("", "TCP"):
                     yield port

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from cryptography import x509
 
@@ -43,15 +44,21 @@ def _credential(gateway: Resource, field: str, written: str, namespace: str, vie
 
 
 def holds_certificate(secret: Resource) -> bool:
-    """Whether there is a certificate that can be read, with a key beside it."""
+    """Whether there is a certificate that can be read and holds now, with a key beside it."""
     for certificate, key in _KEYS:
         chain = _content(secret, certificate)
         if chain and _content(secret, key):
-            try:
-                return bool(x509.load_pem_x509_certificates(chain))
-            except ValueError:
-                return False
+            return _holds(chain)
     return False
+
+
+def _holds(chain: bytes) -> bool:
+    now = datetime.now(UTC)
+    try:
+        found = x509.load_pem_x509_certificates(chain)
+        return bool(found) and all(each.not_valid_before_utc <= now <= each.not_valid_after_utc for each in found)
+    except ValueError:
+        return False
 
 
 def _content(secret: Resource, key: str) -> bytes:

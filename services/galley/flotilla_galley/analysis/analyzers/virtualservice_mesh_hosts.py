@@ -11,7 +11,7 @@ from flotilla_galley.analysis.known_hosts import EVERYWHERE, exported_to
 from flotilla_galley.analysis.message import Message, tell
 from flotilla_galley.analysis.resource import Resource
 from flotilla_galley.analysis.selectors import full_names
-from flotilla_shared.model.hosts import matches, resolve_short_name
+from flotilla_shared.model.hosts import is_wildcard, matches, resolve_short_name
 from flotilla_shared.model.kinds import VIRTUAL_SERVICES
 
 Claims = dict[tuple[str, str], list[Resource]]
@@ -20,9 +20,13 @@ Claims = dict[tuple[str, str], list[Resource]]
 def whole(view: View) -> Iterator[Message]:
     """Each VirtualService is told once, with all that it conflicts with."""
     claims = _claims(view)
+    wide = sorted(host for scope, host in claims if scope == EVERYWHERE)
+    wildcards = [host for host in wide if is_wildcard(host)]
     told: set[Resource] = set()
     for (scope, host), claimants in sorted(claims.items(), key=lambda each: each[0]):
-        together = claimants + [each for each in _everywhere(claims, scope, host) if each not in claimants]
+        candidates = wide if is_wildcard(host) else [host, *wildcards]
+        everywhere = _everywhere(claims, host, candidates) if scope != EVERYWHERE else ()
+        together = claimants + [each for each in everywhere if each not in claimants]
         for each in together if len(together) > 1 else ():
             if each not in told:
                 told.add(each)
@@ -40,15 +44,14 @@ def _claims(view: View) -> Claims:
                 claimants = found[scope, resolve_short_name(host, namespace, DOMAIN)]
                 if virtual_service not in claimants:
                     claimants.append(virtual_service)
-    return found
+    return dict(found)
 
 
-def _everywhere(claims: Claims, scope: str, host: str) -> Iterator[Resource]:
+def _everywhere(claims: Claims, host: str, candidates: list[str]) -> Iterator[Resource]:
     """Who claims a host of one namespace for all namespaces."""
-    if scope != EVERYWHERE:
-        for (other, claimed), claimants in sorted(claims.items(), key=lambda each: each[0]):
-            if other == EVERYWHERE and matches(claimed, host):
-                yield from claimants
+    for claimed in candidates:
+        if matches(claimed, host):
+            yield from claims.get((EVERYWHERE, claimed), ())
 
 
 ANALYZER = Analyzer(
