@@ -87,6 +87,7 @@ class Publisher:
         self._stop = asyncio.Event()
         self._seen = asyncio.Event()
         self._bad: dict[ObjectKey, Entry] = {}
+        self._missed = False
 
     async def start(self) -> None:
         """Publish what there is; the sources are watched from here on."""
@@ -133,11 +134,20 @@ class Publisher:
     async def _follow(self) -> None:
         if self._begun is not None:
             await self._begun()
-            await self.read()
+            await self._read_or_tell()
         while True:
             await self._seen.wait()
             await self._until_quiet()
+            await self._read_or_tell()
+
+    async def _read_or_tell(self) -> None:
+        """What fails here is a fault of Galley's own; what was published stays, and the next change is read."""
+        try:
             await self.read()
+            self._missed = False
+        except Exception:  # noqa: BLE001  # any: the next change has to be read
+            self._missed = True
+            _log.exception("the sources could not be read; what was published stays")
 
     async def _until_quiet(self) -> None:
         """Until nothing more has come for the quiet time, or the longest time is over."""
@@ -172,7 +182,9 @@ class Publisher:
         return ChainMap(*(ledger.entries for ledger in reversed(self.ledgers)))  # type: ignore[arg-type]  # only read
 
     def _changed(self) -> frozenset[ObjectKey] | None:
-        """The keys that the last reading changed in any source; None for all."""
+        """The keys that the last reading changed in any source; None for all, and after a reading that came to nothing."""
+        if self._missed:
+            return None
         each = [ledger.changed for ledger in (self.mesh, self.objects, *self._further)]
         return None if None in each else frozenset().union(*(keys for keys in each if keys))
 

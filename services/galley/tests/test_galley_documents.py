@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from flotilla_galley.sources.documents import read_objects
-from flotilla_shared.model.kinds import WRITTEN
+from flotilla_shared.model.kinds import KINDS, WRITTEN
+from flotilla_shared.model.legacy_kinds import LEGACY_PREFIX
 from flotilla_shared.model.objects import ObjectKey
 
 HEAD = "apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
@@ -94,3 +97,17 @@ def test_a_creation_time_that_is_none_counts_as_unknown(stamp: object) -> None:
     text = HEAD + f"metadata: {{name: a, creationTimestamp: {json.dumps(stamp)}}}\n"
     (found,), _ = read_objects("f", text)
     assert found.create_time_ns == 0
+
+
+def test_the_page_of_sources_has_every_collection() -> None:
+    """docs/reference/sources.md, row by row."""
+    text = (Path(__file__).parents[3] / "docs" / "reference" / "sources.md").read_text()
+    for kind in WRITTEN:
+        if kind.collection.startswith(LEGACY_PREFIX):
+            assert f"`{kind.kind}`" in text
+            continue
+        cluster = ", cluster" if kind.cluster_scoped else ""
+        struct = " (Struct)" if kind.message.endswith(":Struct") else ""
+        versions = ", ".join(kind.versions)
+        assert f"| {kind.kind}{cluster} | {kind.group} | {versions} | `{kind.collection}`{struct} |" in text
+    assert all(f"`{kind.collection}`" in text for kind in KINDS if not kind.written)

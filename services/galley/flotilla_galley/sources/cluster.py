@@ -20,7 +20,8 @@ from flotilla_galley.sources.cluster_objects import (
     source_object,
 )
 from flotilla_galley.sources.documents import SourceObject
-from flotilla_galley.validation.validate import Verdict, validate_object
+from flotilla_galley.sources.verdicts import verdict_of
+from flotilla_galley.validation.validate import Verdict
 from flotilla_shared.model.kinds import WRITTEN, Kind
 from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.runtime.kube.client import KubeClient
@@ -209,7 +210,7 @@ def judge(kind: Kind, item: CustomResource) -> Judged:
     """Validate one object. Never raises."""
     try:
         source = source_object(kind, item)
-        verdict = validate_object(source)
+        verdict = verdict_of(source)
     except msgspec.DecodeError as error:
         source = source_object(kind, CustomResource(item.metadata))
         text = f"the spec cannot be read: {error}; write a mapping of fields"

@@ -17,7 +17,9 @@ from flotilla_galley.validation.validate import Verdict, check_spec
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_shared.model.kinds import GATEWAYS, VIRTUAL_SERVICES, by_collection
 from flotilla_shared.model.objects import ConfigObject, Problem
+from flotilla_shared.runtime.logs import get_logger
 
+_log = get_logger(__name__)
 _RULED = frozenset({GATEWAYS, VIRTUAL_SERVICES})
 
 
@@ -72,7 +74,11 @@ class DerivedSource:
             found, wrong = each.kubernetes_objects()
             objects += found
             problems += wrong
-        made = derive(objects, mesh, self._options)
+        try:
+            made = derive(objects, mesh, self._options)
+        except Exception:  # noqa: BLE001  # a fault of Galley's own: other sources go on
+            _log.exception("nothing can be made of Kubernetes' objects; what was made stays")
+            return Reading(problems=tuple(problems), lost=True)
         uncertain = frozenset(name for each in self._inputs for name in each.reading.uncertain)
         pairs = tuple(_judged(item, origin) for item, origin in made.objects)
         lost = any(each.reading.lost for each in self._inputs)

@@ -8,9 +8,9 @@ from pathlib import Path
 from flotilla_galley.snapshot.ledger import Reading
 from flotilla_galley.sources.documents import SourceObject
 from flotilla_galley.sources.folder import read_text
+from flotilla_galley.sources.verdicts import verdict_of
 from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
 from flotilla_galley.validation.mesh_config import MESH_DEFAULTS
-from flotilla_galley.validation.validate import validate_object
 from flotilla_shared.model.kinds import MESH_CONFIG, MESH_CONFIG_NAME, by_collection
 from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.runtime.kube.client import KubeClient
@@ -119,4 +119,4 @@ def _reading(place: str, document: YamlDocument, root_namespace: str) -> Reading
     shifted = YamlDocument(document.value, document.line, lines)
     key = ObjectKey(MESH_CONFIG, root_namespace, MESH_CONFIG_NAME)
     source = SourceObject(kind, key, {**MESH_DEFAULTS, **document.value}, {}, {}, 0, place, shifted)
-    return Reading(((source, validate_object(source)),))
+    return Reading(((source, verdict_of(source)),))

@@ -10,8 +10,9 @@ from flotilla_galley.snapshot.ledger import Reading
 from flotilla_galley.sources.documents import SourceObject, read_objects
 from flotilla_galley.sources.folder import FolderReading, read_folder
 from flotilla_galley.sources.kubernetes_files import KubernetesFiles, reader_of
+from flotilla_galley.sources.verdicts import verdict_of
 from flotilla_galley.transforms.kubernetes import KubernetesObject
-from flotilla_galley.validation.validate import Verdict, validate_object
+from flotilla_galley.validation.validate import Verdict
 from flotilla_shared.model.objects import Problem
 
 
@@ -91,4 +92,4 @@ class DirectorySource:
     def _parse_file(self, name: str, text: str) -> _Parsed:
         kubernetes: list[KubernetesObject] = []
         sources, problems = read_objects(name, text, reader_of(name, self._kinds, kubernetes))
-        return _Parsed(text, [(source, validate_object(source)) for source in sources], kubernetes, problems)
+        return _Parsed(text, [(source, verdict_of(source)) for source in sources], kubernetes, problems)
