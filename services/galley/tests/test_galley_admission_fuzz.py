@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -11,14 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flotilla_galley.admission.decide import decide
+from flotilla_galley.sources.documents import kind_by_name, objects_of
+from flotilla_galley.sources.yaml_documents import YamlDocument
+from flotilla_galley.validation.validate import RuleSet, validate_object
 from flotilla_shared.model.kinds import WRITTEN, Kind
 from flotilla_shared.runtime.kube.admission import VERSIONS, AdmissionRequest, review
 
+RULE_SETS: list[RuleSet | None] = [None, "today", "1.4"]
 # Values at the edges of what fields take, and what people write by mistake.
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
-    st.sampled_from([-1, 0, 1, 65536, 2**31, 2**32, 2**64, -(2**63) - 1, 1.5, 1e300, 9**99]),
+    st.sampled_from(
+        [-1, 0, 1, 65536, 2**31, 2**32, 2**64, -(2**63) - 1, 1.5, 1e300, 9**99, 10**400, math.nan, math.inf]
+    ),
     st.sampled_from(
         ["", "*", "*.a", "a/b", "~/*", "1s", "-1s", "9" * 400 + "s", "1.2.3.4/40", "::1", "unix:///", "(" * 50]
     ),
@@ -77,6 +84,19 @@ def test_any_object_gets_an_answer(data: st.DataObject, kind: Kind) -> None:
     }
     answer = decide(msgspec.convert(request, AdmissionRequest)).answer
     assert answer.allowed or answer.message
+
+
+@given(st.data(), st.sampled_from(WRITTEN), st.sampled_from(RULE_SETS))
+def test_any_object_is_judged_by_any_rule_set(data: st.DataObject, kind: Kind, ruleset: RuleSet | None) -> None:
+    spec = data.draw(messages(kind.message_class().DESCRIPTOR))
+    name = data.draw(st.sampled_from(["default", "a", "a.b", "", "*"]))
+    written = {"apiVersion": kind.api_versions[0], "kind": kind.kind, "metadata": {"name": name}, "spec": spec}
+    found, problems = objects_of("case", YamlDocument(written, 1), kind_by_name)
+    for source in found:
+        verdict = validate_object(source, ruleset)
+        assert (verdict.item is None) is any(problem.severity == "error" for problem in verdict.problems)
+        assert all(problem.text and problem.field for problem in verdict.problems)
+    assert found or problems
 
 
 @given(st.binary(max_size=200))

@@ -75,6 +75,11 @@ class Kind:
     era: Era = "today"
     written: bool = True
 
+    @property
+    def is_of_mixer(self) -> bool:
+        """Read by Mixer alone: 1.4 wrote the names of its kinds in small letters, and judged their form strictly."""
+        return self.kind.islower()
+
     def message_class(self) -> type[Message]:
         """The class of the spec; the module is imported at the first call."""
         return _load(self.message)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from flotilla_galley.sources.cluster_objects import source_of
+from flotilla_galley.sources.documents import TOP_LEVEL
 from flotilla_galley.validation.validate import validate_object
 from flotilla_shared.model.kinds import Kind, kind_of
 from flotilla_shared.model.objects import Problem
@@ -20,7 +21,6 @@ from flotilla_shared.runtime.kube.admission import AdmissionAnswer, AdmissionReq
 from flotilla_shared.runtime.kube.objects import ObjectMeta
 
 EXAMINED = ("CREATE", "UPDATE")
-TOP_LEVEL = ("apiVersion", "kind", "metadata", "spec", "status")
 # Somebody who wants to know whether the webhook is in effect sends an object with this annotation, by dry run.
 ALWAYS_REJECT = "internal.istio.io/webhook-always-reject"
 SHOWN_PROBLEMS = 5
@@ -58,7 +58,7 @@ def _examine(request: AdmissionRequest, kind: Kind, written: dict[str, Any]) -> 
             return _refused(f'unknown field "{field}" on {name}', "yaml_decode_error")
     try:
         meta = msgspec.convert(written.get("metadata") or {}, ObjectMeta)
-        spec = msgspec.convert(written.get("spec", {}), dict[str, Any])
+        spec = msgspec.convert({} if written.get("spec") is None else written["spec"], dict[str, Any])
     except msgspec.ValidationError as error:
         return _refused(f"cannot decode configuration: {error}", "yaml_decode_error")
     if ALWAYS_REJECT in meta.annotations:

@@ -14,6 +14,8 @@ from flotilla_shared.model.objects import ObjectKey, Problem
 
 DEFAULT_NAMESPACE = "default"
 _KIND_NAMES = tuple({kind.kind for kind in WRITTEN})
+# What an object has; all else of it stands below.
+TOP_LEVEL = ("apiVersion", "kind", "metadata", "spec", "status")
 FindKind = Callable[[Mapping[str, Any]], Kind]
 Aside = Callable[[Any, int], bool]
 """Takes a mapping, and its line, that is no configuration: True if it did. Raises Unusable."""
@@ -106,7 +108,8 @@ def _object(file: str, document: YamlDocument, prefix: str, value: Any, find_kin
     name = metadata.get("name")
     if not isinstance(name, str) or not name:
         raise Unusable("no-name", "metadata.name", f"{kind.kind} has no metadata.name; give it one")
-    spec = value.get("spec", {})
+    spec = value.get("spec")
+    spec = {} if spec is None else spec
     if not isinstance(spec, dict):
         raise Unusable("no-spec", "spec", f"{kind.kind} {name}: spec must be a mapping of fields")
     return SourceObject(
@@ -143,7 +146,16 @@ def kind_by_name(value: Mapping[str, Any]) -> Kind:
     found = next((each for each in WRITTEN if each.kind == kind), None)
     if found is None:
         raise _unknown_kind(f"there is no kind {kind!r}", kind)
+    if not found.is_of_mixer:
+        _refuse_other_fields(value, kind)
     return found
+
+
+def _refuse_other_fields(value: Mapping[str, Any], kind: str) -> None:
+    for field in value:
+        if field not in TOP_LEVEL:
+            text = f"{kind} has no field {field!r} beside {', '.join(TOP_LEVEL)}; move it below spec, or remove it"
+            raise Unusable("unknown-field", str(field), text)
 
 
 def _kind_name(value: Mapping[str, Any]) -> str:

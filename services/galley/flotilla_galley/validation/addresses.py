@@ -14,6 +14,8 @@ def host_port(text: str) -> str:
         return wrong
     if host.startswith("[") and host.endswith("]"):
         return checks.ip(host[1:-1])
+    if ":" in host:
+        return f"{text!r} has more than one colon; write an IPv6 address in brackets, such as [::1]:9411"
     return "" if not checks.fqdn(host) else checks.ip(host) and f"{host!r} is neither a host name nor an IP address"
 
 

@@ -55,7 +55,7 @@ def _binding(services: Iterable[IstioService], field: str, specs: Any, report: R
     if not services:
         report.at("services").wrong("there is none; say which services it is for")
     for where, service in report.each("services", services):
-        _service(service, where)
+        check_service(service, where)
     if not specs:
         report.at(field).wrong("there is none; say what is bound to the services")
     for where, reference in report.each(field, specs):
@@ -65,7 +65,7 @@ def _binding(services: Iterable[IstioService], field: str, specs: Any, report: R
             where.check(checks.dns_label, "namespace", reference.namespace)
 
 
-def _service(service: IstioService, report: Report) -> None:
+def check_service(service: IstioService, report: Report) -> None:
     """MX1"""
     if bool(service.name) == bool(service.service):
         report.wrong("say either name or service")
@@ -86,9 +86,9 @@ def http_api_spec(spec: HTTPAPISpec, report: Report, namespace: str) -> None:
     """MX2, without 1.4's slip: a spec needs no attributes of its own, and those of patterns are looked at."""
     if not spec.patterns:
         report.at("patterns").wrong("there is none; an HTTPAPISpec needs a pattern")
-    _attributes(spec.attributes, report.at("attributes"))
+    check_attributes(spec.attributes, report.at("attributes"))
     for where, pattern in report.each("patterns", spec.patterns):
-        _attributes(pattern.attributes, where.at("attributes"))
+        check_attributes(pattern.attributes, where.at("attributes"))
         if not pattern.http_method:
             where.at("httpMethod").wrong("it is missing, such as GET")
         kind = pattern.WhichOneof("pattern")
@@ -104,7 +104,7 @@ def http_api_spec(spec: HTTPAPISpec, report: Report, namespace: str) -> None:
             where.at(kind).wrong(EMPTY)
 
 
-def _attributes(attributes: Attributes, report: Report) -> None:
+def check_attributes(attributes: Attributes, report: Report) -> None:
     """MX3"""
     for name, value in sorted(attributes.attributes.items()):
         kind = value.WhichOneof("value")

@@ -12,8 +12,8 @@ def validate(spec: Handler, report: Report, namespace: str) -> None:
             "it is missing; name an adapter of Mixer's own, such as denier or prometheus"
         )
     if spec.compiled_adapter and spec.adapter:
-        report.at("adapter").wrong(
-            "a handler has compiledAdapter (in Mixer) or adapter (a process of its own), not both"
+        report.at("adapter").warn(
+            "it has no effect beside compiledAdapter: that is in Mixer, this a process of its own"
         )
     elif spec.adapter and not spec.connection.address:
         report.at("connection").at("address").wrong("it is missing; say where the adapter's process is")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from google.protobuf.json_format import MessageToDict
-
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.expressions import expression
+from flotilla_galley.validation.struct_values import plain
 from flotilla_protos.istio.policy.v1beta1.cfg_pb2 import Instance
 
 MAP = True
@@ -50,13 +49,13 @@ def validate(spec: Instance, report: Report, namespace: str) -> None:
     if spec.compiled_template and spec.template:
         report.at("template").wrong("an instance has compiledTemplate or template, not both")
     for name, text in sorted(spec.attribute_bindings.items()):
-        report.at("attributeBindings", name).wrong(_binding(text))
+        report.at("attributeBindings", name).wrong(binding(text))
     fields = TEMPLATES.get(spec.compiled_template)
     if fields is not None:
-        _params(MessageToDict(spec.params), fields, spec.compiled_template, report.at("params"))
+        _params(plain(spec.params), fields, spec.compiled_template, report.at("params"))
 
 
-def _binding(text: str) -> str:
+def binding(text: str) -> str:
     """`$out.x` stands for an attribute that the template's adapter gives."""
     return expression(text.replace("$out.", "out."))
 
@@ -86,7 +85,7 @@ def _written(value: object) -> str:
     """What is wrong with the text of a field, or "". An empty one is not set."""
     if isinstance(value, bool):
         return f'an expression is text: write "{str(value).lower()}"'
-    if isinstance(value, float):
+    if isinstance(value, int | float):
         return f'an expression is text: write "{value:g}"'
     if not isinstance(value, str):
         return "an expression must stand here"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.decode import Decoder
+from flotilla_galley.validation.struct_values import plain
 from flotilla_protos.istio.mixer.adapter.model.v1beta1.info_pb2 import Info
 from flotilla_protos.istio.mixer.adapter.model.v1beta1.template_pb2 import Template
 
@@ -23,4 +23,4 @@ def template(spec: Struct, report: Report, namespace: str) -> None:
 def _as(message: Message, spec: Struct, report: Report) -> None:
     """Whether the data is this message; a field that it has not is an error, as in all kinds of Mixer."""
     decoder = Decoder("error", report.problems)
-    decoder.message(message, MessageToDict(spec), report.path)
+    decoder.message(message, plain(spec), report.path)

@@ -85,8 +85,6 @@ RULES: Mapping[str, Rules] = {
     kinds.TEMPLATES: mixer_models.template,
     kinds.MESH_CONFIG: mesh_config.validate,
 }
-# 1.4 took any field in Pilot's kinds and none that it did not know in Mixer's.
-_STRICT = frozenset({kinds.RULES, kinds.HANDLERS, kinds.INSTANCES, kinds.ATTRIBUTE_MANIFESTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +130,13 @@ def _verdict(source: SourceObject, spec: Message, problems: list[Problem]) -> Ve
 
 
 def _decoder(kind: Kind, ruleset: RuleSet | None) -> Decoder:
-    """What reads a kind's specs; a kind that 1.4 had not is read as today's."""
+    """What reads a kind's specs; a kind that 1.4 had not is read as today's.
+
+    1.4 took any field in Pilot's kinds, and none that it did not know in Mixer's.
+    """
     had = kind.era == "1.4" or kind.collection in RULES_OF_1_4
     reader = DecoderOf14 if ruleset == "1.4" and had else Decoder
-    return reader("error" if kind.collection in _STRICT else "warning")
+    return reader("error" if kind.is_of_mixer else "warning")
 
 
 def decode(spec: Message, written: Mapping[str, Any], unknown: Severity = "warning") -> list[Problem]:

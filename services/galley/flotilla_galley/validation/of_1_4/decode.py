@@ -17,7 +17,7 @@ class DecoderOf14(Decoder):
 
     def named(self, descriptor: Descriptor, name: str) -> FieldDescriptor | None:
         found = super().named(descriptor, name)
-        return None if found is None or _later(descriptor, found) else found
+        return None if found is not None and found.name in LATER_FIELDS.get(descriptor.full_name, _NONE) else found
 
     def unknown_field(self, descriptor: Descriptor, name: str, path: str) -> None:
         if super().named(descriptor, name) is None:
@@ -43,7 +43,3 @@ class DecoderOf14(Decoder):
             getattr(message, found.name).add()
         else:
             super().null_item(message, found, path)
-
-
-def _later(descriptor: Descriptor, found: FieldDescriptor) -> bool:
-    return found.name in LATER_FIELDS.get(descriptor.full_name, _NONE)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.envoy_filter import check_match, check_version, what_is_missing
 from flotilla_galley.validation.of_1_4.primitives import has_labels
+from flotilla_galley.validation.struct_values import plain
 from flotilla_protos.istio.networking.v1alpha3.envoy_filter_pb2 import EnvoyFilter
 from flotilla_shared.model.envoy_values import ValueRefused, build_value, is_of_old_api
 
@@ -47,12 +47,12 @@ def _filter(each: EnvoyFilter.Filter, report: Report) -> None:
 
 def _value(patch: EnvoyFilter.EnvoyConfigObjectPatch, report: Report) -> None:
     """EF8: a value is a message of Envoy's API, which was the second version then."""
-    plain = MessageToDict(patch.patch.value)
-    if wrong := _config(plain):
+    written = plain(patch.patch.value)
+    if wrong := _config(written):
         report.wrong(wrong)
         return
     value = Struct()
-    value.update(_without_old_types(plain))
+    value.update(_without_old_types(written))
     try:
         build_value(patch.apply_to, value)
     except ValueRefused as refused:

@@ -34,9 +34,9 @@ def validate(route: HTTPRoute, report: Report) -> None:
         check_headers(target, where)
     check_targets(route.route, report)
     if route.HasField("redirect"):
-        _redirect(route.redirect, report.at("redirect"))
+        check_redirect(route.redirect, report.at("redirect"))
     if route.HasField("rewrite"):
-        _rewrite(route.rewrite, report.at("rewrite"))
+        check_rewrite(route.rewrite, report.at("rewrite"))
     if route.HasField("timeout"):
         report.check(checks.duration, "timeout", route.timeout)
     if route.HasField("retries"):
@@ -76,14 +76,14 @@ def _match(match: HTTPMatchRequest, report: Report) -> None:
     gateway_names(report, match.gateways)
 
 
-def _redirect(redirect: HTTPRedirect, report: Report) -> None:
+def check_redirect(redirect: HTTPRedirect, report: Report) -> None:
     """HR12"""
     if not (redirect.uri or redirect.authority):
         report.wrong("it changes nothing; give it uri or authority")
     check_code(redirect, report)
 
 
-def _rewrite(rewrite: HTTPRewrite, report: Report) -> None:
+def check_rewrite(rewrite: HTTPRewrite, report: Report) -> None:
     """HR13"""
     if not (rewrite.uri or rewrite.authority):
         report.wrong("it changes nothing; give it uri or authority")

@@ -1,4 +1,4 @@
-"""Which rules Istio 1.4 has for a kind, where they are others than those of today's rule set."""
+"""Which rules Istio 1.4 has for a kind, where they are others than those that hold without a rule set."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from flotilla_galley.validation.of_1_4 import (
     gateway,
     mesh_config,
     mixer_clients,
+    mixer_legacy,
     service_entry,
     sidecar,
     virtual_service,
@@ -29,4 +30,5 @@ RULES_OF_1_4: Mapping[str, Callable[[Any, Report, str], None]] = {
     kinds.AUTHORIZATION_POLICIES: authorization_policy.validate,
     kinds.HTTP_API_SPECS: mixer_clients.http_api_spec,
     kinds.MESH_CONFIG: mesh_config.validate,
+    **mixer_legacy.LEGACY_RULES,
 }
