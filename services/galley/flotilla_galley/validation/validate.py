@@ -43,7 +43,7 @@ from flotilla_galley.validation import (
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.decode import Decoder
 from flotilla_galley.validation.of_1_4.decode import DecoderOf14
-from flotilla_galley.validation.of_1_4.rules import RULES_OF_1_4
+from flotilla_galley.validation.of_1_4.rules import rules_of_1_4
 from flotilla_shared.model import kinds
 from flotilla_shared.model.kinds import Kind
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, Problem, Severity, content_version
@@ -134,7 +134,7 @@ def _decoder(kind: Kind, ruleset: RuleSet | None) -> Decoder:
 
     1.4 took any field in Pilot's kinds, and none that it did not know in Mixer's.
     """
-    had = kind.era == "1.4" or kind.collection in RULES_OF_1_4
+    had = kind.era == "1.4" or rules_of_1_4(kind.collection) is not None
     reader = DecoderOf14 if ruleset == "1.4" and had else Decoder
     return reader("error" if kind.is_of_mixer else "warning")
 
@@ -149,7 +149,7 @@ def decode(spec: Message, written: Mapping[str, Any], unknown: Severity = "warni
 def check_spec(collection: str, spec: Message, namespace: str, ruleset: RuleSet | None = None) -> list[Problem]:
     """The rules of a collection's kind in a rule set. A kind that 1.4 had not has today's in both."""
     report = Report()
-    rules = (RULES_OF_1_4.get(collection) if ruleset == "1.4" else None) or RULES.get(collection)
+    rules = (rules_of_1_4(collection) if ruleset == "1.4" else None) or RULES.get(collection)
     if rules is not None:
         rules(spec, report, namespace)
     return report.problems

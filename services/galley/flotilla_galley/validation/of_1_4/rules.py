@@ -13,14 +13,16 @@ from flotilla_galley.validation.of_1_4 import (
     gateway,
     mesh_config,
     mixer_clients,
-    mixer_legacy,
     service_entry,
     sidecar,
     virtual_service,
 )
+from flotilla_galley.validation.of_1_4.mixer_legacy import LEGACY_RULES
 from flotilla_shared.model import kinds
 
-RULES_OF_1_4: Mapping[str, Callable[[Any, Report, str], None]] = {
+Rules = Callable[[Any, Report, str], None]
+
+RULES_OF_1_4: Mapping[str, Rules] = {
     kinds.VIRTUAL_SERVICES: virtual_service.validate,
     kinds.DESTINATION_RULES: destination_rule.validate,
     kinds.GATEWAYS: gateway.validate,
@@ -30,5 +32,9 @@ RULES_OF_1_4: Mapping[str, Callable[[Any, Report, str], None]] = {
     kinds.AUTHORIZATION_POLICIES: authorization_policy.validate,
     kinds.HTTP_API_SPECS: mixer_clients.http_api_spec,
     kinds.MESH_CONFIG: mesh_config.validate,
-    **mixer_legacy.LEGACY_RULES,
 }
+
+
+def rules_of_1_4(collection: str) -> Rules | None:
+    """None where the rules are those that hold without a rule set, or where 1.4 has no such kind."""
+    return RULES_OF_1_4.get(collection) or LEGACY_RULES.get(collection)
