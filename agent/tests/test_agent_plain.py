@@ -146,6 +146,8 @@ def test_the_node() -> None:
 def test_the_bootstrap(tmp_path: Path, delta: bool, kind: str) -> None:
     settings = AgentSettings(run_dir=tmp_path, delta=delta, reconnect_max_seconds=3)
     made = make_bootstrap(settings, workload(), tmp_path / "sds.sock")
+    assert made["node"]["metadata"]["ENVOY_PROMETHEUS_PORT"] == 15090
+    assert "ENVOY_STATUS_PORT" not in made["node"]["metadata"]  # that is a pod's
     ads = made["dynamic_resources"]["ads_config"]
     assert ads["api_type"] == kind
     backoff = ads["grpc_services"][0]["envoy_grpc"]["retry_policy"]["retry_back_off"]

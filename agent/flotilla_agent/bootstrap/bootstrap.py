@@ -28,7 +28,7 @@ def make_bootstrap(settings: AgentSettings, workload: WorkloadConfig, sds_socket
     """Plain data, to be written as JSON. It holds no secret."""
     admin = _socket(workload.admin_address, ADMIN_PORT)
     return {
-        "node": make_node(workload, settings.domain),
+        "node": _node(workload, settings.domain),
         "admin": {"address": admin},
         "cluster_manager": _source(workload.source_address),
         "dynamic_resources": _dynamic(settings),
@@ -46,6 +46,15 @@ def make_bootstrap(settings: AgentSettings, workload: WorkloadConfig, sds_socket
         },
         "overload_manager": {"resource_monitors": [_no_connection_limit()]},
     }
+
+
+def _node(workload: WorkloadConfig, domain: str) -> Json:
+    """With the ports at which Envoy itself answers, so that Pilot keeps them free."""
+    node = make_node(workload, domain)
+    own = {"ENVOY_PROMETHEUS_PORT": PROMETHEUS_PORT}
+    if workload.health_listener:
+        own["ENVOY_STATUS_PORT"] = HEALTH_PORT
+    return {**node, "metadata": {**own, **node["metadata"]}}
 
 
 def _source(address: str) -> Json:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from flotilla_pilot.model.mesh import MeshSettings
 from flotilla_shared.runtime.settings import ServiceSettings
 
 
@@ -26,6 +28,16 @@ class PilotSettings(ServiceSettings):
     domain: str = Field("cluster.local", description="DNS domain of short host names")
     dual_stack: bool = Field(
         False, description="workloads of IPv4 and IPv6 resolve names in both, and applications are dialled in both"
+    )
+    resolve_unknown_names: bool = Field(
+        True,
+        description="without interception, hosts that nobody declared are reached by their names; false: as in Istio, "
+        "they are sent to where the connection was meant to go, which is nowhere if nothing redirects",
+    )
+    resolve_external_names: bool = Field(
+        True,
+        description="an ExternalName Service that names no service of the mesh is resolved by Envoy, so that meshes with "
+        "REGISTRY_ONLY can call it; false: as in Istio, it is not known",
     )
     debounce_seconds: float = Field(0.1, ge=0, le=10, description="quiet time after a change before it is compiled")
     debounce_max_seconds: float = Field(10.0, gt=0, le=60, description="longest time that changes are collected")
@@ -65,7 +77,7 @@ class PilotSettings(ServiceSettings):
 
     def of_mesh(self) -> dict[str, Any]:
         """What of them MeshSettings have."""
-        return self.model_dump(include={"trust_domain", "root_namespace", "domain", "cluster_id", "dual_stack"})
+        return self.model_dump(include={each.name for each in fields(MeshSettings)} & set(type(self).model_fields))
 
     def server_name(self, service: str, given: str) -> str:
         """The DNS name that `service`'s certificate must carry; `given` is what the settings say."""

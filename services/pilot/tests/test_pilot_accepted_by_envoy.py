@@ -72,7 +72,7 @@ def simulated(today: Path) -> Iterator[Case]:
     for file in sorted((today / "simulation").glob("*.json")):
         case = json.loads(file.read_text())
         settings = settings_of(case.get("environment") or {})
-        snapshot = recorded_snapshot(objects_of(case["input"]), case["input"].get("meshConfig"), settings, aged=False)
+        snapshot = recorded_snapshot(objects_of(case["input"]), case["input"].get("meshConfig"), settings)
         yield f"simulation/{file.stem}", Compiler().compile(snapshot, read_proxy(case.get("proxy") or {}))
 
 

@@ -142,7 +142,7 @@ def application(compiled: Compiled) -> tuple[Any, ...]:
         ("0.0.0.0:8000", ("127.0.1.1", 8000, "127.0.0.6")),
         ("", ("127.0.1.1", 9080, "127.0.0.6")),
         ("127.0.0.1:8000", ("127.0.0.1", 8000, "")),
-        ("unix:///run/app.sock", ("/run/app.sock", "")),
+        ("unix:///run/app.sock", ("/run/app.sock", "127.0.0.6")),
         ("[::1]:8000", ("127.0.0.1", 8000, "")),
         ("[::]:8000", ("::1", 8000, "")),
     ],
@@ -201,5 +201,11 @@ metadata: {name: default, namespace: default}
 spec: {selector: {matchLabels: {app: a}}, mtls: {mode: STRICT}, portLevelMtls: {81: {mode: DISABLE}}}
 """
     listeners = Mesh(text).compile(PROXY).listeners
-    names = {name: [chain.name for chain in each.filter_chains] for name, each in listeners.items()}
-    assert names == {"127.0.2.1_80": ["mtls"], "127.0.2.1_81": ["plaintext"]}
+    mutual = {
+        name: [(chain.name, chain.HasField("transport_socket")) for chain in each.filter_chains]
+        for name, each in listeners.items()
+    }
+    assert mutual == {
+        "127.0.2.1_80": [("127.0.2.1_80", True)],
+        "127.0.2.1_81": [("127.0.2.1_81", False)],
+    }

@@ -6,6 +6,7 @@ import pytest
 
 from flotilla_pilot.compile.egress_plan import plan_listeners
 from flotilla_pilot.compile.listener_plan import is_place
+from flotilla_pilot.model.mesh import MeshSettings
 from flotilla_pilot.scope.sidecar import find_sidecar, sidecar_scope
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
 from flotilla_shared.model.problems import ProblemLog
@@ -277,6 +278,17 @@ def test_what_happens_to_hosts_that_nobody_declared(
     assert list(last.domains) == ["*"]
     assert [route.name for route in last.routes] == expected
     assert ("dfp" in compiled.clusters) is (expected[0] == "connect")
+    validate(compiled)
+
+
+def test_unknown_hosts_may_be_sent_to_where_they_were_dialled_as_in_istio(validate: Callable[[Compiled], None]) -> None:
+    settings = MeshSettings(resolve_unknown_names=False)
+    compiled = Mesh(service("a", "HTTP"), settings).compile(make_proxy("client"))
+    last = compiled.routes["80"].virtual_hosts[-1]
+    assert [(each.name, each.route.cluster) for each in last.routes] == [("allow_any", "PassthroughCluster")]
+    assert {"PassthroughCluster", "InboundPassthroughCluster"} <= set(compiled.clusters)
+    assert "dfp" not in compiled.clusters
+    assert "dynamic_forward_proxy" not in str(compiled.listeners)
     validate(compiled)
 
 

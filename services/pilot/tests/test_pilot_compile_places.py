@@ -65,7 +65,7 @@ def test_a_sidecar_without_a_general_way_out_has_no_such_proxy() -> None:
 @pytest.mark.parametrize(
     ("metadata", "taken"),
     [
-        ({}, {15001, 15006, 15021, 15090}),
+        ({}, {15001, 15006}),
         ({"ENVOY_STATUS_PORT": 15121}, {15001, 15006, 15121}),
         ({"ENVOY_STATUS_PORT": "15121", "ENVOY_PROMETHEUS_PORT": 15190}, {15001, 15006, 15121, 15190}),
         ({"EnvoySecureMergedMetricsPort": 15092}, {15001, 15006, 15092}),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from flotilla_pilot.model.mesh import MeshSettings
 from flotilla_pilot.offline.dialling import dial
 from flotilla_pilot.testing.meshes import Compiled, Mesh, make_proxy
 
@@ -58,6 +59,13 @@ def test_whose_other_name_it_is(text: str, aliases: dict[str, str], services: li
     snapshot = Mesh(text).snapshot
     assert snapshot.aliases == {host(alias): host(of) for alias, of in aliases.items()}
     assert [each.host for each in snapshot.services] == list(map(host, services))
+
+
+def test_what_names_nobody_of_the_mesh_may_be_unknown_as_in_istio() -> None:
+    text = WEB + named("a", host("web")) + named("b", "api.example", f", {HTTP}")
+    snapshot = Mesh(text, MeshSettings(resolve_external_names=False)).snapshot
+    assert [each.host for each in snapshot.services] == [host("web")]
+    assert snapshot.aliases == {host("a"): host("web")}
 
 
 def test_a_name_may_be_that_of_a_service_entry() -> None:

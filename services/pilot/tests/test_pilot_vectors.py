@@ -61,7 +61,7 @@ def test_where_calls_land(vectors: Path) -> None:
             continue
         documents = [*case["input"]["configs"], *(o for f in case["input"].get("kubernetes", {}).values() for o in f)]
         settings = settings_of(case.get("environment") or {})
-        snapshot = recorded_snapshot(documents, case["input"].get("meshConfig"), settings, aged=False)
+        snapshot = recorded_snapshot(documents, case["input"].get("meshConfig"), settings)
         for each, found in zip(case["calls"], play_case(case, snapshot), strict=True):
             counts["ran"] += 1
             text = "" if each.get("skip") else fault(each, found)

@@ -11,6 +11,7 @@ from google.protobuf import json_format
 from flotilla_pilot.compile.gateway_tls import gateway_server
 from flotilla_pilot.model.gateway_servers import ends_https, ends_tcp, is_plain_http, is_tls, passes_through
 from flotilla_pilot.scope.gateway import narrower, server_host
+from flotilla_pilot.testing.dropped_paths import DROPPED
 from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
 from flotilla_pilot.testing.rows import Check, Skipped, play_table, skip
 from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import Server
@@ -171,7 +172,7 @@ def context_outline(tree: Any, case: Any) -> Any:
     ]
     names += [each["exact"] for each in asked.get("match_subject_alt_names", ())]
     return (
-        common["alpn_protocols"],
+        [each for each in common["alpn_protocols"] if f'**.alpnProtocols="{each}"' not in DROPPED],
         [each["name"] for each in common["tls_certificate_sds_secret_configs"]],
         combined.get("validation_context_sds_secret_config", {}).get("name"),
         names,
@@ -202,14 +203,8 @@ TABLES: dict[str, dict[str, Check]] = {
         "TestGatewayListenerConnectionSettings": NOT_ASKED,
     },
 }
-MERGED = "tables/core-gateway/TestGatewayHTTPRouteConfig"
-PEERS = "istio-peer-exchange is for a filter that only Istio's own proxy has"
-TWICE = "what two servers of a host take from one VirtualService is there once, not twice"
 DIFFERENT: dict[str, str] = {
     "host/TestNameMatches_1__mixed_case": "the case of a host name does not count, as in DNS and in Envoy",
-    "tables/core-gateway/TestBuildGatewayListenerTlsContext/mesh_SDS_enabled_tcp_server_tls_mode_ISTIO_MUTUAL": PEERS,
-    f"{MERGED}/merging_of_virtual_services_when_tls_redirect_is_set": TWICE,
-    f"{MERGED}/reverse_merging_of_virtual_services_when_tls_redirect_is_set": TWICE,
 }
 """By id."""
 

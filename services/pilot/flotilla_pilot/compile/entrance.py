@@ -78,13 +78,13 @@ def static(entrance: Entrance, mesh: MeshOptions) -> mixer.Attributes:
     return mixer.attributes_of(service.host, service.namespace, mesh)
 
 
-def entrance_chain(chain: Chain, entrance: Entrance, mesh: MeshOptions, name: str = "") -> Any:
-    """The filter chain of `chain`; it has the chain's name, or `name`."""
+def entrance_chain(chain: Chain, entrance: Entrance, mesh: MeshOptions, name: str) -> Any:
+    """The filter chain of `chain`. As in Istio, those of one way in have one name."""
     match = FilterChainMatch(transport_protocol=chain.transport, application_protocols=chain.alpn)
     if entrance.port:
         match.destination_port.value = entrance.port
     filters = list(_filters(chain, entrance, mesh))
-    answer = FilterChain(name=name or chain.name, filter_chain_match=match, filters=filters)
+    answer = FilterChain(name=name, filter_chain_match=match, filters=filters)
     if chain.mutual:
         answer.transport_socket.CopyFrom(tls.mesh_server(mesh, tls.SERVER_ALPN_HTTP))
     if chain.own_tls and entrance.tls is not None:

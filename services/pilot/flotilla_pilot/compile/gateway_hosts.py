@@ -28,13 +28,13 @@ class GatewayHost:
     port: int
     tls: bool = False
     redirects: bool = False
-    rules: dict[RouteRules, set[str]] = field(default_factory=dict)
+    rules: dict[RouteRules, list[str]] = field(default_factory=dict)
     references: dict[Reference, None] = field(default_factory=dict)
 
     @property
     def manner(self) -> object:
         """Hosts of an equal one are served alike."""
-        rules = frozenset((rules, frozenset(gateways)) for rules, gateways in self.rules.items())
+        rules = frozenset((rules, tuple(gateways)) for rules, gateways in self.rules.items())
         return self.port, self.tls, self.redirects, rules
 
 
@@ -75,7 +75,7 @@ def _gather(servers: Iterable[BoundServer], namespace: str, destinations: Destin
         for rules in (each for each in bound.rules if routes_http(each, client)):
             for host in served_hosts(bound, rules):
                 found = _claim(hosts, host, bound, redirects)
-                found.rules.setdefault(rules, set()).add(name)
+                found.rules.setdefault(rules, []).append(name)
     return hosts
 
 
@@ -89,7 +89,7 @@ def _claim(hosts: dict[str, GatewayHost], host: str, bound: BoundServer, redirec
 def _part(alike: Sequence[GatewayHost], destinations: Destinations, cache: ResourceCache, namespace: str) -> HostPart:
     """The virtual host of hosts that are served alike; its name is the first one's."""
     host, domains = alike[0], tuple(each.host for each in alike)
-    found = [(rules, frozenset(names), _targets(rules, destinations, host.port)) for rules, names in host.rules.items()]
+    found = [(rules, tuple(names), _targets(rules, destinations, host.port)) for rules, names in host.rules.items()]
     found.sort(key=lambda each: (each[0].item.create_time_ns, each[0].item.key.name, each[0].item.key.namespace))
     servers = dict.fromkeys(reference for each in alike for reference in each.references)
     references = dict.fromkeys((*servers, *destinations.snapshot.mesh.references))
@@ -101,11 +101,12 @@ def _part(alike: Sequence[GatewayHost], destinations: Destinations, cache: Resou
     key = ("gateway host", domains, host.redirects, host.port, host.tls, namespace, destinations.labels, used, asked)
 
     def build() -> HostPart:
-        clients = (
-            (rules, Client(host.port, namespace, destinations.labels, names, host.tls), to)
-            for rules, names, to in found
-        )
-        return _build(host, domains, [wire_routes(*each, destinations.snapshot.mesh, cache) for each in clients], used)
+        routes = []
+        for rules, names, to in found:
+            client = Client(host.port, namespace, destinations.labels, frozenset(names), host.tls)
+            # As in Istio, each server brings the routes anew; the first that match are the ones that count.
+            routes += [wire_routes(rules, client, to, destinations.snapshot.mesh, cache)] * len(names)
+        return _build(host, domains, routes, used)
 
     part: HostPart = cache.get(key, build)
     return part

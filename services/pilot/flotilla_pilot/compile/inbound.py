@@ -19,6 +19,7 @@ from flotilla_pilot.compile.inspectors import inbound_inspectors
 from flotilla_pilot.compile.listener_plan import is_place, is_port
 from flotilla_pilot.compile.packing import serialized
 from flotilla_pilot.compile.resource import CLUSTER, LISTENER
+from flotilla_pilot.compile.special_clusters import inbound_passthrough
 from flotilla_pilot.compile.virtual_inbound import add_virtual_inbound
 from flotilla_pilot.model.authentication import PeerMode
 from flotilla_pilot.model.caller import Families, caller_of
@@ -68,6 +69,9 @@ def compile_inbound(
             _add(found, snapshot, mesh, proxy, sidecar, entrance, cache)
     if proxy.intercepts:
         add_virtual_inbound(found, snapshot, proxy, sidecar, inside, cache)
+    elif not snapshot.settings.resolve_unknown_names:
+        onward = inbound_passthrough(snapshot.mesh, caller_of(proxy).families)
+        found.intern(CLUSTER, onward.name, serialized(onward), keys(snapshot.mesh.references))
     return found
 
 
@@ -181,7 +185,7 @@ def _add(
 
 
 def _listener(entrance: Entrance, asked: PeerMode, mesh: MeshOptions) -> Any:
-    held = [entrance_chain(each, entrance, mesh) for each in entrance.chains(asked.mode)]
+    held = [entrance_chain(each, entrance, mesh, entrance.listener) for each in entrance.chains(asked.mode)]
     listener = Listener(
         name=entrance.listener,
         address=socket_address(entrance.address, entrance.port),

@@ -27,7 +27,6 @@ class Kind(Enum):
 class Chain:
     """One filter chain: what it matches, whether it ends mutual TLS, what it speaks."""
 
-    name: str
     transport: str
     alpn: tuple[str, ...]
     kind: Kind
@@ -48,24 +47,24 @@ def chains(mode: int, protocol: Protocol) -> tuple[Chain, ...]:
 def own_tls(protocol: Protocol) -> tuple[Chain, ...]:
     """The chain of a port that ends TLS by itself: nothing but TLS is taken, and HTTPS is HTTP inside."""
     http = protocol.is_http or protocol is Protocol.HTTPS
-    return (Chain("tls", TLS, (), Kind.HTTP if http else Kind.TCP, own_tls=True),)
+    return (Chain(TLS, (), Kind.HTTP if http else Kind.TCP, own_tls=True),)
 
 
 def _known(mode: int, kind: Kind) -> tuple[Chain, ...]:
     if mode == STRICT:
-        return (Chain("mtls", TLS, (), kind, mutual=True),)
+        return (Chain(TLS, (), kind, mutual=True),)
     if mode == DISABLE:
-        return (Chain("plaintext", PLAIN, (), kind),)
-    both = (Chain("mtls", TLS, ISTIO_ALPN, kind, mutual=True), Chain("plaintext", PLAIN, (), kind))
-    return both if kind is Kind.HTTP else (*both, Chain("foreign-tls", TLS, (), kind))
+        return (Chain(PLAIN, (), kind),)
+    both = (Chain(TLS, ISTIO_ALPN, kind, mutual=True), Chain(PLAIN, (), kind))
+    return both if kind is Kind.HTTP else (*both, Chain(TLS, (), kind))
 
 
 def _unknown(mode: int) -> tuple[Chain, ...]:
-    http = Chain("mtls-http", TLS, ISTIO_HTTP_ALPN, Kind.HTTP, mutual=True)
-    plain = Chain("plaintext-http", PLAIN, PLAIN_HTTP, Kind.HTTP), Chain("plaintext", PLAIN, (), Kind.TCP)
+    http = Chain(TLS, ISTIO_HTTP_ALPN, Kind.HTTP, mutual=True)
+    plain = Chain(PLAIN, PLAIN_HTTP, Kind.HTTP), Chain(PLAIN, (), Kind.TCP)
     if mode == STRICT:
-        return http, Chain("mtls", TLS, (), Kind.TCP, mutual=True)
+        return http, Chain(TLS, (), Kind.TCP, mutual=True)
     if mode == DISABLE:
         return plain
-    tcp, foreign = Chain("mtls", TLS, _ISTIO_TCP, Kind.TCP, mutual=True), Chain("foreign-tls", TLS, (), Kind.TCP)
+    tcp, foreign = Chain(TLS, _ISTIO_TCP, Kind.TCP, mutual=True), Chain(TLS, (), Kind.TCP)
     return http, tcp, *plain, foreign

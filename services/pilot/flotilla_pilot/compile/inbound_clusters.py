@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from flotilla_pilot.compile import names
 from flotilla_pilot.compile.connection_pool import apply_limits
-from flotilla_pilot.compile.endpoints import UNIX, socket_address
+from flotilla_pilot.compile.endpoints import socket_address
 from flotilla_pilot.compile.http_options import Speech, apply_http
 from flotilla_pilot.compile.own_source import bind_to_own_source
 from flotilla_pilot.compile.stat_names import ended, stat_name
@@ -16,6 +16,7 @@ from flotilla_pilot.compile.traffic_policy import NOTHING_SAID, PortPolicy
 from flotilla_pilot.model.caller import Families
 from flotilla_pilot.model.mesh import MeshOptions
 from flotilla_pilot.model.references import Reference
+from flotilla_pilot.model.registry import is_ip
 from flotilla_pilot.model.services import Service, ServicePort
 from flotilla_shared.model.protocols import Protocol
 
@@ -66,8 +67,9 @@ def inbound(given: InboundCluster) -> Any:
     follows_asked = pool is not None and pool.http.use_client_protocol
     http2 = given.protocol.is_http2 and not follows_asked
     apply_http(cluster, PortPolicy(connection_pool=pool), Speech(http2, follows=follows))
-    if given.address not in LOOPBACK and not given.address.startswith(UNIX):
-        families = Families.V6 if ":" in given.address else given.families
+    # Of a socket of the file system Envoy takes no notice of it.
+    if given.address not in LOOPBACK:
+        families = Families.V6 if is_ip(given.address) and ":" in given.address else given.families
         bind_to_own_source(cluster, families, both=mesh.dual_stack)
     return cluster
 

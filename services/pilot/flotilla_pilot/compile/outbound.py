@@ -66,7 +66,7 @@ def _table(
         found.merge_problems(part.problems)
     if not plan.owned:
         beyond, mesh = onward(scope, destinations), destinations.snapshot.mesh
-        last = wire_host(catch_all(beyond, scope.binds, mesh, resolves_names=scope.resolves_names))
+        last = wire_host(catch_all(beyond, mesh, forwards=scope.forwards_unknown, resolves_names=scope.resolves_names))
         references = (*scope.references, *mesh.references, *beyond.references)
         parts.append(HostPart(last, keys(references), {}))
     return route_table(plan.routes, parts, cache, ignore_port=not plan.proxy)
@@ -105,7 +105,7 @@ def _listener(plan: ListenerPlan, scope: SidecarScope, destinations: Destination
 
 
 def _forwards(plan: ListenerPlan, scope: SidecarScope) -> bool:
-    if scope.resolves_names or (scope.binds and scope.allow_any):
+    if scope.resolves_names or (scope.forwards_unknown and scope.allow_any):
         return True
     dynamic = {Resolution.DYNAMIC_DNS, Resolution.NONE} if scope.binds else {Resolution.DYNAMIC_DNS}
     return any(service.resolution in dynamic for service, _ in plan.http)
@@ -138,14 +138,15 @@ def _add_special(found: Collected, scope: SidecarScope, beyond: Target) -> None:
     """What every proxy has. Where listeners are bound there is nothing to pass through to, and nothing to enter by."""
     mesh = scope.mesh
     special = [(black_hole(mesh), mesh.references)]
-    if not scope.binds:
+    if not scope.forwards_unknown:
         special.append((passthrough(mesh), mesh.references))
+    if not scope.binds:
         if scope.resolves_names:
             special.append((resolved_names(mesh), (*mesh.references, *scope.references)))
         listener = virtual_outbound(beyond, mesh, resolves_names=scope.resolves_names)
         references = (*mesh.references, *scope.references, *beyond.references)
         found.intern(LISTENER, listener.name, serialized(listener), keys(references))
-    elif scope.allow_any:
+    elif scope.allow_any and scope.forwards_unknown:
         special.append((forward_proxy(mesh), (*mesh.references, *scope.references)))
     for cluster, references in special:
         found.intern(CLUSTER, cluster.name, serialized(cluster), keys(references))

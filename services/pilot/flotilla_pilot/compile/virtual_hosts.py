@@ -103,23 +103,23 @@ def resolving_host() -> Any:
     return _any_host(names.ALLOW_ANY_NAMES, routes)
 
 
-def catch_all(beyond: Target, binds: bool, mesh: MeshOptions, *, resolves_names: bool = False) -> Any:
+def catch_all(beyond: Target, mesh: MeshOptions, *, forwards: bool, resolves_names: bool = False) -> Any:
     """What is asked of hosts that nobody declared: refused, let through to where the name leads, or sent `beyond`.
 
-    `resolves_names`: by the name, not by the address that was dialled.
+    `resolves_names`: by the name, not by the address that was dialled; `forwards`: since there is no such address.
     """
-    host = resolving_host() if resolves_names else _catch_all(beyond.cluster, binds)
+    host = resolving_host() if resolves_names else _catch_all(beyond.cluster, forwards)
     for route in host.routes:
         mixer.add_static(route.metadata, mixer.nowhere(beyond.cluster, mesh))
     return host
 
 
-def _catch_all(cluster: str, binds: bool) -> Any:
+def _catch_all(cluster: str, forwards: bool) -> Any:
     if cluster == names.BLACK_HOLE:
         action = DirectResponseAction(status=_BAD_GATEWAY)
         routes = [Route(name=names.BLOCK_ALL, match=any_request(), direct_response=action)]
         return _any_host(names.BLOCK_ALL, routes)
-    if not binds or cluster != names.PASSTHROUGH:
+    if not forwards or cluster != names.PASSTHROUGH:
         action = timed(RouteAction(cluster=cluster), Duration())
         routes = [Route(name=names.ALLOW_ANY, match=any_request(), route=action)]
         return _any_host(names.ALLOW_ANY, routes)

@@ -7,11 +7,11 @@ from flotilla_pilot.model.references import reference
 from flotilla_pilot.model.services import Alias, Service
 
 
-def resolve_aliases(services: Iterable[Service]) -> tuple[Service, ...]:
+def resolve_aliases(services: Iterable[Service], *, by_name: bool = True) -> tuple[Service, ...]:
     """`services` without those that are other names, which the services that they lead to have as aliases.
 
-    Names may lead on to names. One that leads to nobody in the mesh, or in a circle, stays what it is: resolved by DNS,
-    if it has ports.
+    Names may lead on to names. One that leads to nobody in the mesh, or in a circle, stays what it is, if it has ports:
+    resolved by DNS. Not so without `by_name`: then nobody knows of it.
     """
     held = list(services)
     names = {each.host: each for each in held if each.external_name}
@@ -24,7 +24,7 @@ def resolve_aliases(services: Iterable[Service]) -> tuple[Service, ...]:
         if target in concrete:
             found.setdefault(target, []).append(Alias(host, reference(each.source)))
     resolved = {alias.host for aliases in found.values() for alias in aliases}
-    kept = (each for each in held if each.host not in resolved and (each.ports or not each.external_name))
+    kept = (each for each in held if each.host not in resolved and ((each.ports and by_name) or not each.external_name))
     return tuple(_named(each, found.get(each.host, ())) for each in kept)
 
 

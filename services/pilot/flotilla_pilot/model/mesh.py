@@ -38,6 +38,10 @@ class MeshSettings:
     """Whether every proxy whose DNS is captured knows given addresses, not only those that ask for it."""
     dual_stack: bool = False
     """Whether names are resolved, and applications dialled, in both versions of IP where a workload has both."""
+    resolve_unknown_names: bool = True
+    """Whether requests to hosts that nobody declared go where the name leads, if nothing is intercepted."""
+    resolve_external_names: bool = True
+    """Whether an ExternalName Service that names no service of the mesh can be called, by what it names."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

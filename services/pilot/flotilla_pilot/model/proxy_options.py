@@ -14,9 +14,6 @@ from flotilla_protos.istio.mesh.v1alpha1.proxy_pb2 import ProxyConfig
 VIRTUAL_PORTS = frozenset({15001, 15006})
 """Where intercepted connections enter a proxy, on their way out and in."""
 
-OWN_PORTS = frozenset({15021, 15090})
-"""Health and metrics: of a proxy that does not tell its ports."""
-
 FIRST_UNPRIVILEGED = 1024
 _KNOWN_PROXIES = 4096
 """Of so many what they ask for is read once and not anew with every push."""
@@ -47,8 +44,8 @@ class ProxyOptions:
     families: Families = Families.V4
     any_address: str = "0.0.0.0"  # noqa: S104
     """Where to listen to be reached at every address."""
-    own_ports: frozenset[int] = OWN_PORTS
-    """Those at which its Envoy itself answers, at every address."""
+    own_ports: frozenset[int] = frozenset()
+    """Those at which its Envoy itself answers, at every address, as its node tells: health and metrics."""
     http_proxy_port: int = 0
     idle_timeout: str = ""
     """How long a TCP connection may be silent, as Go writes durations."""
@@ -101,7 +98,7 @@ def proxy_options(proxy: Proxy, default: bytes) -> ProxyOptions:
         transparent=proxy.interception_mode == TRANSPARENT,
         families=families_of(proxy.addresses),
         any_address=proxy.any_address,
-        own_ports=frozenset(filter(None, (_number(proxy, name) for name in _OWN_PORTS))) or OWN_PORTS,
+        own_ports=frozenset(filter(None, (_number(proxy, name) for name in _OWN_PORTS))),
         http_proxy_port=_number(proxy, "HTTP_PROXY_PORT"),
         idle_timeout=proxy.metadata.get("IDLE_TIMEOUT", ""),
         unprivileged=_is_on(proxy, "UNPRIVILEGED_POD"),

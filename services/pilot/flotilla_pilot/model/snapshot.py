@@ -112,7 +112,7 @@ def build_snapshot(
     held = {name: list(objects.get(name, {}).values()) for name in COLLECTIONS}
     mesh = mesh_options(next(iter(held[kinds.MESH_CONFIG]), None), settings)
     declared = _declared(held, workloads, distributions, log)
-    services = _all_services(held, declared, native)
+    services = _all_services(held, declared, native, settings)
     moving = [(each.host, each.version) for each in declared if selects_pods(each)]
     rules = build_route_rules(held[kinds.VIRTUAL_SERVICES], mesh.domain, mesh.virtual_service_export, log)
     check(held, services, rules, mesh, log)
@@ -158,14 +158,19 @@ def _declared(
 
 
 def _all_services(
-    held: Mapping[str, Sequence[ConfigObject]], declared: tuple[Service, ...], native: Sequence[Service]
+    held: Mapping[str, Sequence[ConfigObject]],
+    declared: tuple[Service, ...],
+    native: Sequence[Service],
+    settings: MeshSettings,
 ) -> tuple[Service, ...]:
     """Declared ones and the platform's, which WorkloadEntries may be behind too; the oldest first."""
     if not native:
         return declared
     own = held[kinds.WORKLOAD_ENTRIES]
     known = with_entries(native, WorkloadIndex(own)) if own else native
-    return resolve_aliases(sorted((*declared, *known), key=lambda each: each.age))
+    return resolve_aliases(
+        sorted((*declared, *known), key=lambda each: each.age), by_name=settings.resolve_external_names
+    )
 
 
 def _with_pods(entries: Iterable[ConfigObject], workloads: Iterable[Endpoint]) -> WorkloadIndex:

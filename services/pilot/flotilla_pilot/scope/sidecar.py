@@ -62,6 +62,8 @@ class SidecarScope:
     allow_any: bool
     egress_proxy: EgressProxy | None
     resolves_names: bool
+    forwards_unknown: bool
+    """Whether hosts that nobody declared are reached by their names, for want of an address that was dialled."""
     egress: tuple[Egress, ...]
     services: Mapping[str, Service]
     references: tuple[Reference, ...]
@@ -121,6 +123,7 @@ def sidecar_scope(snapshot: MeshSnapshot, proxy: Proxy, sidecar: ConfigObject | 
         allow_any=allows_any(snapshot, sidecar),
         egress_proxy=proxy_out,
         resolves_names=not binds and resolves_names(snapshot, sidecar),
+        forwards_unknown=binds and snapshot.settings.resolve_unknown_names,
         egress=egress,
         services=_with_destinations(chosen, egress, _one_a_host(everything, namespace), snapshot.aliases, proxy_out),
         references=(reference(sidecar),) if sidecar is not None else (),

@@ -20,6 +20,7 @@ from flotilla_pilot.scope.place import place_of
 from flotilla_pilot.testing.meshes import MESSAGES, SHORT, Compiled, Objects, read_object
 
 CREATED = "2026-01-01T00:00:00Z"
+_BY_NAME = ("DNS", "DNS_ROUND_ROBIN")
 _RESOLUTIONS = {0: "STATIC", 1: "DNS", 2: "NONE", 3: "DNS_ROUND_ROBIN", 5: "DYNAMIC_DNS"}
 
 
@@ -44,19 +45,16 @@ def recorded_snapshot(
     documents: Iterable[Mapping[str, Any]],
     mesh: Mapping[str, Any] | None,
     settings: MeshSettings | None = None,
-    *,
-    aged: bool = True,
 ) -> MeshSnapshot:
-    """The mesh of `documents`. Without `aged` all that state no time are equally old.
-
-    An object without a time of creation is a second younger than the one before it.
-    """
+    """The mesh of `documents`. Objects of one time of creation are equally old, as are those without."""
     stated = [_stamped(each) for each in documents]
     native = [each for each in stated if is_kubernetes(each)]
     objects: Objects = {name: {} for name in COLLECTIONS}
-    own = sorted((e for e in stated if not is_kubernetes(e)), key=lambda e: str(e["metadata"]["creationTimestamp"]))
-    for number, document in enumerate([{"kind": "MeshConfig", "spec": _stated_mesh(mesh or {})}, *own], 1):
-        item = read_object(document, number * 10**9 if aged else 10**9)
+    own = sorted((e for e in stated if not is_kubernetes(e)), key=_time)
+    times = sorted({_time(each) for each in own})
+    described = [({"kind": "MeshConfig", "spec": _stated_mesh(mesh or {})}, 1)]
+    for document, number in [*described, *((each, times.index(_time(each)) + 1) for each in own)]:
+        item = read_object(document, number * 10**9)
         if item.key.collection in objects:
             objects[item.key.collection][item.key] = item
     return snapshot_with(objects, settings or MeshSettings(), native)
@@ -66,6 +64,10 @@ def _stated_mesh(mesh: Mapping[str, Any]) -> Mapping[str, Any]:
     """Null takes a default away: a locality setting is off then, and of durations that is what 0 says."""
     without: Mapping[str, Any] = {"localityLbSetting": {"enabled": False}, "dnsRefreshRate": "0s"}
     return {**mesh, **{name: value for name, value in without.items() if name in mesh and mesh[name] is None}}
+
+
+def _time(document: Mapping[str, Any]) -> str:
+    return str(document["metadata"]["creationTimestamp"])
 
 
 def _stamped(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def _entries(
 def _entry(name: str, service: Mapping[str, Any], ends: list[dict[str, Any]], home: str) -> dict[str, Any]:
     address = service.get("DefaultAddress", "")
     attributes = service.get("Attributes", {})
-    spec = {
+    spec: dict[str, Any] = {
         "hosts": [service["Hostname"]],
         "addresses": [address] if address not in ("", "0.0.0.0", "::") else [],  # noqa: S104
         "location": "MESH_EXTERNAL" if service.get("MeshExternal") else "MESH_INTERNAL",
@@ -143,6 +145,8 @@ def _entry(name: str, service: Mapping[str, Any], ends: list[dict[str, Any]], ho
         ],
         "endpoints": [{**each, "ports": _listed(each, service)} for each in ends],
     }
+    if not ends and spec["resolution"] in _BY_NAME:
+        spec["workloadSelector"] = {"labels": {"instance-of": name}}  # nobody's: without it the host itself is called
     created = service.get("CreationTime") or CREATED
     metadata = {"name": name, "namespace": home or attributes.get("Namespace", "default"), "creationTimestamp": created}
     return {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": metadata, "spec": spec}
@@ -196,4 +200,31 @@ def unrecorded_instances(case: Mapping[str, Any]) -> list[dict[str, Any]]:
             "Endpoint": {"Addresses": case["proxy"]["ipAddresses"][:1], "EndpointPort": PORT_OF_FIXTURES},
         }
         for each in given.get("services") or ()
+    ]
+
+
+_DEFAULT_ENDPOINT = re.compile(r"defaultEndpoint_set_to_(.+)_(\d+)$")
+
+
+def unrecorded_sidecars(case: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The Sidecar that a case was recorded with but does not tell of: where its name says the default endpoint of one.
+
+    The port of its way in is that of the only cluster inbound.
+    """
+    stated = _DEFAULT_ENDPOINT.search(case["id"])
+    if stated is None:
+        return []
+    host = stated[1].replace("_", "::")
+    names = (each["name"].split("|") for each in case["xds"]["clusters"])
+    ingress = [
+        {
+            "port": {"number": int(number), "name": "tcp", "protocol": "TCP"},
+            "defaultEndpoint": f"[{host}]:{stated[2]}" if ":" in host else f"{host}:{stated[2]}",
+        }
+        for direction, number, *_ in (each for each in names if len(each) == 4)
+        if direction == "inbound"
+    ]
+    metadata = {"name": "unrecorded", "namespace": case["proxy"]["namespace"]}
+    return [
+        {"apiVersion": "networking.istio.io/v1", "kind": "Sidecar", "metadata": metadata, "spec": {"ingress": ingress}}
     ]
