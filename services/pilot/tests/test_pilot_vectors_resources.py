@@ -45,9 +45,13 @@ OTHER_CASES = {
     "wasm__stats__authz": "telemetry",
     "k8s-own-auto-protocol": "input missing: `targetPort` of Service client2, which every API server fills in",
     "TestSidecarLocalityLB_2": "input missing: `localityLbSetting.failover`, which is empty there and not absent",
+    "TestSidecarInboundListenerFilters": "input missing: the Sidecar of the proxy, with `tls` at its way in for port 80",
     "QUICAndExactBalance": "input missing: the proxy's own instances, of which the answer shows that they speak TCP at 8080",
 }
-AS_ISTIO = MeshSettings(resolve_unknown_names=False, resolve_external_names=False)
+AS_ISTIO = MeshSettings(sidecar_ingress_tls=False, resolve_unknown_names=False, resolve_external_names=False)
+VARIABLES = {"ISTIO_DUAL_STACK": "dual_stack", "ENABLE_TLS_ON_SIDECAR_INGRESS": "sidecar_ingress_tls"}
+"""Of istiod's environment, by what Pilot is told the same."""
+
 SETTINGS = {"TestGatewayServices_overlapping_SNI_match": replace(AS_ISTIO, domain="")}
 """Of cases whose objects have no domain."""
 
@@ -64,13 +68,16 @@ class Case:
     @property
     def settings(self) -> MeshSettings:
         """As Istio does by default, where Pilot can be told to."""
-        return next((each for part, each in SETTINGS.items() if part in self.name), AS_ISTIO)
+        settings = next((each for part, each in SETTINGS.items() if part in self.name), AS_ISTIO)
+        told = {VARIABLES[name]: value == "true" for name, value in self.environment.items() if name in VARIABLES}
+        return replace(settings, **told)
 
     @property
     def skipped(self) -> str:
         """Why the case is not compared; empty where it is."""
-        if self.environment:
-            return f"not known to the environment: {', '.join(sorted(self.environment))}"
+        unknown = sorted(self.environment.keys() - VARIABLES.keys())
+        if unknown:
+            return f"not known to the environment: {', '.join(unknown)}"
         kinds = [OTHER_KINDS[each["kind"]] for each in self.documents if each["kind"] in OTHER_KINDS]
         return next((why for part, why in OTHER_CASES.items() if part in self.name), kinds[0] if kinds else "")
 
