@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
+from flotilla_pilot.testing.meshes import TOLD_PORTS, Compiled, Mesh, as_dict, make_proxy
 
-PROXY = make_proxy("client", INTERCEPTION_MODE="REDIRECT", INSTANCE_IPS="10.1.0.9")
+PROXY = make_proxy("client", INTERCEPTION_MODE="REDIRECT", INSTANCE_IPS="10.1.0.9", **TOLD_PORTS)
 ANY = "0.0.0.0"
 TAKEN = "listener-taken"
 Seen = tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...], str]

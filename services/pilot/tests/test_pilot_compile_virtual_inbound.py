@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from flotilla_pilot.compile.tls import ISTIO_ALPN, ISTIO_HTTP_ALPN
-from flotilla_pilot.testing.meshes import Compiled, Mesh, as_dict, make_proxy
+from flotilla_pilot.testing.meshes import TOLD_PORTS, Compiled, Mesh, as_dict, make_proxy
 
-PROXY = make_proxy("a-1", INTERCEPTION_MODE="REDIRECT", INSTANCE_IPS="10.1.0.1", LABELS={"app": "a"})
+PROXY = make_proxy("a-1", INTERCEPTION_MODE="REDIRECT", INSTANCE_IPS="10.1.0.1", LABELS={"app": "a"}, **TOLD_PORTS)
 PLAIN_HTTP = ("http/1.1", "h2c")
 ISTIO_TCP = ("istio", "istio-peer-exchange")
 

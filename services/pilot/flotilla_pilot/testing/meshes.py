@@ -65,6 +65,10 @@ def make_node(identity: str, **metadata: Any) -> Node:
     return node
 
 
+TOLD_PORTS = {"ENVOY_STATUS_PORT": 15021, "ENVOY_PROMETHEUS_PORT": 15090}
+"""What an agent says in the metadata of the ports at which its Envoy answers."""
+
+
 def make_proxy(name: str, number: int = 1, kind: str = "sidecar", namespace: str = "default", **metadata: Any) -> Proxy:
     """Workload `number` of one machine: application at 127.0.1.N, proxy at 127.0.2.N, mode NONE."""
     application = f"127.0.1.{number}"
