@@ -6,7 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-_COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "info": "\x1b[1;36m", "place": "\x1b[1;34m"}
+_COLOURS = {
+    "error": "\x1b[1;31m",
+    "warning": "\x1b[1;33m",
+    "info": "\x1b[1;36m",
+    "good": "\x1b[1;32m",
+    "place": "\x1b[1;34m",
+}
 _RESET = "\x1b[0m"
 _WORD = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s:,\[\]{}]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
@@ -63,7 +69,7 @@ class Excerpts:
 
 
 def painted(name: str, text: str, *, colour: bool) -> str:
-    """A text in the colour of `error`, `warning`, `info` or `place`."""
+    """A text in the colour of `error`, `warning`, `info`, `good` or `place`."""
     return f"{_COLOURS[name]}{text}{_RESET}" if colour else text
 
 

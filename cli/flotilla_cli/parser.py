@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         _check,
         _inject,
         _validate,
+        _diff,
         _analyze,
         _render,
         _explain,
@@ -177,6 +178,22 @@ def _validate(commands: Commands) -> None:
 def _analyze(commands: Commands) -> None:
     text = "say what is wrong between objects, in files, in a cluster, or in both together"
     add_options(_command(commands, "analyze", "analyze", text, run_dir=False))
+
+
+def _diff(commands: Commands) -> None:
+    text = "what would change if objects were applied: 0 nothing, 1 something, 2 a fault; changes nothing itself"
+    parser = _command(commands, "diff", "diff", text)
+    parser.add_argument(
+        "-f", "--filename", action="append", required=True, metavar="FILE|DIR", help="YAML; - for standard input"
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE|DIR", help="against these files")
+    parser.add_argument(
+        "--galley", metavar="HOST:PORT", help="against what the Galley with this debug port distributes"
+    )
+    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="against a cluster; default $KUBECONFIG")
+    parser.add_argument("--context", default="", metavar="NAME", help="of the kubeconfig file; default its current one")
+    parser.add_argument("--prune", action="store_true", help="what is held and in no file would be removed")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default text")
 
 
 def _render(commands: Commands) -> None:

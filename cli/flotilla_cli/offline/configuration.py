@@ -52,7 +52,7 @@ def read_configuration(paths: Iterable[Path], mesh: Path | None = None) -> Confi
     """
     found = Configuration()
     for path in paths:
-        for name, text in _texts(path):
+        for name, text in read_texts(path):
             _add(found, name, text, validate_object)
     _add_mesh(found, str(mesh), _read(mesh) if mesh is not None else "")
     return found
@@ -68,7 +68,8 @@ def stated_configuration(stated: Mapping[str, Any], name: str) -> Configuration:
     return found
 
 
-def _texts(path: Path) -> Sequence[tuple[str, str]]:
+def read_texts(path: Path) -> Sequence[tuple[str, str]]:
+    """(name to show, text) of a file, or of every YAML file below a folder. Raises Refused."""
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     if not path.is_dir():
         return [(str(shown), _read(path))]

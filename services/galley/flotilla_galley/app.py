@@ -24,7 +24,7 @@ from flotilla_galley.snapshot.metrics import RuntimeMetrics
 from flotilla_galley.sources.reload_signal import ReloadOnSignal
 from flotilla_galley.status.board import StatusBoard
 from flotilla_galley.status.service import StatusService, reporting_accounts
-from flotilla_galley.status.view import problems_view, snapshot_view, status_view
+from flotilla_galley.status.view import objects_view, problems_view, snapshot_view, status_view
 from flotilla_shared.model.spiffe import spiffe_id
 from flotilla_shared.runtime.citadel_client import CitadelClient
 from flotilla_shared.runtime.conditions import ConditionKeeper, certificate_condition
@@ -162,6 +162,7 @@ class Galley:
             "status": self._status,
             "problems": self._problems,
             "snapshot": self._snapshot,
+            "objects": self._objects,
             "subscribers": self.distributor.view,
             "trace": self.trace.topic,
             **self.platform.topics(),
@@ -178,6 +179,9 @@ class Galley:
 
     def _status(self, query: dict[str, str]) -> object:
         return status_view(self.publisher.ledgers, self.distributor.snapshot, self.board, query)
+
+    def _objects(self, query: dict[str, str]) -> object:
+        return objects_view(self.distributor.snapshot, query)
 
     def _problems(self) -> object:
         return problems_view(self.publisher.ledgers)

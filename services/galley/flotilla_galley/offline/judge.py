@@ -67,17 +67,18 @@ def judge(file: str, text: str, ruleset: RuleSet | None = None, first: int = 0) 
 
 def _document(index: int, file: str, document: YamlDocument, ruleset: RuleSet | None) -> Judgement:
     objects, wrong = objects_of(file, document, kind_by_name if ruleset == "1.4" else kind_by_version)
-    errors = [_finding(each, document) for each in wrong]
+    errors = [finding(each, document) for each in wrong]
     warnings: list[Finding] = []
     for source in objects:
         for problem in validate_object(source, ruleset).problems:
             found = errors if problem.severity == "error" else warnings
-            found.append(_finding(problem, document, source))
+            found.append(finding(problem, document, source))
     kind, name, namespace = _names(document.value)
     return Judgement(index, kind, name, namespace, tuple(errors), tuple(warnings))
 
 
-def _finding(problem: Problem, document: YamlDocument, source: SourceObject | None = None) -> Finding:
+def finding(problem: Problem, document: YamlDocument, source: SourceObject | None = None) -> Finding:
+    """A problem of a document, or of one of its objects, with its place; what follows the semicolon is the hint."""
     path = problem.field if source is None else f"{source.prefix}{problem.field}"
     message, _, hint = problem.text.partition("; ")
     line, column = document.line_of(path), document.column_of(path)

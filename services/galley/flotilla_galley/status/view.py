@@ -1,13 +1,19 @@
-"""The topics of the introspection port: status, problems, snapshot."""
+"""The topics of the introspection port: status, problems, snapshot, objects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from google.protobuf.json_format import MessageToDict
+
 from flotilla_galley.snapshot.ledger import Entry, Ledger
 from flotilla_galley.snapshot.snapshot import Snapshot
 from flotilla_galley.status.board import StatusBoard
 from flotilla_shared.model.kinds import by_collection
+from flotilla_shared.model.objects import ConfigObject
+
+# Of one page: they are written out on the loop.
+MOST_OBJECTS = 200
 
 
 def status_view(
@@ -45,6 +51,30 @@ def snapshot_view(snapshot: Snapshot | None) -> dict[str, object]:
         for name, each in snapshot.collections.items()
         if each.items
     }
+
+
+def objects_view(snapshot: Snapshot | None, query: Mapping[str, str]) -> dict[str, object]:
+    """The objects of a `collection` that are distributed, as people write them: at most `limit` of them, those behind the one
+    whose full name is `after`. `next` is the `after` of the page behind, "" where there is none.
+    """
+    collection = snapshot.collections.get(query.get("collection", "")) if snapshot is not None else None
+    items = sorted(collection.items.items(), key=lambda each: each[0].full_name) if collection is not None else []
+    behind = [item for key, item in items if key.full_name > query.get("after", "")]
+    page = behind[: _limit(query.get("limit", ""))]
+    return {"objects": [_written(item) for item in page], "next": page[-1].key.full_name if page != behind else ""}
+
+
+def _limit(text: str) -> int:
+    return min(max(int(text), 1), MOST_OBJECTS) if text.isascii() and text.isdigit() and len(text) < 9 else MOST_OBJECTS
+
+
+def _written(item: ConfigObject) -> dict[str, object]:
+    kind = by_collection(item.key.collection)
+    assert kind is not None
+    metadata = {"name": item.key.name, "labels": dict(item.labels), "annotations": dict(item.annotations)}
+    namespace = {"namespace": item.key.namespace} if item.key.namespace else {}
+    names = {"apiVersion": kind.api_versions[0], "kind": kind.kind, "metadata": metadata | namespace}
+    return names | {"spec": MessageToDict(item.spec)}
 
 
 def _wanted(entry: Entry, query: Mapping[str, str]) -> bool:
