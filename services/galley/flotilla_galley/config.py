@@ -73,6 +73,10 @@ class GalleySettings(ServiceSettings):
         description="on Kubernetes: a Pilot that does not watch Services itself, such as Istio 1.4's, is served here",
     )
     write_status: bool = Field(True, description="on Kubernetes: the leader writes the status of custom resources")
+    enable_analysis: bool = Field(
+        False, description="on Kubernetes: what analyzers say of a custom resource is written into its status, too"
+    )
+    analysis_interval_seconds: float = Field(10.0, ge=1, le=3600, description="shortest time between two analyses")
 
     @property
     def transforms(self) -> Options:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from google.protobuf.message import Message
+
 from flotilla_galley.analysis.fields import mapping, pairs
 from flotilla_galley.analysis.kinds import MESH_COLLECTIONS, message_class
 from flotilla_galley.sources.yaml_documents import YamlDocument
@@ -28,7 +30,8 @@ class ResourceKey:
 class Resource:
     """`value` is the whole object as it is written; of the mesh's own configuration it is the configuration.
 
-    `file` is empty where the object comes from a cluster. `prefix` is the object's path in its document.
+    `file` is empty where the object comes from a cluster. `prefix` is the object's path in its document. `decoded` is the
+    spec as a message where it is known already; `value` then may be without it.
     """
 
     key: ResourceKey
@@ -39,6 +42,7 @@ class Resource:
     file: str = ""
     document: YamlDocument = NO_PLACE
     prefix: str = ""
+    decoded: Message | None = None
 
     @property
     def name(self) -> str:
@@ -73,6 +77,8 @@ class Resource:
     @cached_property
     def spec(self) -> Any:
         """The message of an Istio kind, without what does not fit it. Of other kinds it is `written_spec`."""
+        if self.decoded is not None:
+            return self.decoded
         found = message_class(self.key.collection)
         if found is None:
             return self.written_spec

@@ -12,6 +12,7 @@ from flotilla_galley.publisher import Publisher
 from flotilla_galley.snapshot.ledger import Entry
 from flotilla_galley.sources.cluster import ClusterSource
 from flotilla_galley.sources.mesh import MeshConfigMap
+from flotilla_galley.status.analyst import AnalysisMetrics, Analyst
 from flotilla_galley.status.board import StatusBoard
 from flotilla_galley.status.service import Taking
 from flotilla_galley.status.writer import StatusMetrics, StatusWriter
@@ -56,7 +57,10 @@ class Cluster:
             gradual=(self.objects, self.mesh, self.beside.watch),
         )
         self.taking = Taking(not settings.write_status)
-        self.status = StatusWriter(self.client, self.objects, self._entry, board, StatusMetrics(metrics))
+        self.analyst = self._analyst(metrics)
+        self.status = StatusWriter(
+            self.client, self.objects, self._entry, board, StatusMetrics(metrics), analysis=self.analyst.of
+        )
         self.election = self._election()
         validation = ValidationMetrics(metrics)
         linger_seconds = LINGER_SECONDS if settings.kubeconfig is None else 0
@@ -83,6 +87,15 @@ class Cluster:
         )
         return objects, mesh
 
+    def _analyst(self, metrics: ServiceMetrics) -> Analyst:
+        return Analyst(
+            lambda: (each.verdict.item for each in self.objects.judged() if each.verdict.item is not None),
+            lambda: next((item.spec for item in self._publisher().mesh.items), None),
+            lambda keys: self.status.touch(keys),
+            AnalysisMetrics(metrics),
+            self._settings.analysis_interval_seconds,
+        )
+
     def _election(self) -> LeaderElection:
         settings = self._settings
         name = settings.revised("istio-galley-leader")
@@ -96,6 +109,7 @@ class Cluster:
 
     def _touch_fresh(self) -> None:
         self.status.touch(self.objects.take_fresh())
+        self.analyst.touch()
 
     def _entry(self, key: ObjectKey) -> Entry | None:
         return self._publisher().objects.entries.get(key)
@@ -111,18 +125,22 @@ class Cluster:
         lifecycle.add(self.trusted, "caBundle")
         if self._settings.write_status:
             lifecycle.add(self.status, "status")
+            if self._settings.enable_analysis:
+                lifecycle.add(self.analyst, "analysis")
             lifecycle.add(self.election, "leader election")
 
     def _lead(self) -> None:
         self.taking.set(True)
         self.status.lead()
+        self.analyst.lead()
 
     def _lose(self) -> None:
         self.taking.set(False)
         self.status.lose()
+        self.analyst.lose()
 
     def topics(self) -> Topics:
-        return {"kubernetes": self._view, "sources": self._sources}
+        return {"kubernetes": self._view, "sources": self._sources, "analysis": self.analyst.view}
 
     def _sources(self) -> object:
         return {**self.objects.view(), **self.beside.view()}

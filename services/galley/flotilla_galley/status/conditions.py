@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from flotilla_galley.analysis.message import Message
 from flotilla_galley.snapshot.ledger import Entry, State
 from flotilla_shared.model.objects import Problem
 
@@ -29,8 +30,10 @@ _MESSAGES = {"error": ("IST0106", "SchemaValidationError", "ERROR"), "warning": 
 _DOCUMENTATION = "https://istio.io/latest/docs/reference/config/analysis/{}/"
 
 
-def next_status(existing: Status, entry: Entry, generation: int, reports: Reports, now: str) -> Status | None:
-    """The status that an object must have, or None where it has it; `now` is RFC 3339.
+def next_status(
+    existing: Status, entry: Entry, generation: int, reports: Reports, now: str, analysis: Iterable[Message] = ()
+) -> Status | None:
+    """The status that an object must have, or None where it has it; `now` is RFC 3339, `analysis` what analyzers say of it.
 
     Where no service reports on the object, what the last report said of this generation stays.
     """
@@ -39,7 +42,7 @@ def next_status(existing: Status, entry: Entry, generation: int, reports: Report
     own = [each | {"observedGeneration": generation} for each in (*made, *_still_true(known, made, generation))]
     others = [each for each in _list(existing) if each.get("type") not in OWN]
     conditions = [*others, *(_timed(each, known, now) for each in own)]
-    messages = [_message(problem) for problem in entry.problems[:SHOWN_MESSAGES]]
+    messages = [*map(_message, entry.problems), *map(_of_analysis, analysis)][:SHOWN_MESSAGES]
     status = {name: value for name, value in existing.items() if name != "validationMessages"}
     status |= {"conditions": conditions, "observedGeneration": generation}
     status |= {"validationMessages": messages} if messages else {}
@@ -123,10 +126,19 @@ def _line(problem: Problem) -> str:
 
 def _message(problem: Problem) -> Status:
     code, name, level = _MESSAGES[problem.severity]
+    return _shown(code, name, level, _line(problem))
+
+
+def _of_analysis(message: Message) -> Status:
+    text = f"{message.field}: {message.text}" if message.field else message.text
+    return _shown(message.code, message.type.name, message.level.name, text)
+
+
+def _shown(code: str, name: str, level: str, text: str) -> Status:
     return {
         "type": {"code": code, "name": name},
         "level": level,
-        "message": _line(problem)[:MESSAGE_CHARACTERS],
+        "message": text[:MESSAGE_CHARACTERS],
         "documentationUrl": _DOCUMENTATION.format(code.lower()),
     }
 

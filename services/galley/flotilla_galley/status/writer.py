@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from flotilla_galley.analysis.message import Message
 from flotilla_galley.snapshot.ledger import Entry
 from flotilla_galley.sources.cluster import ClusterSource
 from flotilla_galley.status.board import StatusBoard
@@ -42,8 +43,8 @@ class StatusMetrics:
 class StatusWriter:
     """Component. `touch` names objects whose status may have to change; they are looked at once a second.
 
-    `entry` gives an object as the publisher has it. While `lead` has not been called, nothing is written; it looks at all
-    objects, since whoever led before may have left any of them undone.
+    `entry` gives an object as the publisher has it, `analysis` what analyzers say of it. While `lead` has not been
+    called, nothing is written; it looks at all objects, since whoever led before may have left any of them undone.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class StatusWriter:
         board: StatusBoard,
         metrics: StatusMetrics,
         *,
+        analysis: Callable[[ObjectKey], Iterable[Message]] = lambda key: (),
         interval_seconds: float = INTERVAL_SECONDS,
         pause_seconds: float = PAUSE_SECONDS,
         rate: Rate | None = None,
@@ -63,6 +65,7 @@ class StatusWriter:
         self._entry = entry
         self._board = board
         self._metrics = metrics
+        self._analysis = analysis
         self._interval_seconds = interval_seconds
         self._pause_seconds = pause_seconds
         self._rate = rate or Rate(WRITES_A_SECOND, BURST)
@@ -161,7 +164,7 @@ class StatusWriter:
         if (judged.uid, judged.generation) != (meta.uid, meta.generation):
             return  # not judged yet as it is now: it is touched again once it has been
         existing = decode_status(item.status)
-        status = next_status(existing, entry, meta.generation, self._board.of(key), _now())
+        status = next_status(existing, entry, meta.generation, self._board.of(key), _now(), self._analysis(key))
         if status is None:
             return
         await self._rate.take()
