@@ -13,7 +13,21 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import change, galley, gateway, kubernetes, memory, mixer, native, pods, policy, scopes, start, templates
+from bench import (
+    change,
+    galley,
+    gateway,
+    kubernetes,
+    memory,
+    mixer,
+    native,
+    pods,
+    policy,
+    scopes,
+    start,
+    templates,
+    validation,
+)
 from bench.meshes import running
 
 ALONE: dict[str, Callable[[], str]] = {
@@ -23,6 +37,7 @@ ALONE: dict[str, Callable[[], str]] = {
     "templates": templates.measure,
     "scopes": scopes.measure,
     "galley": galley.measure,
+    "validation": validation.measure,
 }
 """What needs no mesh."""
 

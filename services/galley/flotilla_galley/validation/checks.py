@@ -18,6 +18,7 @@ from flotilla_shared.model.protocols import Protocol, parse_protocol
 _LABEL = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?\Z")
 _STARRED = re.compile(r"\*(?:-?[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)?\Z")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?\Z")
+_ADDRESS = re.compile(r"[0-9A-Fa-f.:]+(?:%.*)?\Z")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _PSEUDO = frozenset((":method", ":scheme", ":authority", ":path", ":status"))
 _RE2_MISSING = re.compile(r"\(\?[=!<]|\\[1-9]|\(\?P=|\(\?#|\(\?>")
@@ -72,6 +73,8 @@ def _domain(host: str, *, wildcard: bool) -> str:
 
 def ip(address: str) -> str:
     """P12, a single address"""
+    if not _ADDRESS.match(address):  # most names are none, and to be refused below takes longer
+        return f"{address!r} is no IP address"
     try:
         ipaddress.ip_address(address)
     except ValueError:
@@ -175,22 +178,47 @@ def namespaced_host(text: str, *, slash: bool) -> str:
 
 
 class Report:
-    """Collects problems; `at` goes down to a field and reads like the path it makes."""
+    """Collects problems; `at` goes down to a field and reads like the path it makes.
 
-    def __init__(self, path: str = "spec", problems: list[Problem] | None = None) -> None:
-        self.path = path
+    Paths are put together when there is something to tell: most objects are right.
+    """
+
+    __slots__ = ("_above", "_field", "_index", "problems")
+
+    def __init__(
+        self,
+        path: str = "spec",
+        problems: list[Problem] | None = None,
+        above: Report | None = None,
+        index: int | str | None = None,
+    ) -> None:
+        """`path` is whole, or a field of the report `above`."""
+        self._above = above
+        self._field = path
+        self._index = index
         self.problems: list[Problem] = [] if problems is None else problems
+
+    @property
+    def path(self) -> str:
+        steps, here = [], self
+        while here._above is not None:
+            steps.append(here._step())
+            here = here._above
+        return "".join([here._field, *reversed(steps)])
+
+    def _step(self) -> str:
+        field = f".{self._field}" if self._field else ""
+        if self._index is None:
+            return field
+        return f"{field}[{self._index}]" if isinstance(self._index, int) else f"{field}.{self._index}"
 
     def at(self, field: str, index: int | str | None = None) -> Report:
         """The report of a field, or of an item of it."""
-        inner = f"{self.path}.{field}" if field else self.path
-        if index is not None:
-            inner += f"[{index}]" if isinstance(index, int) else f".{index}"
-        return Report(inner, self.problems)
+        return Report(field, self.problems, self, index)
 
     def each(self, field: str, items: Iterable[T]) -> Iterator[tuple[Report, T]]:
         for index, item in enumerate(items):
-            yield self.at(field, index), item
+            yield Report(field, self.problems, self, index), item
 
     def wrong(self, text: str, code: str = "invalid", severity: Severity = "error") -> None:
         """Note a problem here; an empty text is none."""
@@ -202,11 +230,12 @@ class Report:
 
     def check(self, rule: Callable[[T], str], field: str, value: T) -> None:
         """Apply a primitive to a field."""
-        self.at(field).wrong(rule(value))
+        if text := rule(value):
+            self.at(field).wrong(text)
 
 
 def labels(report: Report, pairs: Mapping[str, str]) -> None:
-    for key, value in sorted(pairs.items()):
+    for key, value in sorted(pairs.items()) if pairs else ():
         report.at("", key).wrong(label(key, value))
 
 

@@ -9,15 +9,17 @@ from flotilla_protos.istio.networking.v1alpha3.virtual_service_pb2 import HTTPMa
 
 
 def check_match(match: HTTPMatchRequest, report: Report) -> None:
-    for field, wanted in (("scheme", match.scheme), ("method", match.method), ("authority", match.authority)):
-        check_string(wanted, report.at(field))
-    check_string(match.uri, report.at("uri"), empty_prefix=True)
+    for field in ("scheme", "method", "authority"):
+        if match.HasField(field):
+            check_string(getattr(match, field), report.at(field))
+    if match.HasField("uri"):
+        check_string(match.uri, report.at("uri"), empty_prefix=True)
     for field, headers in (("headers", match.headers), ("withoutHeaders", match.without_headers)):
-        for name, wanted in sorted(headers.items()):
+        for name, wanted in sorted(headers.items()) if headers else ():
             where = report.at(field, name)
             where.wrong(checks.header_name(name, pseudo=True))
             check_string(wanted, where, star=field == "withoutHeaders")
-    for name, wanted in sorted(match.query_params.items()):
+    for name, wanted in sorted(match.query_params.items()) if match.query_params else ():
         check_string(wanted, report.at("queryParams", name))
     if match.port:
         report.check(checks.port, "port", match.port)

@@ -24,11 +24,14 @@ def validate(route: HTTPRoute, report: Report, *, delegate: bool = False) -> Non
         check_match(match, where)
     for where, target in report.each("route", route.route):
         check_destination(target.destination if target.HasField("destination") else None, where.at("destination"))
-        check_headers(target.headers, where.at("headers"))
-        check_authority(target.headers, route.rewrite.authority or set_authority(route.headers), where.at("headers"))
-    check_authority(route.headers, route.rewrite.authority, report.at("headers"))
+        if target.HasField("headers"):
+            check_headers(target.headers, where.at("headers"))
+            before = route.rewrite.authority or set_authority(route.headers)
+            check_authority(target.headers, before, where.at("headers"))
     check_weights(route.route, report)
-    check_headers(route.headers, report.at("headers"))
+    if route.HasField("headers"):
+        check_headers(route.headers, report.at("headers"))
+        check_authority(route.headers, route.rewrite.authority, report.at("headers"))
     if route.HasField("redirect"):
         check_redirect(route.redirect, report.at("redirect"), route.match)
     if route.HasField("rewrite"):

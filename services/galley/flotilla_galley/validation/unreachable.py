@@ -24,37 +24,40 @@ def check_reachable(spec: VirtualService, report: Report) -> None:
 
 def _rules(rules: Sequence[Any], field: str, report: Report) -> None:
     """The rules of one kind of route, in order. `seen` has every match so far with its place."""
-    catch_all = ""
-    seen: list[tuple[Any, str]] = []
+    catch_all: Report | None = None
+    seen: list[tuple[Any, Report]] = []
     for place, rule in report.each(field, rules):
-        if catch_all:
-            place.warn(f"it is never reached: {catch_all} before it has no match and takes everything", "unreachable")
+        if catch_all is not None:
+            place.warn(
+                f"it is never reached: {catch_all.path} before it has no match and takes everything", "unreachable"
+            )
         elif not rule.match:
-            catch_all = place.path
+            catch_all = place
         else:
             _matches(rule, place, seen)
 
 
-def _matches(rule: Any, report: Report, seen: list[tuple[Any, str]]) -> None:
+def _matches(rule: Any, report: Report, seen: list[tuple[Any, Report]]) -> None:
     repeated = 0
     for where, match in report.each("match", rule.match):
         bare = _unnamed(match)
-        same = next((path for other, path in seen if other == bare), "")
-        wide = same or next((path for other, path in seen if _covers(other, bare)), "")
-        if wide:
-            where.warn(f"it is never used: {wide} before it takes the same requests", "ineffective")
-        repeated += bool(same)
-        seen.append((bare, where.path))
+        same = next((place for other, place in seen if other == bare), None)
+        wide = same or next((place for other, place in seen if _covers(other, bare)), None)
+        if wide is not None:
+            where.warn(f"it is never used: {wide.path} before it takes the same requests", "ineffective")
+        repeated += same is not None
+        seen.append((bare, where))
     if repeated == len(rule.match):
         report.warn("it is never reached: rules before it have all of its matches", "unreachable")
 
 
 def _unnamed(match: Any) -> Any:
     """Its name does not change what a match takes."""
-    copy = type(match)()
+    if not (isinstance(match, HTTPMatchRequest) and match.name):
+        return match
+    copy = HTTPMatchRequest()
     copy.CopyFrom(match)
-    if isinstance(copy, HTTPMatchRequest):
-        copy.ClearField("name")
+    copy.ClearField("name")
     return copy
 
 

@@ -84,7 +84,7 @@ def _claims(spec: VirtualService, report: Report) -> None:
     for place, http in report.each("http", spec.http):
         for where, match in place.each("match", http.match):
             for field, headers in (("headers", match.headers), ("withoutHeaders", match.without_headers)):
-                for name in sorted(name for name in headers if name.startswith(CLAIMS)):
+                for name in sorted(name for name in headers if name.startswith(CLAIMS)) if headers else ():
                     where.at(field, name).wrong("claims of a token decide only in a VirtualService bound to gateways")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from flotilla_galley.validation.decode import Decoder
 from flotilla_galley.validation.of_1_4.fields import EMPTY_ITEMS, LATER_FIELDS, LATER_WORDS
+from flotilla_galley.validation.shapes import Shape
 
 _NONE: frozenset[str] = frozenset()
 _INT32 = range(-(2**31), 2**31)
@@ -15,7 +16,7 @@ _INT32 = range(-(2**31), 2**31)
 class DecoderOf14(Decoder):
     """Decodes one spec of a kind that 1.4 had."""
 
-    def named(self, descriptor: Descriptor, name: str) -> FieldDescriptor | None:
+    def named(self, descriptor: Descriptor, name: str) -> Shape | None:
         found = super().named(descriptor, name)
         return None if found is not None and found.name in LATER_FIELDS.get(descriptor.full_name, _NONE) else found
 
@@ -26,8 +27,8 @@ class DecoderOf14(Decoder):
             text = f"Istio 1.4 has no field {name!r} here and passes over it; it came later"
             self._note("unknown-field", path, text, self.unknown)
 
-    def scalar(self, message: Message, found: FieldDescriptor, content: object, path: str) -> None:
-        enum = found.enum_type
+    def scalar(self, message: Message, found: Shape, content: object, path: str) -> None:
+        enum = found.field.enum_type
         if enum is not None and isinstance(content, str) and content in LATER_WORDS.get(enum.full_name, _NONE):
             known = (each.name for each in enum.values if each.name not in LATER_WORDS[enum.full_name])
             self._note("wrong-value", path, f"Istio 1.4 has no {content}, which came later; it has {', '.join(known)}")
@@ -37,7 +38,7 @@ class DecoderOf14(Decoder):
         else:
             super().scalar(message, found, content, path)
 
-    def null_item(self, message: Message, found: FieldDescriptor, path: str) -> None:
+    def null_item(self, message: Message, found: Shape, path: str) -> None:
         if found.name in EMPTY_ITEMS.get(message.DESCRIPTOR.full_name, _NONE):
             self._note("null-item", path, "the item is empty, and 1.4 passes over it; fill or remove it", "warning")
             getattr(message, found.name).add()
