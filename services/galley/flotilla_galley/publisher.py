@@ -114,7 +114,7 @@ class Publisher:
 
     def _settle(self) -> None:
         if not any(ledger.entries for ledger in self._further):
-            self.ledgers = [self.mesh, self.objects]  # which have no object in common
+            self.ledgers = [self.mesh, self.objects, *self._further]  # which have no object in common
             return
         self.ledgers = settled([self.mesh, self.objects, *self._further])
 

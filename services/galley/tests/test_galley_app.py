@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from flotilla_galley.distribution.distributor import Distributor
@@ -22,10 +19,10 @@ from flotilla_galley.sources.mesh import MeshSource
 from flotilla_galley.sources.readings import DirectorySource
 from flotilla_galley.status.board import StatusBoard
 from flotilla_galley.status.view import problems_view, snapshot_view, status_view
+from flotilla_galley.testing.process import Process
 from flotilla_shared.model.kinds import MESH_CONFIG, WORKLOAD_ENTRIES
 from flotilla_shared.runtime.readiness import Readiness
 from flotilla_shared.runtime.trace import HopRecorder
-from flotilla_shared.testing.ports import free_port
 
 GOOD = "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: x}\nspec: {address: 1.2.3.4}\n"
 
@@ -161,42 +158,6 @@ async def test_a_restart_begins_with_what_was_kept(running: Running, folder: Pat
     await again.publisher.start()
     assert await again.next() == {"x": "1.2.3.4"}
     await again.publisher.stop()
-
-
-class Process:
-    """Galley as a process, without a Citadel."""
-
-    def __init__(self, folder: Path, tmp_path: Path) -> None:
-        self.monitoring, self.introspection = free_port(), free_port()
-        self.settings = tmp_path / "galley.yaml"
-        self.settings.write_text(
-            json.dumps(
-                {
-                    "address": "127.0.0.1",
-                    "config_dir": str(folder),
-                    "last_good_dir": str(tmp_path / "last-good"),
-                    "monitoring_port": self.monitoring,
-                    "introspection_port": self.introspection,
-                    "mcp_port": 0,
-                    "citadel_address": f"127.0.0.1:{free_port()}",
-                    "root_cert_file": str(tmp_path / "none"),
-                    "token_file": str(tmp_path / "none"),
-                }
-            )
-        )
-
-    def start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "flotilla_galley", "serve", "--config", str(self.settings)]
-        return subprocess.Popen(command, stderr=subprocess.DEVNULL)
-
-    async def get(self, path: str, port: int | None = None) -> httpx.Response:
-        """The answer, as soon as the process gives one."""
-        async with httpx.AsyncClient(trust_env=False) as client:
-            while True:
-                try:
-                    return await client.get(f"http://127.0.0.1:{port or self.introspection}{path}")
-                except httpx.HTTPError:
-                    await asyncio.sleep(0.05)
 
 
 async def test_a_killed_process_loses_nothing(folder: Path, tmp_path: Path) -> None:

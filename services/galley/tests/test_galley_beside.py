@@ -257,3 +257,12 @@ def test_two_discoveries_are_a_start_error(tmp_path: Path) -> None:
     assert (len(beside.further), beside.watched) == (2, [tmp_path])
     assert beside.view()[str(tmp_path)] == "not read yet"
     assert Beside(GalleySettings(), client, touch, NO_METRICS).further == []
+
+
+async def test_what_is_wrong_beside_is_told_though_nothing_comes_of_it(make: Make, folder: Path) -> None:
+    (folder / "a.yaml").write_text("kind: [\n")
+    galley = make(further=lambda watch: [DirectoryBeside(DirectorySource(folder))])
+    await galley.start()
+    await galley.until(lambda: galley.publications)
+    told = [problem for ledger in galley.publisher.ledgers for problem in ledger.problems]
+    assert [(problem.code, problem.file) for problem in told] == [("broken-yaml", "a.yaml")]

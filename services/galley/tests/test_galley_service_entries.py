@@ -188,3 +188,60 @@ def test_a_service_that_cannot_be_read_is_told(folder: Path) -> None:
     keys = [str(source.key) for source, _ in reading.objects]
     assert f"{SERVICES}/ns/other" in keys
     assert f"{SERVICES}/ns/web" not in keys
+
+
+class TestOnlyWhatIsConcernedIsMadeAgain:
+    """Of every object that is made, by its identity: a version alone would be the same after making it again."""
+
+    @staticmethod
+    def items(machine: Machine, mesh: MeshConfig | None = None) -> dict[str, ConfigObject]:
+        machine.sources.objects.read()
+        reading = machine.sources.further[0].read(mesh or MeshConfig())
+        return {str(verdict.item.key): verdict.item for _, verdict in reading.objects if verdict.item is not None}
+
+    @staticmethod
+    def differ(one: dict[str, ConfigObject], other: dict[str, ConfigObject]) -> set[str]:
+        keys = {name for name in {*one, *other} if one.get(name) is not other.get(name)}
+        return {name.rpartition("/")[2] if "synthetic" in name else name for name in keys}
+
+    @pytest.fixture
+    def machine(self, folder: Path) -> Machine:
+        other = service().replace("name: web", "name: other")
+        parts = {"web": service(), "other": other, "endpoints": ENDPOINTS, "pod": POD, "node": NODE}
+        for name, text in parts.items():
+            (folder / f"{name}.yaml").write_text(text)
+        return Machine(GalleySettings(config_dir=folder, synthetic_service_entries=True))
+
+    @pytest.mark.parametrize(
+        ("file", "before", "after"),
+        [
+            ("pod", "app: web", "app: new"),
+            ("pod", "phase: Running", "phase: Failed"),
+            ("node", "region: r", "region: q"),
+            ("endpoints", "10.0.0.2", "10.0.0.3"),
+        ],
+    )
+    def test_a_change_behind_a_service(
+        self, file: str, before: str, after: str, machine: Machine, folder: Path
+    ) -> None:
+        first = self.items(machine)
+        assert self.differ(first, self.items(machine)) == set()
+        text = (folder / f"{file}.yaml").read_text()
+        (folder / f"{file}.yaml").write_text(text.replace(before, after))
+        assert self.differ(first, self.items(machine)) == {"web"}
+
+    def test_a_change_of_the_mesh(self, machine: Machine) -> None:
+        first = self.items(machine)
+        assert self.differ(first, self.items(machine, MeshConfig(trust_domain="td.example"))) >= {"web"}
+        assert self.differ(self.items(machine), self.items(machine, MeshConfig(ingress_class="x"))) == set()
+
+    def test_what_is_left_out_is_told_each_time(self, folder: Path) -> None:
+        text = "apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: i, annotations: {kubernetes.io/ingress.class: istio}}\n"
+        (folder / "i.yaml").write_text(
+            text + "spec: {rules: [{host: a, http: {paths: [{backend: {serviceName: s, servicePort: n}}]}}]}"
+        )
+        machine = Machine(GalleySettings(config_dir=folder, convert_ingresses=True))
+        for number in range(3):
+            machine.sources.objects.read()
+            assert len(machine.sources.further[0].read(MeshConfig(ingress_class="istio")).problems) == 1
+            (folder / "more.yaml").write_text(text.replace("name: i", f"name: more-{number}") + "spec: {}")

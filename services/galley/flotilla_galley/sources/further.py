@@ -13,12 +13,14 @@ from flotilla_galley.sources.readings import DirectorySource
 from flotilla_galley.sources.yaml_documents import YamlDocument
 from flotilla_galley.transforms.derive import Options, derive, is_derived
 from flotilla_galley.transforms.kubernetes import KubernetesObject, Origin
+from flotilla_galley.transforms.memo import Memo
 from flotilla_galley.validation.validate import Verdict, check_spec
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_shared.model.kinds import GATEWAYS, VIRTUAL_SERVICES, by_collection
 from flotilla_shared.model.objects import ConfigObject, Problem
 from flotilla_shared.runtime.logs import get_logger
 
+_Made = tuple[tuple[tuple[SourceObject, Verdict], ...], tuple[Problem, ...]]
 _log = get_logger(__name__)
 _RULED = frozenset({GATEWAYS, VIRTUAL_SERVICES})
 
@@ -66,26 +68,48 @@ class DerivedSource:
     def __init__(self, options: Options, inputs: Sequence[KubernetesInput]) -> None:
         self._options = options
         self._inputs = inputs
+        self._memo = Memo()
+        self._judged = Memo()
+        self._last: tuple[list[KubernetesObject], MeshConfig, _Made] | None = None
 
     def read(self, mesh: MeshConfig) -> Reading:
+        """Only what a change concerns is made and judged again."""
         objects: list[KubernetesObject] = []
         problems: list[Problem] = []
         for each in self._inputs:
             found, wrong = each.kubernetes_objects()
             objects += found
             problems += wrong
+        lost = any(each.reading.lost for each in self._inputs)
+        uncertain = frozenset(name for each in self._inputs for name in each.reading.uncertain)
         try:
-            made = derive(objects, mesh, self._options)
+            pairs, told = self._made(objects, mesh)
         except Exception:  # noqa: BLE001  # a fault of Galley's own: other sources go on
             _log.exception("nothing can be made of Kubernetes' objects; what was made stays")
             return Reading(problems=tuple(problems), lost=True)
-        uncertain = frozenset(name for each in self._inputs for name in each.reading.uncertain)
-        pairs = tuple(_judged(item, origin) for item, origin in made.objects)
-        lost = any(each.reading.lost for each in self._inputs)
-        return Reading(pairs, (*problems, *made.problems), uncertain, lost)
+        return Reading(pairs, (*problems, *told), uncertain, lost)
+
+    def _made(self, objects: list[KubernetesObject], mesh: MeshConfig) -> _Made:
+        """What was made last, if nothing is new: most readings are because of something else."""
+        known = self._last
+        if known is not None and known[1] == mesh and _same(known[0], objects):
+            return known[2]
+        made = derive(objects, mesh, self._options, self._memo)
+        pairs = tuple(self._judge(item, origin) for item, origin in made.objects)
+        self._judged.turn()
+        self._last = (objects, mesh, (pairs, tuple(made.problems)))
+        return self._last[2]
+
+    def _judge(self, item: ConfigObject, origin: Origin) -> tuple[SourceObject, Verdict]:
+        name = (item.key, origin.full_name)  # Ingresses of two namespaces may have one name for their Gateway
+        return self._judged.made(name, (item, origin.file, origin.line), lambda: _judged(item, origin))
 
     def owns(self, entry: Entry) -> bool:
         return is_derived(entry.key)
+
+
+def _same(one: list[KubernetesObject], other: list[KubernetesObject]) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
 
 
 def _judged(item: ConfigObject, origin: Origin) -> tuple[SourceObject, Verdict]:

@@ -27,16 +27,21 @@ class Workloads:
     """Pods that are pending or running and have an address, by that address."""
 
     def __init__(self, pods: Iterable[Pod], nodes: Iterable[Node], trust_domain: str) -> None:
-        self._trust_domain = trust_domain
+        self.trust_domain = trust_domain
         self._localities = {node.origin.name: locality_of(node.origin.labels) for node in nodes}
         self._pods = {pod.ip: pod for pod in pods if pod.ip and pod.phase in RUNNING}
 
-    def at(self, address: str) -> Workload | None:
+    def behind(self, address: str) -> tuple[Pod | None, str]:
+        """What `at` is made of, beside the trust domain: the pod, and its locality."""
         pod = self._pods.get(address)
+        return pod, self._localities.get(pod.node, "") if pod is not None else ""
+
+    def at(self, address: str) -> Workload | None:
+        pod, locality = self.behind(address)
         if pod is None:
             return None
-        identity = spiffe_id(self._trust_domain, pod.origin.namespace, pod.account or "default")
-        return Workload(pod.origin.labels, self._localities.get(pod.node, ""), identity)
+        identity = spiffe_id(self.trust_domain, pod.origin.namespace, pod.account or "default")
+        return Workload(pod.origin.labels, locality, identity)
 
 
 def locality_of(labels: Mapping[str, str]) -> str:
