@@ -136,7 +136,7 @@ def test_whom_it_is_for() -> None:
 def test_the_way_of_before_1_3_is_told_of() -> None:
     errors, warnings = told({"workloadLabels": {"app": "a"}, "filters": [{"filterName": "a"}]})
     assert errors == []
-    assert "write configPatches" in warnings[0][1]
+    assert "before Istio 1.3" in warnings[0][1]
 
 
 def test_cases_of_the_api_server(vectors: Path) -> None:

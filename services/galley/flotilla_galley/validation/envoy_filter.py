@@ -38,7 +38,7 @@ def validate(spec: EnvoyFilter, report: Report, namespace: str) -> None:
     for where, patch in report.each("configPatches", spec.config_patches):
         _patch(patch, where)
     if spec.filters or spec.workload_labels:
-        report.warn("filters and workloadLabels, of before Istio 1.3, are not read; write configPatches", "not-offered")
+        report.warn("filters and workloadLabels are of before Istio 1.3; they count, and configPatches can say more")
 
 
 def _workloads(spec: EnvoyFilter, report: Report) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flotilla_pilot.compile.patches.matching import is_named
+from flotilla_pilot.compile.patches.matching import MANAGER, is_named
 from flotilla_pilot.compile.patches.merge import merge_packed
 from flotilla_pilot.compile.patches.patch import Operation, Patch, PatchRefused
 from flotilla_pilot.compile.patches.places import place
@@ -12,7 +12,6 @@ from flotilla_protos.istio.networking.v1alpha3.envoy_filter_pb2 import EnvoyFilt
 NameOf = Callable[[Patch], str | None]
 
 ROUTER = "envoy.filters.http.router"
-MANAGER = "envoy.filters.network.http_connection_manager"
 TERMINAL = frozenset(
     (ROUTER, MANAGER, *(f"envoy.filters.network.{each}" for each in ("tcp_proxy", "redis_proxy", "thrift_proxy")))
 )

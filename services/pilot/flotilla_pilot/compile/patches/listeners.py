@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from flotilla_pilot.compile.patches import managers
-from flotilla_pilot.compile.patches.filters import MANAGER, change_filters, place_filters
+from flotilla_pilot.compile.patches.filters import change_filters, place_filters
 from flotilla_pilot.compile.patches.matching import (
+    MANAGER,
     is_named,
     listener_filter_name,
     matches_chain,

@@ -1,10 +1,13 @@
 """Where in a listener a patch belongs: Istio's rules for listeners, filter chains and filters."""
 
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from flotilla_pilot.compile.names import VIRTUAL_INBOUND, VIRTUAL_OUTBOUND
 from flotilla_pilot.compile.patches.patch import Patch
 
+MANAGER = "envoy.filters.network.http_connection_manager"
 _VIRTUAL = (VIRTUAL_INBOUND, VIRTUAL_OUTBOUND)
 
 
@@ -12,6 +15,8 @@ def matches_listener(listener: Any, patch: Patch) -> bool:
     """By name and port; of a listener for all ports the port is a filter chain's affair."""
     stated = patch.match.listener
     if stated.name and stated.name != listener.name:
+        return False
+    if patch.where is not None and not _is_within(listener.address.socket_address.address, patch.where.addresses):
         return False
     if not stated.port_number or listener.name in _VIRTUAL:
         return True
@@ -23,6 +28,8 @@ def matches_chain(listener: Any, chain: Any, patch: Patch) -> bool:
     port = stated.port_number if listener.name in _VIRTUAL else 0
     if port and asked.destination_port.value != port:
         return False
+    if patch.where is not None and patch.where.http not in (None, _speaks_http(chain)):
+        return False
     wanted = stated.filter_chain
     protocols = wanted.application_protocols.split(",") if wanted.application_protocols else ()
     return (
@@ -32,6 +39,19 @@ def matches_chain(listener: Any, chain: Any, patch: Patch) -> bool:
         and all(each in asked.application_protocols for each in protocols)
         and (not wanted.destination_port or wanted.destination_port == asked.destination_port.value)
     )
+
+
+def _is_within(address: str, wanted: tuple[str, ...]) -> bool:
+    """Whether it is one of these addresses or in one of these networks; any is, where none are stated."""
+    for each in wanted:
+        with suppress(ValueError):
+            if ip_address(address) in ip_network(each, strict=False):
+                return True
+    return not wanted
+
+
+def _speaks_http(chain: Any) -> bool:
+    return any(each.name == MANAGER for each in chain.filters)
 
 
 def listener_filter_name(patch: Patch) -> str | None:

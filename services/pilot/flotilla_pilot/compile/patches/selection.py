@@ -4,7 +4,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from flotilla_pilot.compile.patches.patch import Patch, read_filter
+from flotilla_pilot.compile.patches.patch import Patch
+from flotilla_pilot.compile.patches.reading import read_filter
 from flotilla_pilot.compile.regex import regex_fault
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.snapshot import MeshSnapshot
@@ -33,7 +34,9 @@ def _speaks_of(item: ConfigObject, proxy: Proxy) -> bool:
     spec = item.spec
     if spec.targetRefs:
         return any(_is_target(each, item, proxy) for each in spec.targetRefs)
-    return selects(spec.workload_selector.labels, proxy.labels)
+    # Labels of before Istio 1.3 count where there is no selector.
+    wanted = spec.workload_selector.labels if spec.HasField("workload_selector") else spec.workload_labels
+    return selects(wanted, proxy.labels)
 
 
 def _is_target(target: Any, item: ConfigObject, proxy: Proxy) -> bool:
