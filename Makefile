@@ -1,6 +1,7 @@
 # Flotilla's commands. A machine with Python 3.11 or newer and make needs nothing else:
 #   make demo          the whole mesh on this machine, until Ctrl-C   (ONCE=1: show it, clean up, exit)
 #   make test          every test that needs no cluster and no backend
+#   make interop-test  Galley read by istiod's own client; needs Go
 #   make fuzz          inputs that nobody would write, for SECONDS=60 a target, then EXAMPLES=20 times the property tests
 # Root and Go, for a Kubernetes of one node in namespaces of its own (tests/kube/README.md):
 #   make kube-test     the tests on it; make cluster and make cluster-down start and end one by hand
@@ -16,7 +17,7 @@ MANIFESTS := pyproject.toml constraints.txt $(foreach room,$(ROOMS),$(room)/pypr
 ENVOY_VERSION := 1.40.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz kube-test cluster cluster-down images lint format protos charts crds docs bench house clean
+.PHONY: help install demo test fuzz interop-test kube-test cluster cluster-down images lint format protos charts crds docs bench house clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -50,7 +51,7 @@ demo: install
 # at once where each can have a network of its own.
 # Three workers, for tests wait half of their time. (pytest's exit code 5 means that ARGS chose no test of that half.)
 test: install $(VENV)/tested
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not mesh and not kube" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not mesh and not kube and not interop" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m tests.e2e -q -m mesh $(ARGS) || [ $$? -eq 5 ]
 
 # By coverage, where atheris has a build for this Python, into .fuzz; then every property test with more examples.
@@ -59,7 +60,11 @@ EXAMPLES := 20
 fuzz: install $(VENV)/tested
 	$(PIP) install -q -c constraints.txt --group fuzz || echo "atheris has no build for this Python: property tests alone"
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(TARGETS)
-	FLOTILLA_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -m "not mesh and not kube" --timeout 7200 $(ARGS)
+	FLOTILLA_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -m "not mesh and not kube and not interop" --timeout 7200 $(ARGS)
+
+# Programs of Istio's are built from their Go modules at the first run, about seven minutes of one core.
+interop-test: install $(VENV)/tested
+	$(BIN)/python -m pytest -q -m interop $(ARGS) tests/interop
 
 # Starts a cluster unless one runs, and ends it only then.
 kube-test: install $(VENV)/tested

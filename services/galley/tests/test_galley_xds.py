@@ -16,7 +16,7 @@ from flotilla_galley.testing.wire import PILOT, GalleyPort, snapshot, workload
 from flotilla_protos.istio.mcp.v1alpha1.resource_pb2 import Resource
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_protos.istio.networking.v1alpha3.workload_entry_pb2 import WorkloadEntry
-from flotilla_shared.model.kinds import MESH_CONFIG, VIRTUAL_SERVICES, WORKLOAD_ENTRIES
+from flotilla_shared.model.kinds import MESH_CONFIG, NAMESPACES, SERVICE_ENTRIES, VIRTUAL_SERVICES, WORKLOAD_ENTRIES
 from flotilla_shared.model.objects import ConfigObject, ObjectKey, content_version
 from flotilla_shared.testing.certificates import CertificateAuthorityForTests
 
@@ -41,6 +41,8 @@ VERSIONS = [
     ("networking.istio.io/v1alpha3/VirtualService", VIRTUAL_SERVICES),
     ("networking.istio.io/v1beta1/VirtualService", VIRTUAL_SERVICES),
     ("networking.istio.io/v1/VirtualService", VIRTUAL_SERVICES),
+    ("networking.istio.io/v1/ServiceEntry", SERVICE_ENTRIES),
+    ("core/v1/Namespace", NAMESPACES),
     ("security.istio.io/v1/VirtualService", None),
     (NOT_KNOWN, None),
     ("type.googleapis.com/envoy.config.cluster.v3.Cluster", None),
@@ -127,6 +129,12 @@ async def port(authority: CertificateAuthorityForTests) -> AsyncIterator[GalleyP
 def test_types_are_kinds_of_any_version(type_url: str, collection: str | None) -> None:
     kind = kind_of_type(type_url)
     assert (kind.collection if kind is not None else None) == collection
+
+
+def test_istiods_types_are_kinds_that_people_write() -> None:
+    found = [kind_of_type(each) for each in TYPES]
+    assert all(kind is not None and kind.written for kind in found)
+    assert len({kind.collection for kind in found if kind is not None}) == len(TYPES)
 
 
 async def test_every_type_is_answered_whatever_the_first_nonce_is(port: GalleyPort) -> None:

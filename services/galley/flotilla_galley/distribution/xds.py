@@ -16,14 +16,11 @@ from flotilla_galley.distribution.stream import StreamRefused, SubscriberStream
 from flotilla_galley.distribution.streams import StreamService
 from flotilla_galley.distribution.subscription import CollectionSubscription
 from flotilla_galley.snapshot.encoded import text_field
-from flotilla_shared.model.kinds import KINDS, MESH_CONFIG, Kind
+from flotilla_shared.model.kinds import MESH_CONFIG, Kind, by_collection, kind_of
 
 METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
-# istiod prints the mesh configuration's empty group so.
-MESH_CONFIG_GROUPS = ("", "core", "mesh.istio.io")
+CORE = "core"  # istiod prints an empty group so
 MOST_UNKNOWN_TYPES = 256
-
-_BY_NAME = {(kind.group, kind.kind): kind for kind in KINDS}
 
 
 def kind_of_type(type_url: str) -> Kind | None:
@@ -32,7 +29,8 @@ def kind_of_type(type_url: str) -> Kind | None:
     if len(parts) != 3:
         return None
     group, _, name = parts
-    return _BY_NAME.get(("mesh.istio.io" if name == "MeshConfig" and group in MESH_CONFIG_GROUPS else group, name))
+    group = "" if group == CORE else group
+    return by_collection(MESH_CONFIG) if (group, name) == ("", "MeshConfig") else kind_of(group, name)
 
 
 class XdsStream(SubscriberStream[DiscoveryRequest]):
