@@ -109,3 +109,18 @@ def test_1_4_alone_asks_an_http_api_spec_for_attributes() -> None:
     }
     assert judged("HTTPAPISpec", "a", spec, None) == ["spec.patterns[0].attributes.attributes.a"]
     assert judged("HTTPAPISpec", "a", spec, "1.4") == ["spec.attributes"]
+
+
+def test_1_4_alone_passes_over_what_is_empty() -> None:
+    empty = {"a": None}
+    pattern = {"httpMethod": "GET", "uriTemplate": "/", "attributes": {"attributes": empty}}
+    own = {"patterns": [pattern], "attributes": {"attributes": {"b": {"stringValue": "c"}}}}
+    assert judged("HTTPAPISpec", "a", own, None) == ["spec.patterns[0].attributes.attributes.a"]
+    assert judged("HTTPAPISpec", "a", own, "1.4") == []
+    assert judged("HTTPAPISpec", "a", own | {"attributes": {"attributes": empty}}, "1.4") == [
+        "spec.attributes.attributes.a"
+    ]
+    policy = {"targets": [{"name": "a", "ports": [None]}], "peers": [None]}
+    assert judged("Policy", "a", policy, None) == ["spec.peers[0]", "spec.targets[0].ports[0]"]
+    assert judged("Policy", "a", policy, "1.4") == []
+    assert judged("Policy", "a", {"targets": [None]}, "1.4") == ["spec.targets[0]"]

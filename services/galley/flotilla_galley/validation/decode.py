@@ -79,7 +79,7 @@ class Decoder:
         elif shape.form == "list":
             self._list(message, shape, content, path)
         else:
-            self._map(getattr(message, shape.name), shape, content, path)
+            self._map(message, shape, content, path)
 
     def _list(self, message: Message, shape: Shape, content: object, path: str) -> None:
         if not isinstance(content, list):
@@ -101,17 +101,19 @@ class Decoder:
         except _REFUSALS as error:
             self._refused(path, error)
 
-    def _map(self, entries: Any, shape: Shape, content: object, path: str) -> None:
+    def _map(self, message: Message, shape: Shape, content: object, path: str) -> None:
         if not isinstance(content, dict):
             self._note("wrong-type", path, f"{shown(content)} stands where a mapping must stand")
             return
         for name, item in content.items():
-            self._attempt(f"{path}.{name}", self._entry, entries, shape, name, item, f"{path}.{name}")
+            self._attempt(f"{path}.{name}", self._entry, message, shape, name, item, f"{path}.{name}")
 
-    def _entry(self, entries: Any, shape: Shape, name: object, item: object, path: str) -> None:
+    def _entry(self, message: Message, shape: Shape, name: object, item: object, path: str) -> None:
         assert shape.key is not None and shape.key.read is not None and shape.value is not None  # noqa: PT018  # a map
-        key = shape.key.read(name)
-        if shape.value.read is None:
+        entries, key = getattr(message, shape.name), shape.key.read(name)
+        if shape.value.read is None and item is None:
+            self.null_entry(message, shape, key, path)
+        elif shape.value.read is None:
             self.message(entries[key], item, path)
         else:
             entries[key] = shape.value.read(item)
@@ -139,6 +141,9 @@ class Decoder:
 
     def null_item(self, message: Message, shape: Shape, path: str) -> None:
         self._note("null-item", path, "the item is empty; fill or remove it")
+
+    def null_entry(self, message: Message, shape: Shape, key: object, path: str) -> None:
+        self._note("wrong-type", path, "nothing stands where a mapping of fields must stand; fill or remove it")
 
     def unknown_field(self, descriptor: Descriptor, name: str, path: str) -> None:
         if self._noted[self.unknown] >= MOST_PROBLEMS:

@@ -55,6 +55,8 @@ def _keys(rule: JWTRule, report: Report) -> None:
 
 def key_address(uri: str) -> str:
     """An address that keys are fetched from: http or https, and a port that is a number."""
+    if uri != uri.lstrip():
+        return f"{uri!r} begins with a space; remove it"
     try:
         parts = urlsplit(uri)
         _ = parts.port

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -20,6 +21,9 @@ _RANGES = {
     FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
 }
 _FLOATS = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
+
+# Longer ones fit no field, and Python does not read the longest.
+_INTEGER = re.compile(r"\s*-?[0-9]{1,40}\s*\Z")
 
 
 def reader(found: FieldDescriptor) -> Reader:
@@ -88,11 +92,8 @@ def number(content: object) -> float:
 
 def integer(content: object, least: int, greatest: int) -> int:
     number = content
-    if isinstance(number, str):
-        try:
-            number = int(number)
-        except ValueError as error:
-            raise Wrong(f"{shown(content)} is no whole number") from error
+    if isinstance(number, str) and _INTEGER.match(number):
+        number = int(number)
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     if isinstance(number, bool) or not isinstance(number, int):

@@ -6,10 +6,11 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from flotilla_galley.validation.decode import Decoder
-from flotilla_galley.validation.of_1_4.fields import EMPTY_ITEMS, LATER_FIELDS, LATER_WORDS
+from flotilla_galley.validation.of_1_4.fields import EMPTY_ENTRIES, EMPTY_ITEMS, LATER_FIELDS, LATER_WORDS
 from flotilla_galley.validation.shapes import Shape
 
 _NONE: frozenset[str] = frozenset()
+_SELECTOR = "istio.networking.v1alpha3.WorkloadSelector"
 _INT32 = range(-(2**31), 2**31)
 
 
@@ -38,9 +39,24 @@ class DecoderOf14(Decoder):
         else:
             super().scalar(message, found, content, path)
 
+    def message(self, message: Message, value: object, path: str) -> None:
+        """1.4 told labels that are not written from `{}`, which selects every workload."""
+        super().message(message, value, path)
+        if message.DESCRIPTOR.full_name == _SELECTOR and isinstance(value, dict) and value.get("labels") is None:
+            text = "there is none; name labels, or leave the selector out to select every workload"
+            self._note("invalid", f"{path}.labels", text)
+
     def null_item(self, message: Message, found: Shape, path: str) -> None:
+        """What is passed over is left out, so the items behind it are told of under one number less."""
         if found.name in EMPTY_ITEMS.get(message.DESCRIPTOR.full_name, _NONE):
             self._note("null-item", path, "the item is empty, and 1.4 passes over it; fill or remove it", "warning")
-            getattr(message, found.name).add()
         else:
             super().null_item(message, found, path)
+
+    def null_entry(self, message: Message, found: Shape, key: object, path: str) -> None:
+        """An attribute stays, without a value: only where 1.4 looks at attributes is that wrong."""
+        if found.name not in EMPTY_ENTRIES.get(message.DESCRIPTOR.full_name, _NONE):
+            super().null_entry(message, found, key, path)
+        elif isinstance(key, str):
+            self._note("null-item", path, "it is empty, and 1.4 passes over it; fill or remove it", "warning")
+            getattr(message, found.name)[key].SetInParent()

@@ -9,7 +9,6 @@ from google.protobuf.struct_pb2 import Struct
 
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.envoy_filter import check_match, check_version, what_is_missing
-from flotilla_galley.validation.of_1_4.primitives import has_labels
 from flotilla_galley.validation.struct_values import plain
 from flotilla_protos.istio.networking.v1alpha3.envoy_filter_pb2 import EnvoyFilter
 from flotilla_shared.model.envoy_values import ValueRefused, build_value, is_of_old_api
@@ -21,8 +20,6 @@ OPAQUE = ("config", "typed_config", "typedConfig", "per_filter_config", "perFilt
 def validate(spec: EnvoyFilter, report: Report, namespace: str) -> None:
     for where, each in report.each("filters", spec.filters):
         _filter(each, where)
-    if spec.HasField("workload_selector"):
-        has_labels(spec.workload_selector.labels, report.at("workloadSelector"))
     for where, patch in report.each("configPatches", spec.config_patches):
         if text := what_is_missing(patch):
             where.wrong(text)

@@ -75,7 +75,11 @@ LATER_WORDS: Mapping[str, frozenset[str]] = _named(
 )
 # Message -> lists in which 1.4 passed over an item that is empty; elsewhere it refused it, or crashed.
 EMPTY_ITEMS: Mapping[str, frozenset[str]] = (
-    _named(_NETWORKING, {"HTTPRoute": "match"})
+    _named(_NETWORKING, {"HTTPRoute": "match", "VirtualService": "tls tcp"})
     | _named(_SECURITY, {"Rule": "from to"})
-    | _named("istio.authentication.v1alpha1.", {"Policy": "peers"})
+    | _named("istio.authentication.v1alpha1.", {"Policy": "peers", "TargetSelector": "ports"})
+)
+# The same of mappings.
+EMPTY_ENTRIES: Mapping[str, frozenset[str]] = _named(_NETWORKING, {"HTTPMatchRequest": "query_params"}) | _named(
+    "istio.mixer.v1.", {"Attributes": "attributes"}
 )

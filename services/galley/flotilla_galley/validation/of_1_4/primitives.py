@@ -53,8 +53,3 @@ def export_to(report: Report, names: Sequence[str]) -> None:
         report.at("exportTo").wrong(f"there are {len(names)}; Istio 1.4 takes one, '.' or '*'")
     elif names and names[0] not in (".", "*"):
         report.at("exportTo", 0).wrong(f"{names[0]!r} is not possible in Istio 1.4; write '.' or '*'")
-
-
-def has_labels(labels: object, report: Report) -> None:
-    """SC1 and EF2; `report` stands at a selector of workloads."""
-    report.at("labels").wrong("" if labels else "there is none; name labels, or leave the selector out to select all")

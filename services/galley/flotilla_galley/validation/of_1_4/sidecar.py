@@ -1,10 +1,10 @@
-"""Sidecar (rules SC1 to SC5 as Istio 1.4 has them)."""
+"""Sidecar (rules SC1 to SC5 as Istio 1.4 has them); that a selector has labels is seen as it is read."""
 
 from __future__ import annotations
 
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
-from flotilla_galley.validation.of_1_4.primitives import has_labels, ip, protocol
+from flotilla_galley.validation.of_1_4.primitives import ip, protocol
 from flotilla_protos.istio.networking.v1alpha3.sidecar_pb2 import (
     CaptureMode,
     IstioEgressListener,
@@ -18,8 +18,6 @@ LOCAL = ("127.0.0.1", "")
 
 
 def validate(spec: Sidecar, report: Report, namespace: str) -> None:
-    if spec.HasField("workload_selector"):
-        has_labels(spec.workload_selector.labels, report.at("workloadSelector"))
     if not spec.egress:
         report.at("egress").wrong("there is none; a Sidecar of Istio 1.4 needs one, such as hosts: ['*/*']")
     _ingress(spec, report)
