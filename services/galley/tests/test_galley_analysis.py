@@ -63,7 +63,7 @@ class TestReading:
             ("a: [", "broken-yaml"),
             ("- a", "no-object"),
             ("a: b", "no-kind"),
-            ("kind: Pod", "no-api-version"),
+            ("kind: Thing", "no-api-version"),
             ("kind: Pod\napiVersion: v1\nmetadata: 5", "no-name"),
         ],
     )
@@ -71,6 +71,9 @@ class TestReading:
         found = read(namespace("a") + text)
         assert [each.name for each in found.all()] == ["a"]
         assert [each.code for each in found.problems] == [code]
+
+    def test_a_kind_of_the_core_is_known_without_its_version(self) -> None:
+        assert [each.key.collection for each in read("kind: Pod\nmetadata: {name: p}\n").all()] == [PODS]
 
     def test_kinds_nobody_knows_are_kept(self) -> None:
         (found,) = read("kind: Thing\napiVersion: example.com/v1\nmetadata: {name: t}\n").all()

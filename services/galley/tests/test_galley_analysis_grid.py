@@ -1,6 +1,6 @@
 """The grid: for every analyzer a file of objects, with the codes of what it tells as comments where it must stand.
 
-`analysis/<rule set>/<name of the analyzer>.yaml`. An analyzer without a file, or one whose file expects nothing of it, fails.
+`analysis/<rule set>/<name of the analyzer>.yaml`, and further ones with `--<what for>` behind the name. An analyzer without a file, or one whose file expects nothing of it, fails.
 """
 
 from __future__ import annotations
@@ -25,11 +25,20 @@ GRID = Path(__file__).parent / "analysis"
 EXPECTED = re.compile(r"#((?: IST\d{4})+)$")
 # Each kind's own validation is tested in its own place; here, that what it says becomes messages: files of some are enough.
 SCHEMA = {each.name for each in schema_validation.ANALYZERS}
+
+
+def files_of(rule_set: str, analyzer: Analyzer) -> list[Path]:
+    """One that is not there, where there must be one."""
+    first = GRID / rule_set / f"{analyzer.name}.yaml"
+    further = sorted((GRID / rule_set).glob(f"{analyzer.name}--*.yaml"))
+    return [first, *further] if first.is_file() or analyzer.name not in SCHEMA else further
+
+
 CASES = [
-    pytest.param(analyzer, file, id=f"{rule_set}:{analyzer.name}")
+    pytest.param(analyzer, file, id=f"{rule_set}:{file.stem}")
     for rule_set, analyzers in BY_RULE_SET.items()
     for analyzer in analyzers
-    if (file := GRID / rule_set / f"{analyzer.name}.yaml").is_file() or analyzer.name not in SCHEMA
+    for file in files_of(rule_set, analyzer)
 ]
 
 
@@ -70,7 +79,9 @@ def codes_of(rule_set: str) -> Iterator[str]:
 
 def test_no_file_is_of_an_analyzer_that_there_is_not() -> None:
     for rule_set, analyzers in BY_RULE_SET.items():
-        assert {file.stem for file in (GRID / rule_set).iterdir()} <= {each.name for each in analyzers}
+        assert {file.stem.partition("--")[0] for file in (GRID / rule_set).iterdir()} <= {
+            each.name for each in analyzers
+        }
 
 
 def test_every_code_of_the_grid_is_in_the_catalogue() -> None:

@@ -77,3 +77,8 @@ def _in_mesh(
 def _own_wish(*places: Mapping[str, str]) -> Iterable[bool]:
     """What the pod itself says of injection: its label, else its annotation."""
     return (place[INJECT] == "true" for place in places if INJECT in place)
+
+
+def of_control_plane(resource: Resource) -> bool:
+    """Whether an object belongs to the installation itself."""
+    return "istio" in resource.labels or resource.labels.get("release") == "istio"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flotilla_galley.analysis.fields import at, mapping, text
-from flotilla_galley.analysis.kinds import CONFIG_MAPS, MESH_NETWORKS, placement
+from flotilla_galley.analysis.kinds import CONFIG_MAPS, MESH_NETWORKS, kubernetes_kind, placement
 from flotilla_galley.analysis.resource import Resource, ResourceKey
 from flotilla_galley.analysis.resources import ResourceSet
 from flotilla_galley.sources.documents import DEFAULT_NAMESPACE
@@ -110,6 +110,8 @@ def resource_of(
     kind, api_version, name = text(value, "kind"), text(value, "apiVersion"), text(value, "metadata", "name")
     if not kind:
         raise NoObject("no-kind", "kind", "the document has no kind; every object needs apiVersion and kind")
+    if not api_version and kubernetes_kind("", kind) is not None:
+        api_version = "v1"  # a kind of the core is known by its name
     if not api_version:
         raise NoObject("no-api-version", "apiVersion", f"{kind} has no apiVersion")
     if not name:

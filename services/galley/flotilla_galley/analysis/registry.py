@@ -7,33 +7,50 @@ from typing import Literal
 
 from flotilla_galley.analysis.analyzer import Analyzer
 from flotilla_galley.analysis.analyzers import (
+    application_uid,
     auth_policies,
     authn_blocked_addresses,
+    conditions,
+    deployment_services,
     deprecation,
     destinationrule_certificates,
     destinationrule_subsets,
     envoyfilter_patches,
+    external_control_plane,
+    gateway_api_selectors,
+    gateway_api_versions,
     gateway_certificates,
     gateway_conflicts,
     gateway_ports,
     gateway_secrets,
+    injection,
+    injection_image_auto,
+    injection_images,
     mesh_networks,
     schema_validation,
+    service_port_names,
     serviceentry_addresses,
     serviceentry_protocols,
     sidecar_selector,
+    telemetry_defaults,
+    telemetry_lightstep,
+    telemetry_providers,
+    telemetry_selectors,
     virtualservice_destination_hosts,
     virtualservice_gateways,
     virtualservice_jwt_claims,
     virtualservice_mesh_hosts,
     virtualservice_subsets,
+    webhook,
 )
 from flotilla_galley.analysis.analyzers_of_1_4 import (
     auth_jwt_ports,
     auth_service_role_bindings,
     auth_service_roles,
+    injection_versions,
 )
 from flotilla_galley.analysis.analyzers_of_1_4 import deprecation as deprecation_of_1_4
+from flotilla_galley.analysis.analyzers_of_1_4 import injection as injection_of_1_4
 
 RuleSet = Literal["today", "1.4"]
 
@@ -43,6 +60,21 @@ def _by_name(*analyzers: Analyzer) -> tuple[Analyzer, ...]:
 
 
 TODAY: tuple[Analyzer, ...] = _by_name(
+    application_uid.ANALYZER,
+    conditions.ANALYZER,
+    deployment_services.ANALYZER,
+    external_control_plane.ANALYZER,
+    gateway_api_selectors.ANALYZER,
+    gateway_api_versions.ANALYZER,
+    injection.ANALYZER,
+    injection_image_auto.ANALYZER,
+    injection_images.ANALYZER,
+    service_port_names.ANALYZER,
+    telemetry_defaults.ANALYZER,
+    telemetry_lightstep.ANALYZER,
+    telemetry_providers.ANALYZER,
+    telemetry_selectors.ANALYZER,
+    webhook.ANALYZER,
     auth_policies.ANALYZER,
     authn_blocked_addresses.ANALYZER,
     deprecation.ANALYZER,
@@ -72,6 +104,8 @@ OF_1_4: tuple[Analyzer, ...] = _by_name(
     auth_service_role_bindings.ANALYZER,
     auth_service_roles.ANALYZER,
     deprecation_of_1_4.ANALYZER,
+    injection_of_1_4.ANALYZER,
+    injection_versions.ANALYZER,
     gateway_ports.ANALYZER_OF_1_4,
     sidecar_selector.ANALYZER_OF_1_4,
     sidecar_selector.DEFAULT_ANALYZER,
