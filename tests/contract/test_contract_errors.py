@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "errors"
+PAGED = sorted(page.stem for page in PAGES.glob("*.md") if page.stem != "README")
 SOURCES = sorted((ROOT / "services").glob("*/flotilla_*/**/*.py"))
 CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 # What takes a code, and at which position.
@@ -82,48 +83,55 @@ def defaults(node: ast.FunctionDef) -> Iterator[str]:
             yield from words(default)
 
 
-def all_codes() -> dict[str, set[str]]:
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.AST]:
+    """The sources, read."""
+    rooms = [*SOURCES, *sorted((ROOT / "shared").glob("flotilla_shared/**/*.py"))]
+    return {file: ast.parse(file.read_text()) for file in rooms}
+
+
+@pytest.fixture(scope="module")
+def codes(trees: dict[Path, ast.AST]) -> dict[str, set[str]]:
     """Code -> the rooms that tell it."""
     found: dict[str, set[str]] = {}
     for file in SOURCES:
-        for code in codes_of(ast.parse(file.read_text())):
+        for code in codes_of(trees[file]):
             found.setdefault(code, set()).add(file.relative_to(ROOT).parts[1])
     return found
 
 
-CODES = all_codes()
-
-
-def fragments() -> set[str]:
+@pytest.fixture(scope="module")
+def fragments(trees: dict[Path, ast.AST]) -> set[str]:
     """What the services' texts are made of: constant pieces long enough to be told apart."""
-    rooms = [*SOURCES, *sorted((ROOT / "shared").glob("flotilla_shared/**/*.py"))]
-    constants = (
-        node for file in rooms for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)
-    )
+    constants = (node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return {node.value.strip() for node in constants if isinstance(node.value, str) and len(node.value.strip()) >= 10}
 
 
-FRAGMENTS = fragments()
-
-
-@pytest.mark.parametrize("code", sorted(CODES))
-def test_a_code_has_a_page(code: str) -> None:
-    page = PAGES / f"{code}.md"
-    assert page.is_file(), (
-        f"write docs/errors/{code}.md, as its neighbours are written, and its line in docs/errors/README.md"
+def test_every_code_has_its_page_and_every_page_its_code(codes: dict[str, set[str]]) -> None:
+    without, unused = sorted(set(codes) - set(PAGED)), sorted(set(PAGED) - set(codes))
+    assert (without, unused) == ([], []), (
+        f"write docs/errors/<code>.md, as its neighbours are written, and its line in docs/errors/README.md, for {without}; "
+        f"no service tells {unused}"
     )
-    title, who, example, meaning, mend = page.read_text().strip().split("\n\n")
+
+
+def test_a_page_says_who_tells_the_code_what_it_means_and_what_mends_it(
+    codes: dict[str, set[str]], fragments: set[str], subtests: pytest.Subtests
+) -> None:
+    for code in PAGED:
+        with subtests.test(code):
+            check_page(code, codes.get(code, set()), fragments)
+
+
+def check_page(code: str, rooms: set[str], fragments: set[str]) -> None:
+    title, who, example, meaning, mend = (PAGES / f"{code}.md").read_text().strip().split("\n\n")
     assert title == f"# {code}"
-    assert {room.capitalize() for room in CODES[code]} <= set(re.findall(r"\w+", who.partition(", about: ")[0]))
+    assert {room.capitalize() for room in rooms} <= set(re.findall(r"\w+", who.partition(", about: ")[0]))
     assert mend.startswith("**To mend it:** ")
     assert len(meaning) > 20
-    assert any(piece in example for piece in FRAGMENTS), f"{code}: no service says {example!r}"
-
-
-def test_a_page_has_a_code() -> None:
-    assert {page.stem for page in PAGES.glob("*.md")} - {"README"} == set(CODES)
+    assert any(piece in example for piece in fragments), f"{code}: no service says {example!r}"
 
 
 def test_the_index_lists_every_page_once_and_in_order() -> None:
     listed = re.findall(r"^\| \[([a-z0-9-]+)\]\((.+?)\.md\) \| ", (PAGES / "README.md").read_text(), re.M)
-    assert [name for name, _ in listed] == [file for _, file in listed] == sorted(CODES)
+    assert [name for name, _ in listed] == [file for _, file in listed] == PAGED

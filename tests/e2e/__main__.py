@@ -1,8 +1,11 @@
-"""The tests of this folder against both shapes of the mesh at once: `python -m tests.e2e [options of pytest]`.
+"""The tests of the whole mesh against both of its shapes at once, and with `--all` every other test beside them:
+
+    python -m tests.e2e [--all] [options of pytest]
 
 The mesh has fixed addresses, so each run of pytest gets a network of its own: the monolith one, and the four services,
-which have more tests, two, each with every other file. Where the machine gives none, pytest runs as it always does, one
-shape after the other. Ends as pytest does: 0, 5 if the options chose no test, or what the first that failed ended with.
+which have more tests, two, each with every other file. Tests of the mesh wait most of their time, and the others use it.
+Where the machine gives no network, the runs come one after the other. Ends as pytest does: 0, 5 if the options chose no
+test, or what the first that failed ended with.
 """
 
 from __future__ import annotations
@@ -11,16 +14,41 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.e2e.apart import command, possible
 
 FOLDER = str(Path(__file__).parent)
 NO_TESTS = 5
+ALL = "--all"
+MESH = ("-q", "-m", "mesh")
+# Two workers and three networks: more only take turns on the two cores that the least of our machines has.
+OTHERS = ("-q", "-m", "not mesh and not kube and not interop", "-n", "2", "--dist", "worksteal")
 # Shape, and which of how many parts of the files.
 RUNS = (("services", "1/2"), ("services", "2/2"), ("monolith", "1/1"))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One pytest: what is called, and the environment that it has beside ours."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def planned(options: Sequence[str]) -> Iterator[Run]:
+    """The runs that may all be at once."""
+    pytest = ["-m", "pytest", *MESH, *options, FOLDER]
+    for shape, part in RUNS:
+        yield Run(command(*pytest), {"FLOTILLA_SHAPES": shape, "FLOTILLA_PART": part})
+
+
+def others(options: Sequence[str]) -> Run:
+    """All tests that need no mesh and no cluster."""
+    return Run([sys.executable, "-m", "pytest", *OTHERS, *options])
 
 
 def result(codes: Sequence[int]) -> int:
@@ -37,20 +65,15 @@ def ended(run: subprocess.Popen[bytes]) -> int:
         return run.wait()
 
 
-def at_once(pytest: Sequence[str]) -> int:
+def at_once(runs: Sequence[Run]) -> int:
     """The first run is watched, the others are shown when they have ended."""
     with ExitStack() as files:
-        outputs = [None, *(files.enter_context(tempfile.TemporaryFile()) for _ in RUNS[1:])]
-        runs = [
-            subprocess.Popen(
-                command(*pytest),
-                env={**os.environ, "FLOTILLA_SHAPES": shape, "FLOTILLA_PART": part},
-                stdout=output,
-                stderr=output,
-            )
-            for (shape, part), output in zip(RUNS, outputs, strict=True)
+        outputs = [None, *(files.enter_context(tempfile.TemporaryFile()) for _ in runs[1:])]
+        begun = [
+            subprocess.Popen(run.command, env={**os.environ, **run.environment}, stdout=output, stderr=output)
+            for run, output in zip(runs, outputs, strict=True)
         ]
-        codes = [ended(run) for run in runs]
+        codes = [ended(each) for each in begun]
         for output in outputs[1:]:
             output.seek(0)
             sys.stdout.buffer.write(output.read())
@@ -58,11 +81,16 @@ def at_once(pytest: Sequence[str]) -> int:
     return result(codes)
 
 
-def main(options: Sequence[str]) -> int:
-    pytest = ["-m", "pytest", *options, FOLDER]
+def one_by_one(runs: Sequence[Run]) -> int:
+    return result([subprocess.run(run.command, env={**os.environ, **run.environment}).returncode for run in runs])
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = [each for each in arguments if each != ALL]
+    beside = [others(options)] if ALL in arguments else []
     if "FLOTILLA_SHAPES" in os.environ or not possible():
-        return subprocess.run([sys.executable, *pytest]).returncode
-    return at_once(pytest)
+        return one_by_one([*beside, Run([sys.executable, "-m", "pytest", *MESH, *options, FOLDER])])
+    return at_once([*beside, *planned(options)])
 
 
 if __name__ == "__main__":
