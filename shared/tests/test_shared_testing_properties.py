@@ -70,3 +70,34 @@ def test_many_examples_are_for_property_tests_alone(tmp_path: Path) -> None:
 
 def test_examples() -> None:
     assert examples(7) == 7 * TIMES
+
+
+TOLD = """
+from hypothesis import given, strategies as st
+CONSTANTS = {constants}
+tried = []
+@given(st.integers() | st.text())
+def test_each(value):
+    tried.append(value)
+def test_last():
+    print("tried", hash(tuple(map(repr, tried))))
+"""
+
+
+def test_every_run_tries_the_same_whatever_else_the_sources_say(tmp_path: Path) -> None:
+    def run(first: int) -> str:
+        file = tmp_path / "test_told.py"
+        file.write_text(TOLD.format(constants=list(range(first, first + 500))))
+        plain = {name: value for name, value in os.environ.items() if name not in ("CI", "FLOTILLA_EXAMPLES")}
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-s", "-p", "flotilla_shared.testing.properties", str(file)],
+            env={**plain, "PYTHONHASHSEED": "0"},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        (line,) = [each for each in done.stdout.splitlines() if "tried" in each]
+        return line
+
+    assert run(1_000_000_007) == run(2_000_000_011)

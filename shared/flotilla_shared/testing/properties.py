@@ -1,9 +1,8 @@
 """A pytest plugin: how property tests run. On a machine that is busy nothing fails for being slow.
 
-In CI (`CI` is set) every run tries the same examples, so that a change is judged by the change alone; elsewhere new ones
-are tried each time.
+Every run tries the same examples, so that a change is judged by the change alone.
 
-`FLOTILLA_EXAMPLES=50` is for `make fuzz`: property tests alone are run, with fifty times as many examples, new ones in CI too.
+`FLOTILLA_EXAMPLES=50` is for `make fuzz`: property tests alone are run, with fifty times as many examples, new ones each time.
 """
 
 from __future__ import annotations
@@ -36,12 +35,23 @@ def pytest_configure(config: pytest.Config) -> None:
         "flotilla",
         deadline=None,
         suppress_health_check=slow,
-        derandomize=bool(os.environ.get("CI")) and TIMES == 1,
+        derandomize=TIMES == 1,
         database=None,
         max_examples=examples(USUAL),
         print_blob=TIMES > 1,
     )
     settings.load_profile("flotilla")
+    if TIMES == 1:
+        _forget_constants()
+
+
+def _forget_constants() -> None:
+    """Hypothesis tries numbers and texts that stand in the sources loaded so far: other tests would change the examples."""
+    from hypothesis.internal.conjecture import providers
+    from hypothesis.internal.constants_ast import Constants
+
+    none = Constants()
+    providers._get_local_constants = lambda: none
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
