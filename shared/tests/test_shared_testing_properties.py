@@ -73,8 +73,8 @@ def test_examples() -> None:
 
 
 TOLD = """
+import source
 from hypothesis import given, strategies as st
-CONSTANTS = {constants}
 tried = []
 @given(st.integers() | st.text())
 def test_each(value):
@@ -87,7 +87,8 @@ def test_last():
 def test_every_run_tries_the_same_whatever_else_the_sources_say(tmp_path: Path) -> None:
     def run(first: int) -> str:
         file = tmp_path / "test_told.py"
-        file.write_text(TOLD.format(constants=list(range(first, first + 500))))
+        file.write_text(TOLD)
+        (tmp_path / "source.py").write_text(f"NUMBERS = {list(range(first, first + 500))}")
         plain = {name: value for name, value in os.environ.items() if name not in ("CI", "FLOTILLA_EXAMPLES")}
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-s", "-p", "flotilla_shared.testing.properties", str(file)],
