@@ -7,6 +7,8 @@ from typing import Literal
 
 from flotilla_galley.analysis.analyzer import Analyzer
 from flotilla_galley.analysis.analyzers import (
+    annotations_alpha,
+    annotations_known,
     application_uid,
     auth_policies,
     authn_blocked_addresses,
@@ -60,6 +62,8 @@ def _by_name(*analyzers: Analyzer) -> tuple[Analyzer, ...]:
 
 
 TODAY: tuple[Analyzer, ...] = _by_name(
+    annotations_known.ANALYZER,
+    annotations_alpha.ANALYZER,
     application_uid.ANALYZER,
     conditions.ANALYZER,
     deployment_services.ANALYZER,
@@ -103,6 +107,7 @@ OF_1_4: tuple[Analyzer, ...] = _by_name(
     auth_jwt_ports.ANALYZER,
     auth_service_role_bindings.ANALYZER,
     auth_service_roles.ANALYZER,
+    annotations_known.ANALYZER_OF_1_4,
     deprecation_of_1_4.ANALYZER,
     injection_of_1_4.ANALYZER,
     injection_versions.ANALYZER,
