@@ -54,6 +54,7 @@ DIFFERENCES: list[tuple[str, str, list[str], list[str]]] = [
     ("DestinationRule", "{host: a, trafficPolicy: {outlierDetection: {consecutiveErrors: -1}}}", ["spec.trafficPolicy.outlierDetection.consecutiveErrors"], []),
     ("DestinationRule", "{host: a, trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {time: 1us}}}}}", [], ["spec.trafficPolicy.connectionPool.tcp.tcpKeepalive.time"]),
     ("DestinationRule", "{host: a, trafficPolicy: {portLevelSettings: [{port: {number: 70000}, tls: {}}]}}", [], ["spec.trafficPolicy.portLevelSettings[0].port.number"]),
+    ("DestinationRule", "{host: a, trafficPolicy: {tls: {mode: MUTUAL, credentialName: c}}}", ["spec.trafficPolicy.tls.clientCertificate", "spec.trafficPolicy.tls.privateKey"], []),
     ("DestinationRule", "{host: a, subsets: [{name: v}, {name: v}]}", [], ["spec.subsets[1].name"]),
     # Gateway
     ("Gateway", "{servers: [{port: {name: h, protocol: HTTP}, hosts: ['*']}]}", [], ["spec.servers[0].port.number"]),
@@ -118,6 +119,14 @@ def test_later_fields_are_told_and_passed_over() -> None:
     assert judged.valid
     assert [(each.field, each.line) for each in judged.warnings] == [("spec.http[0].mirrorPercentage", 6)]
     assert "Istio 1.4 has no field 'mirrorPercentage'" in judged.warnings[0].message
+
+
+def test_a_kind_that_came_later_is_judged_by_todays_rules() -> None:
+    (judged,) = judge(
+        "case", "apiVersion: a/b\nkind: WorkloadEntry\nmetadata: {name: a}\nspec: {address: '*'}\n", "1.4"
+    )
+    assert [each.field for each in judged.errors] == ["spec.address"]
+    assert [(each.code, each.field, each.line) for each in judged.warnings] == [("unknown-kind", "kind", 2)]
 
 
 def test_numbers_that_stand_for_no_word_are_taken_by_1_4_alone() -> None:

@@ -124,7 +124,7 @@ JUDGES: dict[str, Judge] = {
     "server": part(gw.Server, gateway.server),
     "server_port": part(gw.Port, gateway.port),
     "tls_options": part(gw.ServerTLSSettings, gateway.server_tls),
-    "traffic_policy": part(dr.TrafficPolicy, destination_rule.traffic_policy, "default"),
+    "traffic_policy": part(dr.TrafficPolicy, destination_rule.traffic_policy),
     "wildcard_domain": value(checks.wildcard_domain),
 }
 
