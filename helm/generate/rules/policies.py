@@ -21,7 +21,7 @@ _SEC, _TYPE = "istio.security.v1beta1", "istio.type.v1beta1"
 _DOMAIN = "^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 _SOURCE_LISTS = "principals requestPrincipals namespaces ipBlocks remoteIpBlocks trustDomains"
 _OPERATION_LISTS = "hosts ports methods paths"
-_ACCOUNTS = each({**FILLED, "maxLength": 320}, maxItems=16)
+_ACCOUNTS = each({**FILLED, "maxLength": 320, "pattern": "^[^/*]+(/[^/*]+)?$"}, maxItems=16)
 # Kubernetes bounds what checking may cost, and so wants to know how many there can be.
 _MANY = {"maxItems": 512}
 LABELS = both(
@@ -58,7 +58,12 @@ POLICIES: Table = {
     },
     f"{_SEC}.RequestAuthentication": {"": TARGETS, "targetRefs": REFERENCES},
     f"{_SEC}.JWTRule": {
-        "": rule("has(self.issuer) || has(self.jwksUri)", "say whose tokens are meant: issuer, or jwksUri"),
+        "": both(
+            rule("has(self.issuer) || has(self.jwksUri)", "say whose tokens are meant: issuer, or jwksUri"),
+            rule("!(has(self.jwks) && has(self.jwksUri))", "jwks and jwksUri exclude each other; keep one of them"),
+        ),
+        "issuer": FILLED,
+        "outputPayloadToHeader": FILLED,
         "audiences": each(FILLED),
         "jwksUri": {"pattern": "^https?://"},
         "fromParams": each(FILLED),

@@ -13,6 +13,8 @@ METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT",
 def check_cors(policy: CorsPolicy, report: Report) -> None:
     for where, origin in report.each("allowOrigins", policy.allow_origins):
         check_string(origin, where)
+        if origin.WhichOneof("match_type") in (None, "exact") and not origin.exact:
+            where.wrong("it is empty; say exact, prefix or regex")
     for where, text in report.each("allowOrigin", policy.allow_origin):
         where.wrong("" if text == "*" else origin_name(text))
     for where, method in report.each("allowMethods", policy.allow_methods):

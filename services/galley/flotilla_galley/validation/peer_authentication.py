@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
+from flotilla_galley.validation.policy_targets import workload_selector
 from flotilla_protos.istio.security.v1beta1.peer_authentication_pb2 import PeerAuthentication
 
 
 def validate(spec: PeerAuthentication, report: Report, namespace: str) -> None:
-    checks.selector(report.at("selector").at("matchLabels"), spec.selector.match_labels)
+    workload_selector(spec, report)
     if not spec.port_level_mtls:
         return
     where = report.at("portLevelMtls")

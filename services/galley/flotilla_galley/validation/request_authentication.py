@@ -47,6 +47,8 @@ def _rule(rule: JWTRule, report: Report) -> None:
 def _keys(rule: JWTRule, report: Report) -> None:
     if rule.jwks_uri:
         report.check(key_address, "jwksUri", rule.jwks_uri)
+    if rule.jwks and rule.jwks_uri:
+        report.at("jwks").warn("it excludes jwksUri; keep one of them", "conflict")
     if rule.jwks:
         report.check(key_set, "jwks", rule.jwks)
         for index in private_keys(rule.jwks):
