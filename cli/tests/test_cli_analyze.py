@@ -190,11 +190,15 @@ class TestCluster:
         server.serve(CONFIG_MAPS, PODS, SERVICES, GATEWAYS, OLD_SERVICES)
         await server.start()
         context = {"name": "a", "context": {"cluster": "a", "user": "a", "namespace": "team"}}
+        east = {"name": "east", "context": {"cluster": "east", "user": "a"}}
         config = {
             "current-context": "a",
-            "clusters": [{"name": "a", "cluster": {"server": server.url}}],
+            "clusters": [
+                {"name": "a", "cluster": {"server": server.url}},
+                {"name": "east", "cluster": {"server": server.url}},
+            ],
             "users": [{"name": "a", "user": {}}],
-            "contexts": [context],
+            "contexts": [context, east],
         }
         (tmp_path / "kubeconfig").write_text(json.dumps(config))
         yield server
@@ -271,3 +275,19 @@ class TestCluster:
         code, _, err = await self.analyzed(capsys, *GATEWAYS_ONLY)
         assert code == 1
         assert "The cluster cannot be read" in err
+
+    async def test_services_of_other_clusters_are_compared(
+        self, server: ApiServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        server.put(SERVICES, "shop", "team", spec={"ports": [{"name": "http", "port": 80}]})
+        only = ("--analyzer", "services.MultiClusterServiceAnalyzer")
+        assert (await self.analyzed(capsys, *only, "--remote-contexts", "east"))[1] == []
+        (tmp_path / "shop.yaml").write_text(
+            SHOP.replace("name: shop}", "name: shop, namespace: team}").replace("80", "81")
+        )
+        (found,) = (await self.analyzed(capsys, "shop.yaml", *only, "--remote-contexts", "east"))[1]
+        assert (found["code"], found["origin"]) == ("IST0170", "Service team/shop")
+        assert "in clusters this one, east: its ports differ" in found["message"]
+        code, _, err = await self.analyzed(capsys, *only, "--remote-contexts", "nowhere")
+        assert code == 1
+        assert "nowhere" in err

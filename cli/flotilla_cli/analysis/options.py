@@ -35,6 +35,8 @@ def _cluster(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", "--use-kube", nargs="?", type=_switch, const=True, metavar="true|false", help=text)
     parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="default $KUBECONFIG, ~/.kube/config")
     parser.add_argument("--context", default="", metavar="NAME", help="of the kubeconfig file; default its current one")
+    text = "contexts of other clusters of the mesh, whose Services are compared; commas between them"
+    parser.add_argument("--remote-contexts", type=_names, default=(), metavar="NAMES", help=text)
     text = "whose objects; default: of files all, of the cluster those of the context's namespace"
     parser.add_argument("-n", "--namespace", default="", help=text)
     parser.add_argument("-A", "--all-namespaces", action="store_true", help="the objects of all namespaces")
@@ -63,6 +65,10 @@ def _switch(text: str) -> bool:
     if text.lower() in ("false", "f", "0"):
         return False
     raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false; files come before this option, or after --")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _level(text: str) -> str:

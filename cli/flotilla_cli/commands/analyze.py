@@ -16,7 +16,7 @@ from flotilla_cli.commands.check import connection
 from flotilla_cli.errors import CheckError, FlotillaError
 from flotilla_galley.analysis.analyzer import Analyzer
 from flotilla_galley.analysis.ingress_defaults import with_ingress_gateway
-from flotilla_galley.analysis.kinds import MESH_NETWORKS
+from flotilla_galley.analysis.kinds import MESH_NETWORKS, SERVICES
 from flotilla_galley.analysis.message import Message
 from flotilla_galley.analysis.reading import ResourceReader
 from flotilla_galley.analysis.registry import BY_RULE_SET, chosen
@@ -105,21 +105,31 @@ def _with_cluster(
     """The files' objects over the cluster's; without a cluster with the ingress gateway that an installation has."""
     if asked.cluster is None:
         return with_ingress_gateway(files)
-    client = KubeClient(asked.cluster, user_agent="flotilla-analyze")
-    return files.over(asyncio.run(read_cluster(client, analyzers, arguments, asked.namespace)))
+    collections = {collection for each in analyzers for collection in each.reads}
+    found = files.over(_read(asked.cluster, collections, arguments, asked.namespace))
+    remote = {name: _remote(name, arguments) for name in arguments.remote_contexts}
+    return found.over(ResourceSet(remote=remote))
 
 
-async def read_cluster(
-    client: KubeClient, analyzers: tuple[Analyzer, ...], arguments: Namespace, namespace: str
-) -> ResourceSet:
-    """All that the analyzers read. Raises FlotillaError where the API server does not answer."""
+def _remote(context: str, arguments: Namespace) -> ResourceSet:
+    """The Services of another cluster. Raises FlotillaError."""
+    return _read(connection(arguments.kubeconfig, context, os.environ), {SERVICES}, arguments, "default")
+
+
+def _read(cluster: KubeConnection, collections: set[str], arguments: Namespace, namespace: str) -> ResourceSet:
+    client = KubeClient(cluster, user_agent="flotilla-analyze")
+    return asyncio.run(read_cluster(client, collections, arguments, namespace))
+
+
+async def read_cluster(client: KubeClient, collections: set[str], arguments: Namespace, namespace: str) -> ResourceSet:
+    """All of these collections. Raises FlotillaError where the API server does not answer."""
     config_map = f"istio-{arguments.revision}" if arguments.revision else "istio"
     collected = ResourceReader(root=arguments.root, mesh_config_map=config_map)
     reader = ClusterReader(client, collected, namespace, arguments.root)
     await client.start()
     try:
         async with asyncio.timeout(arguments.timeout):
-            await reader.read({collection for each in analyzers for collection in each.reads})
+            await reader.read(collections)
     except KubeError as error:
         raise FlotillaError(
             f"The cluster cannot be read: {error}.", "Or analyze files alone: --use-kube=false."

@@ -1,6 +1,7 @@
 """The grid: for every analyzer a file of objects, with the codes of what it tells as comments where it must stand.
 
-`analysis/<rule set>/<name of the analyzer>.yaml`, and further ones with `--<what for>` behind the name. An analyzer without a file, or one whose file expects nothing of it, fails.
+`analysis/<rule set>/<name of the analyzer>.yaml`, and further ones with `--<what for>` behind the name. What other
+clusters hold stands in files with `@<cluster>` behind it. An analyzer without a file, or one whose file expects nothing of it, fails.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from flotilla_galley.analysis.catalogue import catalogue
 from flotilla_galley.analysis.ingress_defaults import with_ingress_gateway
 from flotilla_galley.analysis.reading import read_resources
 from flotilla_galley.analysis.registry import BY_RULE_SET
+from flotilla_galley.analysis.resources import ResourceSet
 from flotilla_galley.analysis.run import analyze
 from flotilla_shared.model.kinds import Kind, by_collection
 
@@ -51,13 +53,18 @@ def expected(text: str) -> Counter[tuple[int, str]]:
     return found
 
 
+def remote(file: Path) -> dict[str, ResourceSet]:
+    others = sorted(file.parent.glob(f"{file.stem}@*.yaml"))
+    return {each.stem.rpartition("@")[2]: read_resources([(each.name, each.read_text())]) for each in others}
+
+
 @pytest.mark.parametrize(("analyzer", "file"), CASES)
 def test_an_analyzer_tells_what_its_file_expects(analyzer: Analyzer, file: Path) -> None:
     assert file.is_file(), f"{analyzer.name} has no case: write {file.relative_to(GRID.parent)}"
     text = file.read_text()
     resources = read_resources([(file.name, text)])
     assert resources.problems == ()
-    found = analyze(with_ingress_gateway(resources), [analyzer])
+    found = analyze(with_ingress_gateway(resources).over(ResourceSet(remote=remote(file))), [analyzer])
     assert Counter((each.line, each.code) for each in found.messages) == expected(text)
     assert found.messages, f"{file.name} expects nothing of {analyzer.name}"
 
@@ -79,7 +86,7 @@ def codes_of(rule_set: str) -> Iterator[str]:
 
 def test_no_file_is_of_an_analyzer_that_there_is_not() -> None:
     for rule_set, analyzers in BY_RULE_SET.items():
-        assert {file.stem.partition("--")[0] for file in (GRID / rule_set).iterdir()} <= {
+        assert {file.stem.partition("--")[0].partition("@")[0] for file in (GRID / rule_set).iterdir()} <= {
             each.name for each in analyzers
         }
 

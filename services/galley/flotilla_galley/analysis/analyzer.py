@@ -40,6 +40,11 @@ class View:
         self._check(collection)
         return self._resources.get(collection, namespace, name)
 
+    def remote(self, collection: str) -> dict[str, tuple[Resource, ...]]:
+        """The objects of a collection in other clusters of the mesh, by the cluster's name."""
+        self._check(collection)
+        return {name: each.of(collection) for name, each in self._resources.remote.items()}
+
     def once(self, make: Callable[[View], T]) -> T:
         """What `make` makes of the view, made once for all analyzers of a run."""
         if make not in self._made:

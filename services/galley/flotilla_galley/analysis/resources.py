@@ -12,6 +12,7 @@ class ResourceSet:
     """Of several objects of one key the first counts.
 
     `problems` tells of what could not be read as an object. `missing` are collections that the cluster does not serve.
+    `remote` has the objects of other clusters of the mesh, by the cluster's name.
     """
 
     def __init__(
@@ -19,6 +20,7 @@ class ResourceSet:
         resources: Iterable[Resource] = (),
         problems: Iterable[Problem] = (),
         missing: Iterable[str] = (),
+        remote: Mapping[str, ResourceSet] | None = None,
     ) -> None:
         found: dict[ResourceKey, Resource] = {}
         for each in resources:
@@ -26,6 +28,7 @@ class ResourceSet:
         self._by_key: Mapping[ResourceKey, Resource] = {key: found[key] for key in sorted(found)}
         self.problems = tuple(problems)
         self.missing = frozenset(missing)
+        self.remote: Mapping[str, ResourceSet] = dict(sorted((remote or {}).items()))
         grouped: dict[str, list[Resource]] = {}
         for key, each in self._by_key.items():
             grouped.setdefault(key.collection, []).append(each)
@@ -43,7 +46,12 @@ class ResourceSet:
 
     def over(self, other: ResourceSet) -> ResourceSet:
         """Both, where an object of this set hides that of the other: files over a cluster."""
-        return ResourceSet((*self.all(), *other.all()), (*self.problems, *other.problems), self.missing | other.missing)
+        return ResourceSet(
+            (*self.all(), *other.all()),
+            (*self.problems, *other.problems),
+            self.missing | other.missing,
+            {**other.remote, **self.remote},
+        )
 
     def __len__(self) -> int:
         return len(self._by_key)
