@@ -18,7 +18,8 @@ from flotilla_agent.envoy.process import EnvoyProcess
 from flotilla_agent.envoy.starting import StartingBootstrap
 from flotilla_agent.errors import AdminUnavailable
 from flotilla_agent.reports.watch import ReportWatch
-from flotilla_agent.sds.foreign import ForeignSecrets
+from flotilla_agent.sds.files import FileSecrets
+from flotilla_agent.sds.foreign import ForeignSecrets, NoForeignSecrets, SeveralSecrets
 from flotilla_agent.sds.server import sds_server
 from flotilla_agent.sds.socket_path import sds_socket
 from flotilla_agent.status.standing import Standing
@@ -40,7 +41,7 @@ class Workload:
     Whatever keeps it from running is its state and reason, never an exception, and is tried again with back-off: an
     address may become free, a certificate may come, an Envoy may live longer next time. `admin_client` is the
     caller's, and outlives the workload. `status` makes what answers on the status port; `log` is where Envoy's words go;
-    `foreign` has secrets that are not its own.
+    `foreign` has secrets that are neither its own nor in files.
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class Workload:
         self.identity = WorkloadIdentity(signer, name, settings.certificate_ttl_seconds)
         self._settings = settings
         self._socket = sds_socket(settings.run_dir, config.folder)
-        self._sds = sds_server(config.name, self.identity, self._socket, foreign)
+        self.files = FileSecrets(config.name)
+        others = SeveralSecrets(self.files, foreign or NoForeignSecrets())
+        self._sds = sds_server(config.name, self.identity, self._socket, others)
         self._status = HttpServer(status(self), config.public_address, config.status_port)
         self.reports = ReportWatch(config.name, self.admin, lambda: self.envoy.running)
         self._tasks = Tasks(f"workload:{config.name}")
@@ -153,6 +156,7 @@ class Workload:
 
     async def _give_up_place(self) -> None:
         await self._sds.stop()
+        await self.files.stop()
         await self._status.stop()
 
     async def _start_envoy(self) -> None:

@@ -13,9 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-
+from flotilla_agent.sds.pem import SecretRefused, check_pair, read_certificates
 from flotilla_agent.sds.secrets import VersionedSecret, make_authority, make_pair
 from flotilla_shared.runtime.kube.client import KubeClient
 from flotilla_shared.runtime.kube.objects import Secret
@@ -34,10 +32,6 @@ CRL = "ca.crl"
 
 _log = get_logger(__name__)
 Data = Mapping[str, bytes]
-
-
-class SecretRefused(ValueError):
-    """A Secret that holds no certificate that Envoy could use; one sentence."""
 
 
 class GatewaySecrets:
@@ -174,34 +168,16 @@ def make(name: str, secrets: Mapping[str, Data]) -> VersionedSecret:
             data = secrets.get(source, {})
             root = _first(data, AUTHORITIES)
             if root:
-                _certificates(source, root)
+                read_certificates(f"Secret {source}", root)
                 return make_authority(name, root, data.get(CRL, b""))
         raise SecretRefused(f"neither Secret {' nor '.join(sources(name))} has {' or '.join(AUTHORITIES)}")
     data = secrets.get(secret, {})
     chain, key = _first(data, CERTIFICATES), _first(data, KEYS)
     if not chain or not key:
         raise SecretRefused(f"there is no Secret {secret} with tls.crt and tls.key (or cert and key)")
-    _check_pair(secret, chain, key)
+    check_pair(f"Secret {secret}", chain, key)
     return make_pair(name, chain, key)
 
 
 def _first(data: Data, keys: tuple[str, ...]) -> bytes:
     return next((data[key] for key in keys if data.get(key)), b"")
-
-
-def _certificates(secret: str, pem: bytes) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
-        raise SecretRefused(f"Secret {secret} holds no certificate in PEM: {error}") from error
-
-
-def _check_pair(secret: str, chain: bytes, key: bytes) -> None:
-    """Envoy would refuse the secret, and say so only in its log."""
-    leaf = _certificates(secret, chain)[0]
-    try:
-        private = serialization.load_pem_private_key(key, None)
-    except (ValueError, TypeError) as error:
-        raise SecretRefused(f"Secret {secret} holds no usable key in PEM") from error
-    if private.public_key() != leaf.public_key():
-        raise SecretRefused(f"the key of Secret {secret} is not its certificate's")

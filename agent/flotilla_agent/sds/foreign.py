@@ -44,3 +44,29 @@ class NoForeignSecrets:
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         return lambda: None
+
+
+class SeveralSecrets:
+    """ForeignSecrets of several kinds; each name is one's."""
+
+    def __init__(self, *kinds: ForeignSecrets) -> None:
+        self._kinds = kinds
+
+    @property
+    def current(self) -> Mapping[str, VersionedSecret]:
+        return {name: each for kind in self._kinds for name, each in kind.current.items()}
+
+    def serves(self, name: str) -> bool:
+        return any(each.serves(name) for each in self._kinds)
+
+    def want(self, name: str) -> None:
+        next(each for each in self._kinds if each.serves(name)).want(name)
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        leaving = [each.subscribe(callback) for each in self._kinds]
+
+        def leave() -> None:
+            for each in leaving:
+                each()
+
+        return leave

@@ -214,3 +214,25 @@ def test_a_server_may_take_certificates_of_anybody(
     asked = context.common_tls_context.combined_validation_context.default_validation_context
     assert (asked.trust_chain_verification == asked.ACCEPT_UNTRUSTED) is skips
     validate(compiled)
+
+
+@pytest.mark.parametrize(
+    ("stated", "authority"),
+    [
+        ("caCertificates: /ca.pem", "file-root:/ca.pem"),
+        ("caCertificates: /ca.pem, caCrl: /crl.pem", "file-root:/ca.pem~/crl.pem"),
+        ("caCertificates: /ca.pem, caCrl: /crl.pem, credentialName: c", "kubernetes://c-cacert"),
+    ],
+)
+def test_what_is_revoked_comes_with_the_authority(
+    stated: str, authority: str, validate: Callable[[Compiled], None]
+) -> None:
+    """Its agent reads both: Envoy would refuse the listener for a file that is not there."""
+    tls = f"mode: MUTUAL, serverCertificate: /c.pem, privateKey: /k.pem, {stated}"
+    compiled = Mesh(gateway(server("HTTPS", "x.io", tls, 443))).compile(PROXY)
+    (chain,) = compiled.listeners["0.0.0.0_443"].filter_chains
+    context = DownstreamTlsContext()
+    chain.transport_socket.typed_config.Unpack(context)
+    combined = context.common_tls_context.combined_validation_context
+    assert combined.validation_context_sds_secret_config.name == authority
+    validate(compiled)

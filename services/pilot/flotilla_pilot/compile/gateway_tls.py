@@ -118,7 +118,10 @@ def _authority(settings: ServerTLSSettings) -> str:
     if settings.ca_cert_credential_name:
         return credential(settings.ca_cert_credential_name.removesuffix(AUTHORITY) + AUTHORITY)
     named = settings.credential_name or next(iter(settings.credential_names), "")
-    return f"{credential(named)}{AUTHORITY}" if named else f"file-root:{settings.ca_certificates}"
+    if named:
+        return f"{credential(named)}{AUTHORITY}"
+    # The agent reads a list of what is revoked too: Envoy would refuse the listener for a file that is not there.
+    return f"file-root:{settings.ca_certificates}" + (f"~{settings.ca_crl}" if settings.ca_crl else "")
 
 
 def _set_parameters(common: CommonTlsContext, settings: ServerTLSSettings, default: MeshConfig.TLSConfig) -> None:
