@@ -165,6 +165,8 @@ def context_outline(tree: Any, case: Any) -> Any:
     common = tree["common_tls_context"]
     combined = common.get("combined_validation_context", {})
     asked = combined.get("default_validation_context", {})
+    # Istio writes the path of what is revoked into the listener; here it is part of the authority's name, for the agent.
+    authority, _, revoked = combined.get("validation_context_sds_secret_config", {}).get("name", "").partition("~")
     names = [
         each["matcher"]["exact"]
         for each in asked.get("match_typed_subject_alt_names", ())
@@ -174,7 +176,8 @@ def context_outline(tree: Any, case: Any) -> Any:
     return (
         [each for each in common["alpn_protocols"] if f'**.alpnProtocols="{each}"' not in DROPPED],
         [each["name"] for each in common["tls_certificate_sds_secret_configs"]],
-        combined.get("validation_context_sds_secret_config", {}).get("name"),
+        authority,
+        revoked or asked.get("crl", {}).get("filename", ""),
         names,
         asked.get("verify_certificate_spki"),
         asked.get("verify_certificate_hash"),
