@@ -291,3 +291,9 @@ class TestCluster:
         code, _, err = await self.analyzed(capsys, *only, "--remote-contexts", "nowhere")
         assert code == 1
         assert "nowhere" in err
+
+
+@pytest.mark.parametrize("folder", ["kubernetes", "local/config"])
+def test_nothing_is_wrong_with_the_example(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    place = Path(__file__).parents[2] / "examples" / "bookinfo" / folder
+    assert analyzed(capsys, "-R", str(place)) == (0, "Nothing is wrong.\n", "")

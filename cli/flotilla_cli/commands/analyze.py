@@ -18,6 +18,7 @@ from flotilla_galley.analysis.analyzer import Analyzer
 from flotilla_galley.analysis.ingress_defaults import with_ingress_gateway
 from flotilla_galley.analysis.kinds import MESH_NETWORKS, SERVICES
 from flotilla_galley.analysis.message import Message
+from flotilla_galley.analysis.planned_pods import with_planned_pods
 from flotilla_galley.analysis.reading import ResourceReader
 from flotilla_galley.analysis.registry import BY_RULE_SET, chosen
 from flotilla_galley.analysis.resources import ResourceSet
@@ -102,9 +103,9 @@ def _files(arguments: Namespace, asked: Asked) -> tuple[ResourceReader, dict[str
 def _with_cluster(
     files: ResourceSet, analyzers: tuple[Analyzer, ...], arguments: Namespace, asked: Asked
 ) -> ResourceSet:
-    """The files' objects over the cluster's; without a cluster with the ingress gateway that an installation has."""
+    """The files' objects over the cluster's; without one with the pods that they ask for, and an installation's gateway."""
     if asked.cluster is None:
-        return with_ingress_gateway(files)
+        return with_ingress_gateway(with_planned_pods(files))
     collections = {collection for each in analyzers for collection in each.reads}
     found = files.over(_read(asked.cluster, collections, arguments, asked.namespace))
     remote = {name: _remote(name, arguments) for name in arguments.remote_contexts}

@@ -17,8 +17,9 @@ from flotilla_galley.analysis import analyzers
 from flotilla_galley.analysis.analyzer import Analyzer, View
 from flotilla_galley.analysis.catalogue import Level, catalogue
 from flotilla_galley.analysis.ingress_defaults import with_ingress_gateway
-from flotilla_galley.analysis.kinds import NAMESPACES, PODS, placement
+from flotilla_galley.analysis.kinds import NAMESPACES, PLANNED_PODS, PODS, placement
 from flotilla_galley.analysis.message import Message, tell
+from flotilla_galley.analysis.planned_pods import with_planned_pods
 from flotilla_galley.analysis.reading import read_resources, resource_of
 from flotilla_galley.analysis.registry import OF_1_4, TODAY, chosen
 from flotilla_galley.analysis.resource import Resource
@@ -260,3 +261,36 @@ def self_signed(life: timedelta) -> tuple[str, str]:
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, end - timedelta(days=1), end)
     chain = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
     return chain.decode(), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+class TestPlannedPods:
+    DEPLOYMENT = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop}\n"
+        "spec: {template: {metadata: {labels: {app: shop}}, spec: {containers: []}}}\n---\n"
+    )
+    ENTRY = (
+        "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: shop-vm}\n"
+        "spec: {address: 10.0.0.1, labels: {app: shop}}\n---\n"
+    )
+    SIDECAR = (
+        "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: shop}\n"
+        "spec: {workloadSelector: {labels: {app: shop}}}\n---\n"
+    )
+
+    @pytest.mark.parametrize(("text", "told"), [("", ["IST0101"]), (DEPLOYMENT, []), (ENTRY, [])])
+    def test_selectors_are_held_against_what_files_ask_for(self, text: str, told: list[str]) -> None:
+        found = with_planned_pods(read(text + self.SIDECAR))
+        assert [each.code for each in analyze(found, chosen("today", ["sidecar.SelectorAnalyzer"])).messages] == told
+
+    def test_nothing_is_said_of_a_pod_that_is_only_planned(self) -> None:
+        text = (
+            self.DEPLOYMENT
+            + "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {istio-injection: enabled}}\n"
+        )
+        assert analyze(with_planned_pods(read(text)), chosen("today", ["injection.Analyzer"])).messages == ()
+
+    def test_a_pod_that_is_there_is_not_planned_again(self) -> None:
+        pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: shop-1, labels: {app: shop, pod-template-hash: a}}\n"
+        found = with_planned_pods(read(self.DEPLOYMENT + pod))
+        assert found.of(PLANNED_PODS) == ()
+        assert len(with_planned_pods(read(self.DEPLOYMENT)).of(PLANNED_PODS)) == 1

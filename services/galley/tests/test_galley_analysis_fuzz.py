@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flotilla_galley.analysis.ingress_defaults import with_ingress_gateway
 from flotilla_galley.analysis.kinds import KUBERNETES_KINDS
+from flotilla_galley.analysis.planned_pods import with_planned_pods
 from flotilla_galley.analysis.reading import ResourceReader, resource_of
 from flotilla_galley.analysis.registry import OF_1_4, TODAY
 from flotilla_galley.analysis.run import analyze
@@ -152,7 +153,7 @@ def objects(draw: st.DrawFn) -> dict[str, Any]:
 def test_no_analyzer_raises_on_any_objects(written: list[dict[str, Any]]) -> None:
     reader = ResourceReader()
     reader.resources += [resource_of(each) for each in written]
-    resources = with_ingress_gateway(reader.finished())
+    resources = with_ingress_gateway(with_planned_pods(reader.finished()))
     for analyzers in (TODAY, OF_1_4):
         found = analyze(resources, analyzers)
         assert [each.text for each in found.messages if each.code == "IST0001"] == []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from flotilla_galley.analysis.kinds import EVERYTHING
+from flotilla_galley.analysis.kinds import EVERYTHING, PLANNED_PODS, PODS
 from flotilla_galley.analysis.message import Message
 from flotilla_galley.analysis.resource import Resource
 from flotilla_galley.analysis.resources import ResourceSet
@@ -63,6 +63,8 @@ class View:
         return self.mesh_config.root_namespace
 
     def _check(self, collection: str) -> None:
+        if collection == PLANNED_PODS:
+            collection = PODS
         if collection not in self._reads and EVERYTHING not in self._reads:
             raise NotDeclared(f"{collection} is not among the collections that this analyzer reads")
 

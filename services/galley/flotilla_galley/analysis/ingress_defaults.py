@@ -15,7 +15,8 @@ from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_shared.model.kinds import MESH_CONFIG
 
 _LABELS = {"istio": "ingressgateway"}
-_PORTS = {"http2": 80, "https": 443, "tcp": 31400, "tls": 15443}
+# Installations differ in whether its pods listen on the ports of the Service or above 8000.
+_PORTS = {"http2": 80, "https": 443, "tcp": 31400, "tls": 15443, "http2-unprivileged": 8080, "https-unprivileged": 8443}
 DEFAULT_NAME = "istio-ingressgateway"
 
 

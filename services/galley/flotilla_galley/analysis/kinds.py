@@ -66,6 +66,8 @@ CRDS = "k8s/apiextensions.k8s.io/v1/customresourcedefinitions"
 MUTATING_WEBHOOKS = f"k8s/{_ADMISSION}/v1/mutatingwebhookconfigurations"
 VALIDATING_WEBHOOKS = f"k8s/{_ADMISSION}/v1/validatingwebhookconfigurations"
 MESH_NETWORKS = "istio/mesh/v1alpha1/MeshNetworks"
+# Not of a cluster: see planned_pods. Who reads PODS may read these.
+PLANNED_PODS = "planned/pods"
 # Read by analyzers that look at every object there is, those of kinds that nobody here knows among them.
 EVERYTHING = "*"
 MESH_COLLECTIONS = frozenset({MESH_CONFIG, MESH_NETWORKS})

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from flotilla_galley.analysis.analyzer import View
-from flotilla_galley.analysis.kinds import PODS, SERVICES
+from flotilla_galley.analysis.kinds import PLANNED_PODS, PODS, SERVICES
 from flotilla_galley.analysis.resource import Resource
 from flotilla_shared.model.labels import selects
 
@@ -17,13 +17,18 @@ def shown(selector: Mapping[str, str]) -> str:
 
 
 def pods_selected(view: View, selector: Mapping[str, str], namespace: str | None = None) -> list[Resource]:
-    """The pods of a namespace, or of all (None), that have these labels. An empty selector selects all."""
+    """The pods of a namespace, or of all (None), that have these labels, planned ones too. An empty selector selects all."""
     wanted = dict(selector)  # a map of protobuf is slow to look into
     by_label = view.once(_pods_by_label)
-    candidates = min((by_label.get(pair, []) for pair in wanted.items()), key=len, default=view.all(PODS))
+    candidates = min((by_label.get(pair, []) for pair in wanted.items()), key=len, default=all_pods(view))
     return [
         pod for pod in candidates if (namespace is None or pod.namespace == namespace) and selects(wanted, pod.labels)
     ]
+
+
+def all_pods(view: View) -> tuple[Resource, ...]:
+    """Those that are there, and those that are planned."""
+    return (*view.all(PODS), *view.all(PLANNED_PODS))
 
 
 def services_of(view: View, namespace: str) -> list[Resource]:
@@ -33,7 +38,7 @@ def services_of(view: View, namespace: str) -> list[Resource]:
 
 def _pods_by_label(view: View) -> dict[tuple[str, str], list[Resource]]:
     found: dict[tuple[str, str], list[Resource]] = defaultdict(list)
-    for pod in view.all(PODS):
+    for pod in all_pods(view):
         for pair in pod.labels.items():
             found[pair].append(pod)
     return dict(found)

@@ -9,7 +9,7 @@ from flotilla_galley.analysis.kinds import NAMESPACES, PODS
 from flotilla_galley.analysis.membership import pod_in_ambient, pod_in_mesh
 from flotilla_galley.analysis.message import Message, tell
 from flotilla_galley.analysis.resource import Resource
-from flotilla_galley.analysis.selectors import shown
+from flotilla_galley.analysis.selectors import all_pods, shown
 from flotilla_shared.model.kinds import AUTHORIZATION_POLICIES, MESH_CONFIG
 from flotilla_shared.model.labels import selects
 
@@ -37,7 +37,7 @@ def _workloads(policy: Resource, view: View) -> Iterator[Message]:
 def _members(view: View) -> dict[str, list[Mapping[str, str]]]:
     """Namespace -> the labels of its pods that are in the mesh."""
     found: dict[str, list[Mapping[str, str]]] = {}
-    for pod in view.all(PODS):
+    for pod in all_pods(view):
         if pod_in_mesh(pod, view) or pod_in_ambient(pod):
             found.setdefault(pod.namespace, []).append(pod.labels)
     return found

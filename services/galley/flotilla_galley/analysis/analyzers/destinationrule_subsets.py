@@ -11,6 +11,7 @@ from flotilla_galley.analysis.kinds import NODES, PODS
 from flotilla_galley.analysis.known_hosts import READS, KnownHost, find_hosts
 from flotilla_galley.analysis.message import Message, tell
 from flotilla_galley.analysis.resource import Resource
+from flotilla_galley.analysis.selectors import all_pods
 from flotilla_shared.model.kinds import DESTINATION_RULES, SERVICE_ENTRIES, WORKLOAD_ENTRIES
 from flotilla_shared.model.labels import selects
 
@@ -50,7 +51,7 @@ def _workloads(view: View) -> dict[str, list[Mapping[str, str]]]:
     """Namespace -> labels of each pod, with those of its node, and of each WorkloadEntry."""
     nodes = {node.name: node.labels for node in view.all(NODES)}
     found: dict[str, list[Mapping[str, str]]] = defaultdict(list)
-    for pod in view.all(PODS):
+    for pod in all_pods(view):
         found[pod.namespace].append(_with_node(pod, nodes))
     for entry in view.all(WORKLOAD_ENTRIES):
         found[entry.namespace].append(dict(entry.spec.labels))
