@@ -21,16 +21,11 @@ from hypothesis import strategies as st
 from flotilla_galley.offline.judge import Finding, Judgement, judge
 from flotilla_galley.validation.validate import RuleSet
 from flotilla_shared.model.kinds import WRITTEN, kind_of
+from flotilla_shared.testing.mutants import mutants
 from flotilla_shared.testing.properties import examples
 
 ROOT = Path(__file__).parents[3]
 VECTORS = Path(os.environ.get("FLOTILLA_VECTORS", ROOT.parent / "shared" / "vectors"))
-# At the edges of what fields take, and what people write by mistake.
-VALUES = [
-    *(None, True, -1, 0, 1, 65536, 2**32, 1.5, "", "a", "*", "*.a.com", "a.com", ".", "~", "mesh", "a/b", "0s", "1ms"),
-    *("1.2.3.4", "::/0", "unix:///a", "[", "{*}", "100", "STRICT", [], [None], ["a", "a"], {}, {"a": None}, {"a": "b"}),
-    *([{}], [[]], {"number": 0}, {"host": "a"}, {"exact": "", "regex": "("}),
-]
 
 
 @cache
@@ -54,31 +49,6 @@ def _of_istio() -> Iterator[dict[str, Any]]:
         if case["valid"] and isinstance(case["spec"], dict):
             head = {"apiVersion": kinds[case["kind"]], "kind": case["kind"], "metadata": {"name": "case"}}
             yield head | {"spec": case["spec"]}
-
-
-def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every container with each of its keys or indices."""
-    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
-        yield value, key
-        yield from places(value[key])
-
-
-@st.composite
-def mutants(draw: st.DrawFn) -> dict[str, Any]:
-    """One of the objects, with one to three changes in its spec."""
-    made = copy.deepcopy(draw(st.sampled_from(objects())))
-    for _ in range(draw(st.integers(1, 3))):
-        container, key = draw(st.sampled_from([*places({"spec": made["spec"]})][1:] or [(made, "spec")]))
-        change = draw(st.sampled_from(("replace", "replace", "remove", "repeat", "unknown")))
-        if change == "remove" and container is not made:
-            del container[key]
-        elif change == "repeat" and isinstance(container, list):
-            container.append(copy.deepcopy(container[key]))
-        elif change == "unknown" and isinstance(container[key], dict):
-            container[key]["surprise"] = copy.deepcopy(draw(st.sampled_from(VALUES)))
-        else:
-            container[key] = copy.deepcopy(draw(st.sampled_from(VALUES)))
-    return made
 
 
 def judged(written: dict[str, Any], ruleset: RuleSet | None) -> Judgement:
@@ -134,7 +104,7 @@ def astray(written: dict[str, Any], findings: tuple[Finding, ...]) -> list[Findi
 
 
 @settings(max_examples=examples(150), deadline=None)
-@given(mutants(), st.sampled_from((None, "today", "1.4")))
+@given(mutants(objects), st.sampled_from((None, "today", "1.4")))
 def test_a_changed_object_is_judged(written: dict[str, Any], ruleset: RuleSet | None) -> None:
     found = judged(written, ruleset)
     assert found == judged(copy.deepcopy(written), ruleset)
@@ -146,7 +116,7 @@ def test_a_changed_object_is_judged(written: dict[str, Any], ruleset: RuleSet | 
 
 
 @settings(max_examples=examples(40), deadline=None)
-@given(mutants())
+@given(mutants(objects))
 def test_what_is_valid_is_valid_once_more(written: dict[str, Any]) -> None:
     """The order of fields says nothing."""
     found = judged(written, None)
