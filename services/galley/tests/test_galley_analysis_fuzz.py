@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -14,6 +18,7 @@ from flotilla_galley.analysis.planned_pods import with_planned_pods
 from flotilla_galley.analysis.reading import ResourceReader, resource_of
 from flotilla_galley.analysis.registry import OF_1_4, TODAY
 from flotilla_galley.analysis.run import analyze
+from flotilla_galley.sources.yaml_documents import YamlDocument, read_documents
 from flotilla_shared.model.kinds import MESH_CONFIG, WRITTEN
 from flotilla_shared.model.legacy_kinds import LEGACY_PREFIX
 from flotilla_shared.testing.properties import examples
@@ -158,6 +163,42 @@ def test_no_analyzer_raises_on_any_objects(written: list[dict[str, Any]]) -> Non
         found = analyze(resources, analyzers)
         assert [each.text for each in found.messages if each.code == "IST0001"] == []
         assert found.failures == 0
+        assert all(each.as_dict()["message"] for each in found.messages)
+
+
+GRID = [
+    document.value
+    for file in sorted((Path(__file__).parent / "analysis").rglob("*.yaml"))
+    for document in read_documents(file.read_text())
+    if isinstance(document, YamlDocument)
+]
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """(what holds it, its key or index) of everything in a document."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield value, key
+        yield from places(inner)
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> Any:
+    """An object of the grid, for which some analyzer has something to say, with one thing in it replaced."""
+    document = copy.deepcopy(draw(st.sampled_from(GRID)))
+    holder, key = draw(st.sampled_from(list(places(document))))
+    holder[key] = draw(JUNK)
+    return document
+
+
+@settings(max_examples=examples(30))
+@given(st.lists(spoilt(), min_size=20, max_size=50))
+def test_no_analyzer_raises_on_objects_of_the_grid_that_are_spoilt(written: list[Any]) -> None:
+    reader = ResourceReader()
+    reader.read("spoilt.yaml", "\n---\n".join(json.dumps(each) for each in written))
+    resources = with_ingress_gateway(with_planned_pods(reader.finished()))
+    for analyzers in (TODAY, OF_1_4):
+        found = analyze(resources, analyzers)
+        assert [each.text for each in found.messages if each.code == "IST0001"] == []
         assert all(each.as_dict()["message"] for each in found.messages)
 
 

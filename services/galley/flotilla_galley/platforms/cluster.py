@@ -58,9 +58,7 @@ class Cluster:
         )
         self.taking = Taking(not settings.write_status)
         self.analyst = self._analyst(metrics)
-        self.status = StatusWriter(
-            self.client, self.objects, self._entry, board, StatusMetrics(metrics), analysis=self.analyst.of
-        )
+        self.status = self._status(board, metrics)
         self.election = self._election()
         validation = ValidationMetrics(metrics)
         linger_seconds = LINGER_SECONDS if settings.kubeconfig is None else 0
@@ -86,6 +84,10 @@ class Cluster:
             self.client, settings.own_namespace, name, settings.root_namespace, self._touch, metrics=metrics
         )
         return objects, mesh
+
+    def _status(self, board: StatusBoard, metrics: ServiceMetrics) -> StatusWriter:
+        counted = StatusMetrics(metrics)
+        return StatusWriter(self.client, self.objects, self._entry, board, counted, analysis=self.analyst.of)
 
     def _analyst(self, metrics: ServiceMetrics) -> Analyst:
         return Analyst(
