@@ -37,10 +37,10 @@ def _piece(piece: ast.expr, module: Module) -> str:
     if isinstance(piece, ast.Constant):
         return str(piece.value)
     inner = piece.value if isinstance(piece, ast.FormattedValue) else piece
-    return known(inner, module) or OPEN
+    return constant(inner, module) or OPEN
 
 
-def known(expression: ast.expr, module: Module) -> str:
+def constant(expression: ast.expr, module: Module) -> str:
     """A number or text that stands in the code, or ""."""
     if isinstance(expression, ast.Constant) and isinstance(expression.value, int | str):
         return str(expression.value)
@@ -51,7 +51,7 @@ def known(expression: ast.expr, module: Module) -> str:
         found = home.find(expression.attr) if isinstance(home, Module) else None
     else:
         return ""
-    return known(found[1], found[0]) if isinstance(found, tuple) else ""
+    return constant(found[1], found[0]) if isinstance(found, tuple) else ""
 
 
 def _added(expression: ast.BinOp, at: Function, depth: int) -> Iterator[str]:
