@@ -9,6 +9,7 @@ from pydantic import Field
 from helm.generate.values import Autoscaling, Global, KubernetesObject, Pods, Values
 
 FailurePolicy = Literal["Fail", "Ignore"]
+ProvenPolicy = Literal["Fail", "Ignore", "Proven"]
 
 
 def requests(cpu: str, memory: str) -> KubernetesObject:
@@ -33,7 +34,10 @@ class Citadel(Pods):
 
 class ValidationWebhook(Values):
     enabled: bool = Field(True, description="validate configuration when it is applied")
-    failurePolicy: FailurePolicy = Field("Fail", description="what becomes of a change while Galley is away")
+    failurePolicy: ProvenPolicy = Field(
+        "Fail",
+        description="what becomes of a change while Galley is away; Proven: Ignore until it has been called, then Fail",
+    )
     timeoutSeconds: int = Field(5, ge=1, le=5, description="time in which Galley must answer")
 
 

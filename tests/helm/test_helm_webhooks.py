@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.helm.render import Object, named, render
+from tests.helm.render import CHART, KUBERNETES, NAMESPACE, Object, named, render, run
 
 Labels = dict[str, str]
 
@@ -156,3 +157,38 @@ def test_only_what_this_revision_reads_is_validated(helm4: Path, name: str, revi
             "!('istio.io/rev' in object.metadata.labels)",
             f"object.metadata.labels['istio.io/rev'] in ['', '{revision}']",
         ]
+
+
+PROVEN = {"galley": {"webhook": {"failurePolicy": "Proven"}}}
+
+
+def test_until_galley_was_called_nobody_is_locked_out(helm4: Path) -> None:
+    """Installed open, with the name of the webhook that Galley makes fail closed."""
+    configuration = named(render(helm4, values=PROVEN), "ValidatingWebhookConfiguration", "istio-galley")
+    assert [each["failurePolicy"] for each in configuration["webhooks"]] == ["Ignore", "Ignore"]
+    named_there = configuration["metadata"]["annotations"]["flotilla.dev/fail-once-called"]
+    assert named_there == configuration["webhooks"][0]["name"] == "validation.istio.io"
+    fixed = named(render(helm4), "ValidatingWebhookConfiguration", "istio-galley")
+    assert "annotations" not in fixed["metadata"]
+
+
+def test_an_upgrade_leaves_the_policy_that_galley_has_set(helm4: Path) -> None:
+    options = ["--kube-version", KUBERNETES, "-n", NAMESPACE, "--set", "galley.webhook.failurePolicy=Proven"]
+    text = run(helm4, "template", "mesh", str(CHART), *options, "--is-upgrade")
+    objects = [each for each in yaml.safe_load_all(text) if each]
+    configuration = named(objects, "ValidatingWebhookConfiguration", "istio-galley")
+    assert [each.get("failurePolicy") for each in configuration["webhooks"]] == [None, "Ignore"]
+
+
+def test_only_who_must_prove_it_may_send_what_is_refused(helm4: Path) -> None:
+    def creates(values: dict[str, Any]) -> list[str]:
+        roles = [each for each in render(helm4, values=values) if each["kind"] in ("Role", "ClusterRole")]
+        return [
+            f"{each['kind']} {each['metadata']['name']}"
+            for each in roles
+            for rule in each["rules"]
+            if "gateways" in rule["resources"] and "create" in rule["verbs"]
+        ]
+
+    assert creates(PROVEN) == ["Role istio-galley"]
+    assert creates({}) == []

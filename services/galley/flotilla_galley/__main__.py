@@ -1,4 +1,4 @@
-"""`python -m flotilla_galley`: serve, print-config, version."""
+"""`python -m flotilla_galley`: serve, probe, print-config, version."""
 
 from __future__ import annotations
 

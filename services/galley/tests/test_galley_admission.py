@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,29 @@ class TestWebhook:
             in text
         )
         assert 'galley_validation_http_error{status="400"} 1.0' in text
+        assert 'galley_validation_duration_seconds_count{result="reviewed"} 4.0' in text
+        assert 'galley_validation_duration_seconds_count{result="error"} 1.0' in text
+
+    async def test_a_certificate_that_cannot_be_used_leaves_the_one_before(
+        self, serving: tuple[int, ServiceMetrics], authority: CertificateAuthorityForTests, identity: StaticIdentity
+    ) -> None:
+        port, metrics = serving
+        good = identity.current
+        assert good is not None
+        other = authority.certificate(good.spiffe, (DNS,))
+        identity.replace(replace(other, key_pem=good.key_pem))
+        assert (await self.post(port, authority, b"")).status_code == 400
+        text = metrics.render().decode()
+        assert 'galley_validation_cert_key_update_errors{error="KEY_VALUES_MISMATCH"} 1.0' in text
+
+    async def test_a_dry_run_is_judged_as_any_other(
+        self, serving: tuple[int, ServiceMetrics], authority: CertificateAuthorityForTests
+    ) -> None:
+        for spec, allowed in ((GOOD, True), (BAD, False)):
+            request = msgspec.to_builtins(asked(spec)) | {"dryRun": True}
+            review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+            found = (await self.post(serving[0], authority, json.dumps(review).encode())).json()
+            assert found["response"]["allowed"] is allowed
 
 
 class TestTrust:
@@ -235,4 +259,6 @@ class TestTrust:
             await client.stop()
         text = metrics.render().decode()
         assert "galley_validation_cert_key_updates 1.0" in text
+        assert "galley_validation_config_load_total" not in text
+        assert "galley_validation_config_load " in text
         assert identity._subscribers == []

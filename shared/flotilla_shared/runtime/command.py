@@ -1,4 +1,4 @@
-"""The command line that every service has: serve, print-config, version."""
+"""The command line that every service has: serve, probe, print-config, version."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
+from flotilla_shared.runtime.probe import READY, SECONDS, probe, seconds_of
 from flotilla_shared.runtime.settings import (
     ProcessSettings,
     SettingsError,
@@ -19,8 +20,9 @@ from flotilla_shared.runtime.settings import (
 )
 
 S = TypeVar("S", bound=ProcessSettings)
-COMMANDS = ("serve", "print-config", "version")
-BAD_SETTINGS = 2
+# `server` is what Istio 1.4 calls it.
+COMMANDS = ("serve", "server", "probe", "print-config", "version")
+UNWELL, BAD_SETTINGS = 1, 2
 
 
 def service_command(
@@ -42,6 +44,8 @@ def service_command(
     if given.command == "print-config":
         _print_config(service, settings)
         return 0
+    if given.command == "probe":
+        return _probe(service, settings, given.probe_path, given.interval)
     return _serve(service, settings, run)
 
 
@@ -49,7 +53,31 @@ def _parser(service: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"flotilla-{service}", description=f"Flotilla's {service}")
     parser.add_argument("command", nargs="?", choices=COMMANDS, default="serve")
     parser.add_argument("--config", type=Path, help=f"YAML file; variables {env_prefix(service)}<KEY> beat it")
+    parser.add_argument("--probe-path", default=READY, metavar="PATH", help=f"of probe: {READY} (default) or /healthz")
+    parser.add_argument(
+        "--interval",
+        type=_seconds,
+        default=SECONDS,
+        metavar="TIME",
+        help="of probe: in which it must answer; default 2s",
+    )
     return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _probe(service: str, settings: ProcessSettings, path: str, seconds: float) -> int:
+    """0 the service that runs with these settings is well, 1 it is not, or there is none."""
+    address, port = getattr(settings, "address", ""), getattr(settings, "monitoring_port", 0)
+    said = probe(address, port, path, seconds) if port else "it has no monitoring port in its settings"
+    if said:
+        print(f"{service}: {said}", file=sys.stderr)
+    return UNWELL if said else 0
 
 
 def _print_config(service: str, settings: ProcessSettings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from flotilla_galley.admission.proof import FailOnceCalled
 from flotilla_galley.admission.webhook import TrustedByApiServer, ValidationMetrics, admission_server
 from flotilla_galley.config import GalleySettings
 from flotilla_galley.platforms.beside import Beside
@@ -23,6 +24,7 @@ from flotilla_shared.runtime.kube.lease import LeaderElection
 from flotilla_shared.runtime.kube.metrics import ApiServerMetrics
 from flotilla_shared.runtime.lifecycle import Lifecycle
 from flotilla_shared.runtime.metrics import ServiceMetrics
+from flotilla_shared.runtime.settings import DEFAULT_REVISION
 
 # As long as it takes, mostly, until no node's proxy sends the API server here any more.
 LINGER_SECONDS = 3.0
@@ -72,6 +74,13 @@ class Cluster:
             identity,
             validation,
             kube_metrics,
+        )
+        self.failing = FailOnceCalled(
+            self.client,
+            lambda: self.trusted.configuration,
+            lambda: self.trusted.current,
+            settings.own_namespace,
+            settings.revision or DEFAULT_REVISION,
         )
 
     def _read(self, metrics: ApiServerMetrics) -> tuple[ClusterSource, MeshConfigMap]:
@@ -125,6 +134,7 @@ class Cluster:
     def add_after(self, lifecycle: Lifecycle) -> None:
         lifecycle.add(self.admission, "admission")
         lifecycle.add(self.trusted, "caBundle")
+        lifecycle.add(self.failing, "failurePolicy")
         if self._settings.write_status:
             lifecycle.add(self.status, "status")
             if self._settings.enable_analysis:
@@ -149,4 +159,5 @@ class Cluster:
 
     def _view(self) -> object:
         leader = self.election.holder if self._settings.write_status else "status is not written"
-        return {"kinds": self.objects.view(), "caBundle": self.trusted.state, "leader": leader}
+        webhook = {"caBundle": self.trusted.state, "failurePolicy": self.failing.state}
+        return {"kinds": self.objects.view(), **webhook, "leader": leader}

@@ -68,13 +68,14 @@ Decide = Callable[[AdmissionRequest, str], AdmissionAnswer]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer; `error` says why there was no decision, for metrics and logs."""
+    """An HTTP answer; `error` says why there was no decision, for metrics and logs, `seconds` how long it took."""
 
     status: int
     body: bytes
     content_type: str = "application/json"
     error: str = ""
     request: AdmissionRequest | None = field(default=None, repr=False)
+    seconds: float = 0.0
 
 
 class _Review(msgspec.Struct, rename="camel"):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -29,8 +31,9 @@ class AdmissionServer:
     """Component. `routes` are paths with who decides there; a path takes what is below it, too (`/inject` and `/inject/a/b`).
 
     Deciding runs in a thread of its own, a few at once, so that a large object does not stop the loop. `on_reply` hears of
-    every answer, on the loop. Listens only once there is a certificate: `start` waits for it in the background. `stop` goes on
-    answering for `linger_seconds`: the API server calls a pod for a moment after it has left its Service.
+    every answer, on the loop, `on_bad_certificate` of a certificate that cannot be used. Listens only once there is a
+    certificate: `start` waits for it in the background. `stop` goes on answering for `linger_seconds`: the API server calls a
+    pod for a moment after it has left its Service.
     """
 
     def __init__(
@@ -42,11 +45,13 @@ class AdmissionServer:
         *,
         on_reply: OnReply = lambda reply: None,
         linger_seconds: float = 0,
+        on_bad_certificate: Callable[[str], None] = lambda error: None,
     ) -> None:
         self._identity = identity
         self._routes = dict(routes)
         self._on_reply = on_reply
         self._linger_seconds = linger_seconds
+        self._on_bad_certificate = on_bad_certificate
         self._context: ServerCertificate | None = None
         self._address = address
         self._port = port
@@ -64,7 +69,7 @@ class AdmissionServer:
     async def start(self) -> None:
         """Listen as soon as there is a certificate. Raises BindError."""
         self._threads = ThreadPoolExecutor(THREADS, "admission")
-        context = ServerCertificate(self._identity)
+        context = ServerCertificate(self._identity, self._on_bad_certificate)
         self._server = HttpServer(self._app(), self._address, self._port, context=context.context)
         self._server.bind()
         self._starting = asyncio.create_task(self._serve(context), name="admission")
@@ -106,8 +111,9 @@ class AdmissionServer:
 
     def _handler(self, decide: Decide) -> Callable[[Request], Any]:
         async def handle(request: Request) -> Response:
+            began = time.perf_counter()
             reply = await self._reply(request, decide)
-            self._on_reply(reply)
+            self._on_reply(replace(reply, seconds=time.perf_counter() - began))
             return Response(reply.body, reply.status, media_type=reply.content_type)
 
         return handle
@@ -146,9 +152,13 @@ async def _body(request: Request) -> bytes | None:
 
 
 class ServerCertificate:
-    """A TLS context for servers whose certificate is always an identity's newest."""
+    """A TLS context for servers whose certificate is always an identity's newest.
 
-    def __init__(self, identity: IdentitySource) -> None:
+    One that cannot be used leaves the one before; `on_bad` hears why.
+    """
+
+    def __init__(self, identity: IdentitySource, on_bad: Callable[[str], None] = lambda error: None) -> None:
+        self._on_bad = on_bad
         self.context = _context()
         self._identity = identity
         self._newest: ssl.SSLContext | None = None
@@ -166,7 +176,12 @@ class ServerCertificate:
     def _take(self, certificate: Certificate) -> None:
         context = _context()
         with memory_file(certificate.chain_pem) as chain, memory_file(certificate.key_pem) as key:
-            context.load_cert_chain(chain, key)
+            try:
+                context.load_cert_chain(chain, key)
+            except ssl.SSLError as error:
+                _log.error("a certificate cannot be used", error=str(error))  # it names no more
+                self._on_bad(error.reason or "unreadable")
+                return
         self._newest = context
 
     def _choose(self, connection: Any, name: str | None, context: ssl.SSLContext) -> None:

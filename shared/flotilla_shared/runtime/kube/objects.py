@@ -278,6 +278,7 @@ class WebhookClientConfig(KubeStruct, frozen=True):
 class Webhook(KubeStruct, frozen=True):
     name: str = ""
     client_config: WebhookClientConfig = WebhookClientConfig()
+    failure_policy: str = "Fail"
 
 
 class WebhookConfiguration(KubeStruct, frozen=True):

@@ -28,7 +28,8 @@ class CaBundlePatcher:
     """Component. Keeps the caBundle of every webhook of one configuration equal to `root()`, PEM bytes.
 
     Looks when the configuration changes, when `root_changed` is called, and every 20 s. An empty root patches nothing:
-    there is none yet. `on_patched(ok)` hears of every try. `state` says how it is, for people.
+    there is none yet. `on_patched(ok)` hears of every try, `on_looked(found)` of every look at the configuration. `state`
+    says how it is, for people.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class CaBundlePatcher:
         root: Callable[[], bytes],
         *,
         on_patched: Callable[[bool], None] = lambda ok: None,
+        on_looked: Callable[[bool], None] = lambda found: None,
         metrics: KubeMetrics = NO_METRICS,
         backoff: Backoff | None = None,
     ) -> None:
@@ -48,6 +50,7 @@ class CaBundlePatcher:
         self._name = configuration_name
         self._root = root
         self._on_patched = on_patched
+        self._on_looked = on_looked
         self._backoff = backoff or Backoff(first=0.5, cap=30.0)
         self._look = asyncio.Event()
         self._tasks = Tasks(f"caBundle:{configuration_name}")
@@ -64,6 +67,11 @@ class CaBundlePatcher:
     def current(self) -> bool:
         """Whether the API server trusts our root, as far as is known."""
         return self.state == "current"
+
+    @property
+    def configuration(self) -> WebhookConfiguration | None:
+        """As it is now; None where there is none."""
+        return self._reflector.objects.get(("", self._name))
 
     def root_changed(self) -> None:
         """Look now."""
@@ -101,7 +109,8 @@ class CaBundlePatcher:
     async def _reconcile(self) -> bool:
         """Patch where it differs; whether all is as it should be. Raises KubeError."""
         root = self._root()
-        found = self._reflector.objects.get(("", self._name))
+        found = self.configuration
+        self._on_looked(found is not None)
         if not root:
             self.state = "there is no root certificate yet"
             return False
