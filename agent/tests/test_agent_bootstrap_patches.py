@@ -65,7 +65,7 @@ async def test_what_envoy_refuses_is_told_to_pilot_and_here_and_envoy_starts_wit
     config = new_workload()
     (workload,) = (await new_fleet(config)).workloads
     await until(workload, State.READY, saying="without the EnvoyFilters that patch its bootstrap")
-    assert "duplicate" in workload.reason
+    assert workload.reason.endswith("its bootstrap: cluster manager: duplicate cluster 'x'")
     assert "duplicate" in pilot.rejections[0]
     assert list(workload.folder.glob("proposed-*")) == []
     assert not any(each["name"] == "x" for each in (await started_with(config))["static_resources"]["clusters"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from flotilla_agent.bootstrap.bootstrap import Json
 from flotilla_agent.envoy.log import worst_of
 
 SECONDS = 20.0
+_LIMIT = re.compile(r"^: (Proto constraint validation failed \(.*\))$", re.MULTILINE)
 
 
 async def fault_of_bootstrap(envoy: Path, bootstrap: Json, folder: Path) -> str:
@@ -32,4 +34,12 @@ async def fault_of_bootstrap(envoy: Path, bootstrap: Json, folder: Path) -> str:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-    return worst_of(said.decode("utf-8", "replace").splitlines()) if process.returncode else ""
+    return said_of(said.decode("utf-8", "replace"), file.name) if process.returncode else ""
+
+
+def said_of(log: str, file: str) -> str:
+    """The reason. Where a limit of a field is broken, Envoy writes the whole message before it."""
+    broken = _LIMIT.search(log)
+    if broken is not None:
+        return broken[1]
+    return worst_of(log.splitlines()).partition(f"'{file}': ")[2] or worst_of(log.splitlines())
