@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from flotilla_galley.distribution.distributor import Distributor
 from flotilla_galley.platforms.platform import Sources
@@ -17,7 +17,7 @@ from flotilla_galley.sources.cluster_objects import Concerns
 from flotilla_galley.sources.further import FurtherSource
 from flotilla_galley.sources.kubernetes_watch import KubernetesWatch
 from flotilla_galley.sources.mesh import MeshConfigMap
-from flotilla_shared.model.kinds import VIRTUAL_SERVICES, WORKLOAD_ENTRIES, by_collection
+from flotilla_shared.model.kinds import VIRTUAL_SERVICES, WORKLOAD_ENTRIES, Kind, by_collection
 from flotilla_shared.model.objects import ObjectKey
 from flotilla_shared.runtime.kube.client import KubeClient
 from flotilla_shared.runtime.kube.resources import Resource
@@ -31,6 +31,12 @@ KINDS = tuple(kind for kind in map(by_collection, (WORKLOAD_ENTRIES, VIRTUAL_SER
 PATIENCE_SECONDS = 20
 
 
+class Waits(Protocol):
+    """What tells when to look again: the API server of tests, or a clock."""
+
+    async def until(self, holds: Callable[[], object]) -> None: ...
+
+
 class OverCluster:
     """Start it, change what the server holds, wait. `history` has the addresses of every publication, in order.
 
@@ -39,13 +45,14 @@ class OverCluster:
 
     def __init__(
         self,
-        server: ApiServer,
+        server: Waits,
         client: KubeClient,
         last_good: Path,
         concerns: Concerns = lambda labels: True,
         kinds: frozenset[str] = frozenset(),
         further: Callable[[KubernetesWatch], Sequence[FurtherSource]] = lambda watch: (),
         watched: Sequence[Path] = (),
+        read: tuple[Kind, ...] = KINDS,
     ) -> None:
         self.server = server
         self.publications = 0
@@ -53,7 +60,7 @@ class OverCluster:
         self.distributor = Distributor(lambda: None)  # type: ignore[arg-type,return-value]
         self.readiness = Readiness()
         self._note_publications()
-        self.objects = ClusterSource(client, concerns, self._touch, kinds=KINDS)
+        self.objects = ClusterSource(client, concerns, self._touch, kinds=read)
         self.mesh = MeshConfigMap(client, "istio-system", "istio", "istio-system", self._touch)
         self.watch = KubernetesWatch(client, kinds, concerns, self._touch)
         self.sources = Sources(self.objects, self.mesh, gradual=(self.objects, self.mesh, self.watch))
