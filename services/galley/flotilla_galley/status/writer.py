@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
@@ -41,7 +40,8 @@ class StatusMetrics:
 
 
 class StatusWriter:
-    """Component. `touch` names objects whose status may have to change; they are looked at once a second.
+    """Component. `touch` names objects whose status may have to change; they are looked at once a second, and
+    each is written once a second at most.
 
     `entry` gives an object as the publisher has it, `analysis` what analyzers say of it. While `lead` has not been
     called, nothing is written; it looks at all objects, since whoever led before may have left any of them undone.
@@ -72,6 +72,7 @@ class StatusWriter:
         self._leading = False
         self._touched: dict[ObjectKey, None] = {}
         self._due: dict[ObjectKey, None] = {}
+        self._written: dict[ObjectKey, float] = {}
         self._news = asyncio.Event()
         self._without_status: set[Resource] = set()
         self._tasks = Tasks("status writer")
@@ -115,17 +116,25 @@ class StatusWriter:
             self._metrics.pending.set(len(self._due))
 
     def _collect(self) -> None:
-        """What was touched last comes first: who has just changed an object waits for it, and not for thousands of others."""
+        """What was touched last comes first: who has just changed an object waits for it, and not for thousands of others.
+
+        An object that was written within the interval waits until that is over, whatever happens to it.
+        """
         self._news.clear()
-        for key in self._touched:
+        since = _clock() - self._interval_seconds
+        self._written = {key: at for key, at in self._written.items() if at > since}
+        ready = {key: None for key in self._touched if key not in self._written}
+        for key in ready:
             self._due.pop(key, None)
-        self._due.update(self._touched)
-        self._touched = {}
+        self._due.update(ready)
+        self._touched = {key: None for key in self._touched if key in self._written}
+        if self._touched:
+            self._news.set()
 
     async def _round(self) -> None:
         """Some of what is due, for as long as touches are collected."""
-        end = time.monotonic() + self._interval_seconds
-        while self._due and time.monotonic() < end:
+        end = _clock() + self._interval_seconds
+        while self._due and _clock() < end:
             keys = [self._due.popitem()[0] for _ in range(min(AT_ONCE, len(self._due)))]
             await asyncio.gather(*(self._attempt(key) for key in keys))
 
@@ -172,8 +181,13 @@ class StatusWriter:
             return
         body = {"metadata": {"resourceVersion": meta.resource_version}, "status": patch_of(existing, status)}
         namespace = meta.namespace if resource.namespaced else ""
+        self._written[key] = _clock()
         await self._client.patch(resource.path(namespace, meta.name, "status"), body)
         self._metrics.writes.labels("written").inc()
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def decode_status(raw: msgspec.Raw) -> Status:
