@@ -33,7 +33,7 @@ from flotilla_shared.runtime.kube.resources import Resource
 from flotilla_shared.runtime.metrics import ServiceMetrics
 
 ENTRIES = Resource("networking.istio.io", "v1", "workloadentries", True, "WorkloadEntry")
-KEYS = [ObjectKey(WORKLOAD_ENTRIES, "x", name) for name in "abc"]
+KEYS = [ObjectKey(WORKLOAD_ENTRIES, "x", name) for name in "abcdefghij"]
 
 
 class Jumping(selectors.DefaultSelector):
@@ -70,6 +70,7 @@ class World:
     seen: dict[ObjectKey, Any] = field(default_factory=dict)
     writes: list[tuple[float, ObjectKey]] = field(default_factory=list)
     changes: int = 0
+    delays: list[float] = field(default_factory=list)
     faults: list[KubeError] = field(default_factory=list)
     writer: StatusWriter | None = None
 
@@ -86,13 +87,14 @@ class World:
 
     async def patch(self, path: str, body: Any) -> None:
         key = next(key for key in KEYS if f"/{key.name}/status" in path)
-        await asyncio.sleep(0.01)
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(self.delays.pop(0) if self.delays else 0.01)
         if self.faults:
             raise self.faults.pop()
         held = self.stored[key]
         if body["metadata"]["resourceVersion"] != held.metadata.resource_version:
             raise Conflict(409, "Conflict", "it has changed")
-        self.writes.append((asyncio.get_running_loop().time(), key))
+        self.writes.append((began, key))
         status = {
             name: value for name, value in {**decode_status(held.status), **body["status"]}.items() if value is not None
         }
@@ -163,9 +165,9 @@ EVENTS = st.tuples(
 QUIET_SECONDS = 60.0
 
 
-async def happened(events: list[Any], lag: float) -> tuple[World, StatusBoard, int]:
+async def happened(events: list[Any], lag: float, delays: list[float]) -> tuple[World, StatusBoard, int]:
     """The world after the events and a minute in which nothing happens, and how much was written in the last half of that."""
-    world, board = World(lag), StatusBoard()
+    world, board = World(lag, delays=list(delays)), StatusBoard()
     rate = Rate(1e6, 1_000_000)
     writer = StatusWriter(world, world.source(), world.entry, board, StatusMetrics(ServiceMetrics("galley")), rate=rate)  # type: ignore[arg-type]
     world.writer = writer
@@ -185,13 +187,22 @@ async def happened(events: list[Any], lag: float) -> tuple[World, StatusBoard, i
     return world, board, len(world.writes) - before
 
 
-@given(st.lists(EVENTS, max_size=25), st.sampled_from([0.0, 0.05, 1.5]))
-@example([(0.0, _report, KEYS[0], number % 4) for number in range(20)], 0.0)
-@example([(0.1, _report, KEYS[0], number % 4) for number in range(40)], 0.0)
-@example([(0.99, _strip, KEYS[0], 0), (0.001, _strip, KEYS[0], 0)] * 8, 1.5)
-def test_one_write_a_second_and_none_without_a_change(events: list[Any], lag: float) -> None:
+DELAYS = st.lists(st.sampled_from([0.001, 0.1, 0.5, 0.95, 1.2]), max_size=30)
+
+
+@given(st.lists(EVENTS, max_size=25), st.sampled_from([0.0, 0.05, 1.5]), DELAYS)
+@example([(0.0, _report, KEYS[0], number % 4) for number in range(20)], 0.0, [])
+@example([(0.1, _report, KEYS[0], number % 4) for number in range(40)], 0.0, [])
+@example([(0.99, _strip, KEYS[0], 0), (0.001, _strip, KEYS[0], 0)] * 8, 1.5, [])
+# While others wait for their turn, those of the turn before are touched.
+@example(
+    [(2.0, _report, key, 1) if key is KEYS[2] else (0.0, _report, key, 1) for key in KEYS[2:6]],
+    0.0,
+    [0.95] * 4 + [0.1] * 9,
+)
+def test_one_write_a_second_and_none_without_a_change(events: list[Any], lag: float, delays: list[float]) -> None:
     with jumping_loop() as loop:
-        world, board, late = loop.run_until_complete(happened(events, lag))
+        world, board, late = loop.run_until_complete(happened(events, lag, delays))
     assert late == 0
     assert len(world.writes) <= world.changes
     for key in KEYS:
