@@ -35,7 +35,9 @@ async def galley(folder: Path, debounce_seconds: float) -> int:
     authority = CertificateAuthorityForTests()
     authority.dns_names = (NAME,)
     write_certificate(folder, authority.certificate(PILOT))
-    (folder / "access.yaml").write_text(yaml.safe_dump([{"identity": PILOT, "collections": ["*"]}]))
+    access = folder / "access" / "access.yaml"  # in a folder of its own: what is around it is watched too
+    access.parent.mkdir(exist_ok=True)
+    access.write_text(yaml.safe_dump([{"identity": PILOT, "collections": ["*"]}]))
     kubeconfig = folder / "kubeconfig"
     settings = GalleySettings(
         log_level="error",
@@ -43,7 +45,7 @@ async def galley(folder: Path, debounce_seconds: float) -> int:
         kubeconfig=kubeconfig if kubeconfig.exists() else None,
         config_dir=folder / "config",
         last_good_dir=folder / "last-good",
-        access_file=folder / "access.yaml",
+        access_file=access,
         root_cert_file=folder / "root.pem",
         monitoring_port=0,
         introspection_port=0,

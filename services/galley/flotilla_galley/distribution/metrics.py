@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from flotilla_shared.runtime.metrics import ServiceMetrics
 
@@ -31,6 +32,9 @@ class DistributionMetrics:
         self._reconnections = counter("istio_mcp_reconnections", "Times that a sink was dialled again", ["component"])
         self._denied = counter("istio_mcp_unauthorized_peers", "Streams of callers that are not on the access list")
         self._clients.labels(COMPONENT).set(0)
+        # A look-up by labels costs more than the counting: each is done once a collection.
+        self._sent = cache(lambda collection: self._sizes.labels(COMPONENT, collection))
+        self._acked = cache(lambda collection: self._acks.labels(COMPONENT, collection))
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -42,10 +46,10 @@ class DistributionMetrics:
             self._clients.labels(COMPONENT).dec()
 
     def sent(self, collection: str, size: int) -> None:
-        self._sizes.labels(COMPONENT, collection).observe(size)
+        self._sent(collection).observe(size)
 
     def acked(self, collection: str) -> None:
-        self._acks.labels(COMPONENT, collection).inc()
+        self._acked(collection).inc()
 
     def nacked(self, collection: str, code: int) -> None:
         self._nacks.labels(COMPONENT, collection, str(code)).inc()

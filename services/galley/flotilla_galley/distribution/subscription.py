@@ -114,13 +114,13 @@ class CollectionSubscription:
             self._record("galley.acked", delta)
             watch.refused, watch.acked = "", delta.version
             watch.held, watch.answering = watch.answering.target, None
-            self._wake((delta.collection,))
+            self._wake_if_behind(delta.collection, watch)
 
     def nack(self, delta: Delta, text: str) -> None:
         watch = self._answered(delta)
         if watch is not None:
             watch.refused, watch.answering = text or "refused without a reason", None
-            self._wake((delta.collection,))
+            self._wake_if_behind(delta.collection, watch)
 
     def want(self, collection: str, *, incremental: bool) -> None:
         """How the next deltas of a collection are to come: the subscriber may change its mind with every answer."""
@@ -141,6 +141,12 @@ class CollectionSubscription:
         wanted = list(self.watches) if collections is None else [each for each in collections if each in self.watches]
         if wanted:
             self._wake(wanted)
+
+    def _wake_if_behind(self, collection: str, watch: Watch) -> None:
+        """Most answers are the last: then nobody needs to look."""
+        snapshot = self._distributor.snapshot
+        if snapshot is not None and snapshot.collections[collection].version != watch.offered:
+            self._wake((collection,))
 
     def _wake(self, collections: Collection[str]) -> None:
         self._pending.update(dict.fromkeys(collections))

@@ -40,7 +40,9 @@ class ResourceBytes:
 
 def field_bytes(number: int, content: bytes) -> bytes:
     """A field of wire type 2 (text, bytes, message); numbers below 16."""
-    return bytes((number << 3 | 2,)) + varint(len(content)) + content
+    size = len(content)
+    head = bytes((number << 3 | 2, size)) if size < _CONTINUES else bytes((number << 3 | 2,)) + varint(size)
+    return head + content
 
 
 def text_field(number: int, text: str) -> bytes:

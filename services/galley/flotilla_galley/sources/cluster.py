@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -45,10 +45,17 @@ class Judged:
 
 @dataclass(eq=False)
 class _Watched:
+    """`touched` are the names that changed since the last reading, told on the loop and taken by the reader's thread."""
+
     kind: Kind
     reflector: Reflector[CustomResource]
     judged: dict[ObjectKey, Judged] = field(default_factory=dict)
-    seen: dict[tuple[str, str], tuple[CustomResource, ObjectKey, Judged]] = field(default_factory=dict)
+    touched: set[tuple[str, str]] = field(default_factory=set)
+    pairs: list[tuple[SourceObject, Verdict]] = field(default_factory=list)
+
+    def take_touched(self) -> list[tuple[str, str]]:
+        """One by one: what is added meanwhile is taken now or the next time, and never lost."""
+        return [self.touched.pop() for _ in range(len(self.touched))]
 
 
 class ClusterSource:
@@ -168,34 +175,32 @@ class ClusterSource:
         """All objects now; only those that changed are validated again. Never raises; may run in a thread."""
         objects: list[tuple[SourceObject, Verdict]] = []
         for watched in self._watched.values():
-            watched.judged = self._judge(watched, watched.reflector.objects)
-            objects += ((each.source, each.verdict) for each in watched.judged.values())
+            # In this order: an object is at least as new as what told of it.
+            touched, found = watched.take_touched(), watched.reflector.objects
+            if touched:
+                self._judge(watched, sorted(touched), found)
+            objects += watched.pairs
         return Reading(tuple(objects))
 
-    def _judge(self, watched: _Watched, found: Mapping[tuple[str, str], CustomResource]) -> dict[ObjectKey, Judged]:
-        """An object that is the very one of last time is not looked at: of ten thousand, most are."""
-        seen: dict[tuple[str, str], tuple[CustomResource, ObjectKey, Judged]] = {}
-        for name, item in found.items():
-            last = watched.seen.get(name)
-            if last is not None and last[0] is item:
-                seen[name] = last
-            elif self._concerns(item.metadata.labels):
-                seen[name] = self._look_at(watched, name, item)
-        watched.seen = seen
-        return {key: judged for _, key, judged in seen.values()}
-
-    def _look_at(
-        self, watched: _Watched, name: tuple[str, str], item: CustomResource
-    ) -> tuple[CustomResource, ObjectKey, Judged]:
-        key = ObjectKey(watched.kind.collection, *name)
-        known = watched.judged.get(key)
-        if known is None or known.meaning != meaning(item):
-            known = judge(watched.kind, item)
-            self._fresh.append(key)
-        return item, key, known
+    def _judge(
+        self, watched: _Watched, touched: Sequence[tuple[str, str]], found: Mapping[tuple[str, str], CustomResource]
+    ) -> None:
+        judged = dict(watched.judged)
+        for name in touched:
+            key, item = ObjectKey(watched.kind.collection, *name), found.get(name)
+            if item is None or not self._concerns(item.metadata.labels):
+                judged.pop(key, None)
+                continue
+            known = judged.get(key)
+            if known is None or known.meaning != meaning(item):
+                judged[key] = judge(watched.kind, item)
+                self._fresh.append(key)
+        watched.judged = judged
+        watched.pairs = [(each.source, each.verdict) for each in judged.values()]
 
     def _changed(self, collection: str, change: Change[CustomResource]) -> None:
         before, after = change.before, change.after
+        self._watched[collection].touched.add(change.key)
         self._on_object(ObjectKey(collection, *change.key))
         if before is None or after is None or meaning(before) != meaning(after):
             self._on_change()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 
 class Wrong(ValueError):
@@ -18,6 +19,11 @@ def parse_duration(text: str) -> int:
     """Nanoseconds of Go's and protobuf's notation: `5s`, `1.5s`, `1h30m`. Raises Wrong."""
     if len(text) > _CHARACTERS:
         raise Wrong(f"{text[:20]!r}... is no duration of at most {_CHARACTERS} characters, such as 5s or 1m30s")
+    return _parsed(text)
+
+
+@lru_cache(1024)
+def _parsed(text: str) -> int:
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text)
     total = 0.0
     if rest == "0":
