@@ -15,6 +15,7 @@ from flotilla_galley.config import GalleySettings
 from flotilla_galley.distribution.distributor import Distributor
 from flotilla_galley.distribution.mcp import McpService
 from flotilla_galley.distribution.metrics import DistributionMetrics
+from flotilla_galley.distribution.view import distribution_view
 from flotilla_galley.distribution.xds import XdsService
 from flotilla_galley.outgoing import sink_dialer, stream_limits
 from flotilla_galley.platforms.platform import Platform
@@ -164,6 +165,7 @@ class Galley:
             "snapshot": self._snapshot,
             "objects": self._objects,
             "subscribers": self.distributor.view,
+            "distribution": lambda: distribution_view(self.distributor),
             "trace": self.trace.topic,
             **self.platform.topics(),
         }

@@ -14,6 +14,7 @@ from flotilla_galley.distribution.access import AccessFileError, AccessList, rea
 from flotilla_galley.distribution.distributor import Distributor
 from flotilla_galley.distribution.mcp import METHOD, McpService
 from flotilla_galley.distribution.metrics import DistributionMetrics
+from flotilla_galley.distribution.view import distribution_view
 from flotilla_galley.snapshot.snapshot import Snapshot, make_snapshot
 from flotilla_galley.status.board import ReportRefused, StatusBoard
 from flotilla_galley.status.service import METHOD as STATUS
@@ -170,6 +171,31 @@ async def test_who_holds_something_gets_the_difference(distributor: Distributor)
     delta = await subscription.next()
     assert ([item.key.name for item in delta.upserts], [key.name for key in delta.removed]) == (["b"], ["gone"])
     subscription.close()
+
+
+async def test_the_page_says_who_has_what(distributor: Distributor) -> None:
+    assert distribution_view(distributor) == {"collections": [], "sinks": []}
+    first, second = (distributor.subscribe(PILOT, [WORKLOAD_ENTRIES]) for _ in range(2))
+    assert {row["state"] for row in distribution_view(distributor)["sinks"]} == {"waiting"}  # type: ignore[attr-defined]
+    published = snapshot(entry("a"))
+    distributor.publish(published)
+    first.ack(await first.next())
+    second.nack(await second.next(), "no good")
+    version = published.collections[WORKLOAD_ENTRIES].version
+    row = {"collection": WORKLOAD_ENTRIES, "version": version, "objects": 1, "current": 1, "waiting": 0, "refused": 1}
+    known = {"caller": PILOT, "collection": WORKLOAD_ENTRIES, "sent": version}
+    assert distribution_view(distributor) == {
+        "collections": [row],
+        "sinks": [
+            {**known, "state": "current", "acknowledged": version, "refused": ""},
+            {**known, "state": "refused", "acknowledged": "", "refused": "no good"},
+        ],
+    }
+    distributor.publish(snapshot(entry("b")))
+    await first.next()
+    assert [row["state"] for row in distribution_view(distributor)["sinks"]] == ["waiting", "waiting"]  # type: ignore[attr-defined]
+    first.close()
+    second.close()
 
 
 async def test_access_that_is_lost_ends_the_subscription() -> None:
