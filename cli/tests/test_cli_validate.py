@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,38 @@ def test_what_is_no_object_is_one_invalid_document(text: str) -> None:
     (judged,) = judge("f", text)
     assert not judged.valid
     assert judged.errors[0].line >= 1
+
+
+def written(api_version: str, kind: str) -> str:
+    return f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: a}}\nspec: {{unheard: of}}"
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "today", "of_1_4"),
+    [
+        ("v1", "Service", True, True),
+        ("apps/v1", "Deployment", True, True),
+        ("certmanager.k8s.io/v1alpha1", "Issuer", True, True),
+        ("monitoring.example.com/v1", "Watch", True, True),
+        ("gateway.networking.k8s.io/v1", "Gateway", True, False),
+        ("networking.istio.io/v1", "Gatewya", False, False),
+        ("networking.istoi.io/v1", "Gateway", False, False),
+        ("install.istio.io/v1alpha1", "IstioOperator", False, False),
+    ],
+)
+def test_objects_of_others_are_not_ours_to_judge(api_version: str, kind: str, today: bool, of_1_4: bool) -> None:
+    text = written(api_version, kind)
+    assert [each.valid for each in judge("f", text)] == [today]
+    assert [each.valid for each in judge("f", text, "1.4")] == [of_1_4]
+
+
+def test_every_sample_of_istios_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    root = Path(os.environ.get("FLOTILLA_VECTORS", Path(__file__).parents[3] / "shared" / "vectors"))
+    files = sorted((root / "1.4" / "files" / "samples").rglob("*.yaml"))
+    if not files:
+        pytest.skip(f"no samples below {root}: set FLOTILLA_VECTORS to the folder that holds them")
+    named = [word for file in files for word in ("-f", str(file))]
+    for ruleset in ("today", "1.4"):
+        code, out = validated(capsys, *named, "--ruleset", ruleset)
+        assert code == 0, out
+        assert "error[" not in out

@@ -113,7 +113,7 @@ def serving(python: Path, service: str, folder: Path) -> Iterator[int]:
         process.wait(20)
 
 
-def answers(port: int, path: str, deadline_tries: int = 200) -> int:
+def answers(port: int, path: str, deadline_tries: int = 800) -> int:
     """The status of a GET once the port answers; a refused connection is asked again."""
     probe = (
         "import sys,time,urllib.request as u\n"

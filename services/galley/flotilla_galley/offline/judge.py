@@ -12,9 +12,11 @@ from typing import Any
 from flotilla_galley.sources.documents import SourceObject, kind_by_name, kind_by_version, objects_of
 from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
 from flotilla_galley.validation.validate import RuleSet, validate_object
+from flotilla_shared.model.kinds import WRITTEN
 from flotilla_shared.model.objects import Problem
 
 LIST = "List"
+_KINDS = frozenset(kind.kind for kind in WRITTEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ def judge(file: str, text: str, ruleset: RuleSet | None = None, first: int = 0) 
 
 
 def _document(index: int, file: str, document: YamlDocument, ruleset: RuleSet | None) -> Judgement:
-    objects, wrong = objects_of(file, document, kind_by_name if ruleset == "1.4" else kind_by_version)
+    find_kind, aside = (kind_by_name, of_no_kind) if ruleset == "1.4" else (kind_by_version, of_kubernetes)
+    objects, wrong = objects_of(file, document, find_kind, lambda value, _: aside(value))
     errors = [finding(each, document) for each in wrong]
     warnings: list[Finding] = []
     for source in objects:
@@ -75,6 +78,24 @@ def _document(index: int, file: str, document: YamlDocument, ruleset: RuleSet | 
             found.append(finding(problem, document, source))
     kind, name, namespace = _names(document.value)
     return Judgement(index, kind, name, namespace, tuple(errors), tuple(warnings))
+
+
+def of_kubernetes(value: Any) -> bool:
+    """Whether an object is of Kubernetes or of another project, and so not ours to judge: samples hold those as well.
+
+    A kind of ours in a group that nobody has is a mistake, and no other project's.
+    """
+    if not isinstance(value, dict) or not isinstance(value.get("apiVersion"), str):
+        return False
+    group = value["apiVersion"].rpartition("/")[0]
+    return group.endswith(".k8s.io") or of_no_kind(value)
+
+
+def of_no_kind(value: Any) -> bool:
+    """The same where apiVersion does not count: a kind that nobody here knows, in a group that is not Istio's."""
+    if not isinstance(value, dict) or not all(isinstance(value.get(each), str) for each in ("apiVersion", "kind")):
+        return False
+    return not value["apiVersion"].partition("/")[0].endswith("istio.io") and value["kind"] not in _KINDS
 
 
 def finding(problem: Problem, document: YamlDocument, source: SourceObject | None = None) -> Finding:
