@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import (
+    admission,
     change,
     galley,
     gateway,
@@ -38,6 +39,7 @@ ALONE: dict[str, Callable[[], str]] = {
     "scopes": scopes.measure,
     "galley": galley.measure,
     "validation": validation.measure,
+    "admission": admission.measure,
 }
 """What needs no mesh."""
 
