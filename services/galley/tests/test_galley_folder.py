@@ -192,3 +192,63 @@ def test_a_mesh_configuration_that_is_no_file_keeps_the_last_good_one(tmp_path: 
     ledger = ledger.read(source.read())
     assert [problem.code for problem in ledger.problems] == ["mesh-unreadable"]
     assert [entry.item.spec.trust_domain for entry in ledger.entries.values() if entry.item] == ["example.com"]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that were opened, in order."""
+    found: list[str] = []
+    read_text = folders.read_text
+
+    def noted(file: Path) -> str:
+        found.append(file.name)
+        return read_text(file)
+
+    monkeypatch.setattr(folders, "read_text", noted)
+    return found
+
+
+def test_what_has_settled_is_not_opened_again(place: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "SETTLED_NS", 0)
+    first = folders.read_folder(place)
+    assert opened == ["a.yaml", "b.yaml"]
+    (place / "c.yaml").write_text("new")
+    (place / "a.yaml").write_text("other")
+    second = folders.read_folder(place, first)
+    assert opened[2:] == ["a.yaml", "c.yaml"]
+    assert second.texts == {"a.yaml": "other", "c.yaml": "new", "sub/b.yaml": first.texts["sub/b.yaml"]}
+    (place / "sub" / "b.yaml").unlink()
+    assert sorted(folders.read_folder(place, second).texts) == ["a.yaml", "c.yaml"]
+    assert len(opened) == 4
+
+
+def test_what_was_written_just_now_is_opened_again(place: Path, opened: list[str]) -> None:
+    """A second writing within one tick of the file system's clock changes neither size nor times."""
+    first = folders.read_folder(place)
+    assert first.stamps == {}
+    folders.read_folder(place, first)
+    assert opened == ["a.yaml", "b.yaml"] * 2
+
+
+@pytest.mark.parametrize("change", ["replaced", "swapped", "closed"])
+def test_another_file_of_the_same_size_and_time_is_another(
+    place: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr(folders, "SETTLED_NS", 0)
+    file, other = place / "a.yaml", place.parent / "other"
+    first = folders.read_folder(place)
+    other.write_text(ENTRY.format(name="z"))
+    os.utime(other, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
+    if change == "replaced":
+        other.replace(file)
+    elif change == "swapped":
+        file.unlink()
+        file.symlink_to(other)
+    else:
+        file.chmod(0)
+    with an_ordinary_user():
+        second = folders.read_folder(place, first)
+    if change == "closed":
+        assert second.unreadable == {"a.yaml"}
+    else:
+        assert second.texts["a.yaml"] == ENTRY.format(name="z")

@@ -13,6 +13,7 @@ TEXT = f"{_TAG}str"
 _NUMBER = re.compile(
     r"[-+]?(?:(0o[0-7]+|0x[0-9a-fA-F]+|0|[1-9][0-9]*)|(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)"
 )
+_BEGINS_NUMBERS = frozenset("+-.0123456789")
 _DIGITS = 4300  # as many as Python makes a number of in one go
 _WORDS: Mapping[str, bool | None] = {
     **{each: True for word in ("yes", "true", "on") for each in (word, word.title(), word.upper())},
@@ -50,6 +51,8 @@ def key_text(value: Any) -> str | None:
 def _plain(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
+    if text[0] not in _BEGINS_NUMBERS:  # as most words do: the pattern need not look at them
+        return text
     found = _NUMBER.fullmatch(text)
     if found is None:
         return text

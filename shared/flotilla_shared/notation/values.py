@@ -83,7 +83,18 @@ class ValueReader:
 
     def _value(self, event: Any, path: str) -> Any:
         self._note(path, event.start_mark)
-        self._count(1, event)
+        return self._noted(event, path)
+
+    def _noted(self, event: Any, path: str) -> Any:
+        """The value of something whose place is told."""
+        self._values += 1
+        if self._values > self._most:
+            self._count(0, event)
+        if type(event) is ScalarEvent and event.anchor is None:
+            return scalar_value(event)
+        return self._anchored(event, path)
+
+    def _anchored(self, event: Any, path: str) -> Any:
         before = self._values
         if isinstance(event, AliasEvent):
             return self._alias(event)
@@ -127,30 +138,31 @@ class ValueReader:
     def _sequence(self, path: str) -> list[Any]:
         found: list[Any] = []
         short = len(path) <= MAX_PATH
-        while not isinstance(event := self._parser.get_event(), SequenceEndEvent):
+        while type(event := self._parser.get_event()) is not SequenceEndEvent:
             found.append(self._value(event, f"{path}[{len(found)}]" if short else path))
         return found
 
     def _mapping(self, path: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         merged: dict[str, Any] = {}
-        while not isinstance(event := self._parser.get_event(), MappingEndEvent):
+        get, note = self._parser.get_event, self._note
+        while type(event := get()) is not MappingEndEvent:
             if _is_merge(event):
-                _merge(merged, self._value(self._parser.get_event(), path), event.start_mark)
+                _merge(merged, self._value(get(), path), event.start_mark)
                 continue
             name = self._key(event)
             if name in found:
                 raise YamlRefused(problem=f"key {_short(name)} occurs twice", problem_mark=event.start_mark)
             where = _below(path, name)
-            self._note(where, event.start_mark)
-            found[name] = self._value(self._parser.get_event(), where)
+            note(where, event.start_mark)
+            found[name] = self._noted(get(), where)
         return merged | found if merged else found
 
     def _key(self, event: Any) -> str:
         mark: Any = event.start_mark
-        if isinstance(event, SequenceStartEvent | MappingStartEvent):
+        if type(event) in (SequenceStartEvent, MappingStartEvent):
             raise YamlRefused(problem="a key must be text", problem_mark=mark)
-        key = key_text(self._value(event, ""))
+        key = key_text(self._noted(event, ""))
         if key is None:
             raise YamlRefused(problem="a key must be text", problem_mark=mark)
         return key
@@ -163,7 +175,7 @@ def _below(path: str, name: str) -> str:
 
 
 def _is_merge(event: Any) -> bool:
-    return isinstance(event, ScalarEvent) and event.value == _MERGE and event.implicit[0] and event.tag in (None, TEXT)
+    return type(event) is ScalarEvent and event.value == _MERGE and event.implicit[0] and event.tag in (None, TEXT)
 
 
 def _merge(into: dict[str, Any], value: Any, mark: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +16,24 @@ MAX_FILE_BYTES = 16 * 1024 * 1024
 DANGLING = "it is a link to what is not there"
 
 
+Stamp = tuple[int, int, int, int, int]
+"""Of a file: device, inode, size, and when its content and its inode changed, in nanoseconds."""
+
+# The clock of a file system ticks every few milliseconds: what is written twice within one tick may have one stamp.
+SETTLED_NS = 2_000_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class FolderReading:
-    """`texts` by file name relative to the folder. `whole` is False when the folder itself could not be read."""
+    """`texts` by file name relative to the folder. `whole` is False when the folder itself could not be read.
+
+    `stamps` are of those files that had been left alone for a while: as long as such a file has its stamp, it has its text.
+    """
 
     texts: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     whole: bool = True
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
 
     @property
     def unreadable(self) -> frozenset[str]:
@@ -34,15 +46,17 @@ MOST_SWAPS = 3
 SWAPPED = "..data"
 
 
-def read_folder(folder: Path) -> FolderReading:
+def read_folder(folder: Path, before: FolderReading | None = None) -> FolderReading:
     """Every YAML file below a folder, sorted; links are followed, names with a leading dot are left out. Blocking.
+
+    Files that are as they were in the reading `before` are not opened again.
 
     Kubernetes changes a mounted ConfigMap or Secret by swapping a link, `..data`, that all files lead through. A reading
     in the middle of that would be of both; it is made again.
     """
     for _ in range(MOST_SWAPS):
         swaps: dict[Path, str] = {}
-        reading = _read_folder(folder, swaps)
+        reading = _read_folder(folder, swaps, before or FolderReading())
         if all(_target(link) == target for link, target in swaps.items()):
             break
     return reading
@@ -55,7 +69,7 @@ def _target(link: Path) -> str:
         return ""
 
 
-def _read_folder(folder: Path, swaps: dict[Path, str]) -> FolderReading:
+def _read_folder(folder: Path, swaps: dict[Path, str], before: FolderReading) -> FolderReading:
     problems: list[Problem] = []
     try:
         names = sorted(_names(folder, problems, swaps))
@@ -63,16 +77,38 @@ def _read_folder(folder: Path, swaps: dict[Path, str]) -> FolderReading:
         text = f"the configuration directory cannot be read: {error.strerror}; what it held stays as it was"
         return FolderReading(problems=(Problem("directory-unreadable", "", text, file=str(folder)),), whole=False)
     texts: dict[str, str] = {}
+    stamps: dict[str, Stamp] = {}
     for name in names:
         try:
-            texts[name] = read_text(folder / name)
+            texts[name] = _text_of(f"{folder}/{name}", name, before, stamps)
         except FileNotFoundError:
             continue  # removed since it was listed
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             text = f"the file cannot be read: {reason}; what it held before stays as it was"
             problems.append(Problem("file-unreadable", "", text, file=name))
-    return FolderReading(texts, tuple(problems))
+    return FolderReading(texts, tuple(problems), stamps=stamps)
+
+
+def _text_of(file: str, name: str, before: FolderReading, stamps: dict[str, Stamp]) -> str:
+    """The file's text, and its stamp in `stamps` where it has one that holds. Raises what `read_text` does."""
+    stamp = _stamp(file)
+    text = before.texts[name] if stamp is not None and before.stamps.get(name) == stamp else read_text(Path(file))
+    if stamp is not None:
+        stamps[name] = stamp
+    return text
+
+
+def _stamp(file: str) -> Stamp | None:
+    """Taken before the file is read: what is written meanwhile has another. None for what has changed just now."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None  # reading it will say why
+    changed = max(found.st_mtime_ns, found.st_ctime_ns)
+    if changed + SETTLED_NS > time.time_ns():
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def read_text(file: Path) -> str:
@@ -117,16 +153,19 @@ def _names(folder: Path, problems: list[Problem], swaps: dict[Path, str]) -> lis
         below = Path(place).relative_to(folder)
         if len(below.parts) > 16:
             folders.clear()  # a link that leads back up
+        prefix = f"{below}/" if below.parts else ""
         shown = [name for name in files if not name.startswith(".")]
-        found.extend(str(below / name) for name in shown if name.endswith(SUFFIXES))
-        problems.extend(_lost_folder(str(below / name), DANGLING) for name in shown if _leads_nowhere(place, name))
+        found.extend(f"{prefix}{name}" for name in shown if name.endswith(SUFFIXES))
+        problems.extend(_lost_folder(f"{prefix}{name}", DANGLING) for name in shown if _leads_nowhere(place, name))
     return found
 
 
 def _leads_nowhere(place: str, name: str) -> bool:
     """A link that may have been a folder; one with the name of a YAML file is told when it is read."""
+    if name.endswith(SUFFIXES):
+        return False
     path = Path(place, name)
-    return not name.endswith(SUFFIXES) and path.is_symlink() and not path.exists()
+    return path.is_symlink() and not path.exists()
 
 
 def _lost_folder(name: str, reason: str | None) -> Problem:

@@ -38,6 +38,7 @@ class DirectorySource:
         self.reading = Reading()
         self._kubernetes = KubernetesFiles()
         self._kinds = kinds
+        self._found = FolderReading()
         self._parsed: dict[str, _Parsed] = {}
         self._had_files = False
 
@@ -58,9 +59,10 @@ class DirectorySource:
         return self._kubernetes.objects, self._kubernetes.problems
 
     def _read(self) -> Reading:
-        found = read_folder(self.folder)
+        found = read_folder(self.folder, self._found)
         if not found.whole:
             return Reading(problems=found.problems, lost=True)
+        self._found = found
         if not found.texts and not found.unreadable:
             return self._empty()
         self._had_files = True
