@@ -1,7 +1,7 @@
 # Flotilla's commands. A machine with Python 3.11 or newer and make needs nothing else:
 #   make demo          the whole mesh on this machine, until Ctrl-C   (ONCE=1: show it, clean up, exit)
 #   make test          every test that needs no cluster and no backend
-#   make interop-test  Galley read by istiod's own client; needs Go
+#   make test-real     the tests with programs of others: istiod's own client reads Galley; needs Go
 #   make fuzz          inputs that nobody would write, for SECONDS=60 a target, then EXAMPLES=20 times the property tests
 # Root and Go, for a Kubernetes of one node in namespaces of its own (tests/kube/README.md):
 #   make kube-test     the tests on it; make cluster and make cluster-down start and end one by hand
@@ -20,7 +20,7 @@ ENVOY_VERSION := 1.40.0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz interop-test kube-test cluster cluster-down images lint format protos charts crds docs bench house clean
+.PHONY: help install demo test fuzz test-real kube-test cluster cluster-down images lint format protos charts crds docs bench house clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -64,7 +64,7 @@ fuzz: install $(VENV)/tested
 	FLOTILLA_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -m "not mesh and not kube and not interop" --timeout 7200 $(ARGS)
 
 # Programs of Istio's are built from their Go modules at the first run, about seven minutes of one core.
-interop-test: install $(VENV)/tested
+test-real: install $(VENV)/tested
 	$(BIN)/python -m pytest -q -m interop $(ARGS) tests/interop
 
 # Starts a cluster unless one runs, and ends it only then.
