@@ -25,8 +25,8 @@ FOLDER = str(Path(__file__).parent)
 NO_TESTS = 5
 ALL = "--all"
 MESH = ("-q", "-m", "mesh")
-# Two workers and three networks: more only take turns on the two cores that the least of our machines has.
-OTHERS = ("-q", "-m", "not mesh and not kube and not interop", "-n", "2", "--dist", "worksteal")
+# Three workers, for these tests wait, too.
+OTHERS = ("-q", "-m", "not mesh and not kube and not interop", "-n", "3", "--dist", "worksteal")
 # Shape, and which of how many parts of the files.
 RUNS = (("services", "1/2"), ("services", "2/2"), ("monolith", "1/1"))
 
