@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +121,9 @@ def stranger(tmp_path: Path) -> TokenIssuer:
 
 @pytest.fixture(scope="session")
 def root() -> Root:
-    """A root made a moment ago."""
-    now = datetime.now(UTC)
-    return read_root(make_root("cluster.local", now), now)
+    """A root made an hour ago: tests ask about moments from before this one, when their module was read."""
+    then = datetime.now(UTC) - timedelta(hours=1)
+    return read_root(make_root("cluster.local", then), then)
 
 
 @pytest.fixture(scope="session")
