@@ -10,20 +10,8 @@ import yaml
 
 from flotilla_cli.excerpt import Excerpts, painted, printable
 from flotilla_galley.analysis.message import Message
+from flotilla_galley.offline.judge import Finding
 from flotilla_shared.model.objects import Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A message or a problem as excerpts take it."""
-
-    code: str
-    field: str
-    file: str
-    line: int
-    column: int
-    message: str
-    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +68,15 @@ def _summary(page: Page) -> str:
     return ", ".join([*told, *unread])
 
 
-def _message(message: Message) -> Shown:
+def _message(message: Message) -> Finding:
     resource = message.resource
     file = resource.file if resource is not None else ""
     hint = message.type.mend
-    return Shown(message.code, message.field, file, message.line, message.column, message.text, hint)
+    return Finding(message.code, message.field, file, message.line, message.column, message.text, hint)
 
 
-def _problem(problem: Problem) -> Shown:
-    return Shown(problem.code, problem.field, problem.file, problem.line, 1, problem.text, "")
+def _problem(problem: Problem) -> Finding:
+    return Finding(problem.code, problem.field, problem.file, problem.line, 1, problem.text, "")
 
 
 SHOWS: Mapping[str, Callable[[Page], str]] = {"text": as_text, "log": as_log, "json": as_json, "yaml": as_yaml}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.server_tls import server_tls
@@ -12,11 +14,16 @@ UNIX = "unix://"
 
 
 def validate(spec: Gateway, report: Report, namespace: str) -> None:
+    check_servers(spec, report, check_server)
+
+
+def check_servers(spec: Gateway, report: Report, check: Callable[[Server, Report], None]) -> None:
+    """Every server by `check`, and what they must not have in common."""
     if not spec.servers:
         report.at("servers").wrong("a gateway needs at least one server")
     names: set[str] = set()
     for where, server in report.each("servers", spec.servers):
-        check_server(server, where)
+        check(server, where)
         if server.port.name in names:
             where.at("port").at("name").wrong(f"port name {server.port.name!r} is used twice", "duplicate")
         names.add(server.port.name)

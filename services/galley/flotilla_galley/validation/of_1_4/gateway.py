@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
-from flotilla_galley.validation.gateway import check_protocol_tls
+from flotilla_galley.validation.gateway import check_protocol_tls, check_servers
 from flotilla_galley.validation.of_1_4.primitives import protocol
 from flotilla_galley.validation.server_tls import NEEDS_CERTIFICATE, certificates
 from flotilla_protos.istio.networking.v1alpha3.gateway_pb2 import Gateway, Port, Server, ServerTLSSettings
@@ -18,14 +18,7 @@ FILES = (
 
 
 def validate(spec: Gateway, report: Report, namespace: str) -> None:
-    if not spec.servers:
-        report.at("servers").wrong("a gateway needs at least one server")
-    names: set[str] = set()
-    for where, each in report.each("servers", spec.servers):
-        server(each, where)
-        if each.port.name in names:
-            where.at("port").at("name").wrong(f"port name {each.port.name!r} is used twice", "duplicate")
-        names.add(each.port.name)
+    check_servers(spec, report, server)
 
 
 def server(spec: Server, report: Report) -> None:
