@@ -23,25 +23,27 @@ _sym_db = _symbol_database.Default()
 
 
 from flotilla_protos.istio.mixer.adapter.model.v1beta1 import check_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_check__pb2
+from flotilla_protos.istio.mixer.adapter.model.v1beta1 import extensions_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_extensions__pb2
 from flotilla_protos.istio.policy.v1beta1 import type_pb2 as flotilla__protos_dot_istio_dot_policy_dot_v1beta1_dot_type__pb2
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nJflotilla_protos/istio/mixer/template/apikey/template_handler_service.proto\x12\x06\x61pikey\x1a=flotilla_protos/istio/mixer/adapter/model/v1beta1/check.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x19google/protobuf/any.proto\"|\n\x13HandleApiKeyRequest\x12%\n\x08instance\x18\x01 \x01(\x0b\x32\x13.apikey.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\x9c\x01\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12\x0b\n\x03\x61pi\x18\x01 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x02 \x01(\t\x12\x15\n\rapi_operation\x18\x03 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x04 \x01(\t\x12\x32\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1f.istio.policy.v1beta1.TimeStamp\"\x06\n\x04Type\"l\n\rInstanceParam\x12\x0b\n\x03\x61pi\x18\x01 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x02 \x01(\t\x12\x15\n\rapi_operation\x18\x03 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x04 \x01(\t\x12\x11\n\ttimestamp\x18\x05 \x01(\t2r\n\x13HandleApiKeyService\x12[\n\x0cHandleApiKey\x12\x1b.apikey.HandleApiKeyRequest\x1a..istio.mixer.adapter.model.v1beta1.CheckResultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nJflotilla_protos/istio/mixer/template/apikey/template_handler_service.proto\x12\x06\x61pikey\x1a=flotilla_protos/istio/mixer/adapter/model/v1beta1/check.proto\x1a\x42\x66lotilla_protos/istio/mixer/adapter/model/v1beta1/extensions.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x19google/protobuf/any.proto\"|\n\x13HandleApiKeyRequest\x12%\n\x08instance\x18\x01 \x01(\x0b\x32\x13.apikey.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\x9c\x01\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12\x0b\n\x03\x61pi\x18\x01 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x02 \x01(\t\x12\x15\n\rapi_operation\x18\x03 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x04 \x01(\t\x12\x32\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1f.istio.policy.v1beta1.TimeStamp\"\x06\n\x04Type\"l\n\rInstanceParam\x12\x0b\n\x03\x61pi\x18\x01 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x02 \x01(\t\x12\x15\n\rapi_operation\x18\x03 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x04 \x01(\t\x12\x11\n\ttimestamp\x18\x05 \x01(\t2r\n\x13HandleApiKeyService\x12[\n\x0cHandleApiKey\x12\x1b.apikey.HandleApiKeyRequest\x1a..istio.mixer.adapter.model.v1beta1.CheckResultB\x12\xf8\xd2\xe4\x93\x02\x00\x82\xdd\xe4\x93\x02\x06\x61pikeyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer.template.apikey.template_handler_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_HANDLEAPIKEYREQUEST']._serialized_start=225
-  _globals['_HANDLEAPIKEYREQUEST']._serialized_end=349
-  _globals['_INSTANCEMSG']._serialized_start=352
-  _globals['_INSTANCEMSG']._serialized_end=508
-  _globals['_TYPE']._serialized_start=510
-  _globals['_TYPE']._serialized_end=516
-  _globals['_INSTANCEPARAM']._serialized_start=518
-  _globals['_INSTANCEPARAM']._serialized_end=626
-  _globals['_HANDLEAPIKEYSERVICE']._serialized_start=628
-  _globals['_HANDLEAPIKEYSERVICE']._serialized_end=742
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\370\322\344\223\002\000\202\335\344\223\002\006apikey'
+  _globals['_HANDLEAPIKEYREQUEST']._serialized_start=293
+  _globals['_HANDLEAPIKEYREQUEST']._serialized_end=417
+  _globals['_INSTANCEMSG']._serialized_start=420
+  _globals['_INSTANCEMSG']._serialized_end=576
+  _globals['_TYPE']._serialized_start=578
+  _globals['_TYPE']._serialized_end=584
+  _globals['_INSTANCEPARAM']._serialized_start=586
+  _globals['_INSTANCEPARAM']._serialized_end=694
+  _globals['_HANDLEAPIKEYSERVICE']._serialized_start=696
+  _globals['_HANDLEAPIKEYSERVICE']._serialized_end=810
 # @@protoc_insertion_point(module_scope)

@@ -23,18 +23,20 @@ _sym_db = _symbol_database.Default()
 
 
 from flotilla_protos.istio.mixer.adapter.model.v1beta1 import check_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_check__pb2
+from flotilla_protos.istio.mixer.adapter.model.v1beta1 import extensions_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_extensions__pb2
 from flotilla_protos.istio.policy.v1beta1 import type_pb2 as flotilla__protos_dot_istio_dot_policy_dot_v1beta1_dot_type__pb2
 from flotilla_protos.istio.policy.v1beta1 import value_type_pb2 as flotilla__protos_dot_istio_dot_policy_dot_v1beta1_dot_value__type__pb2
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nQflotilla_protos/istio/mixer/template/authorization/template_handler_service.proto\x12\rauthorization\x1a=flotilla_protos/istio/mixer/adapter/model/v1beta1/check.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x35\x66lotilla_protos/istio/policy/v1beta1/value_type.proto\x1a\x19google/protobuf/any.proto\"\x8a\x01\n\x1aHandleAuthorizationRequest\x12,\n\x08instance\x18\x01 \x01(\x0b\x32\x1a.authorization.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"t\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.authorization.SubjectMsg\x12(\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x18.authorization.ActionMsg\"\xb9\x01\n\nSubjectMsg\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06groups\x18\x02 \x01(\t\x12=\n\nproperties\x18\x03 \x03(\x0b\x32).authorization.SubjectMsg.PropertiesEntry\x1aN\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\"\xdb\x01\n\tActionMsg\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12<\n\nproperties\x18\x05 \x03(\x0b\x32(.authorization.ActionMsg.PropertiesEntry\x1aN\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\"^\n\x04Type\x12+\n\x07subject\x18\x01 \x01(\x0b\x32\x1a.authorization.SubjectType\x12)\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x19.authorization.ActionType\"\xa1\x01\n\x0bSubjectType\x12>\n\nproperties\x18\x03 \x03(\x0b\x32*.authorization.SubjectType.PropertiesEntry\x1aR\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\"\x9f\x01\n\nActionType\x12=\n\nproperties\x18\x05 \x03(\x0b\x32).authorization.ActionType.PropertiesEntry\x1aR\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\"y\n\rInstanceParam\x12\x34\n\x07subject\x18\x01 \x01(\x0b\x32#.authorization.SubjectInstanceParam\x12\x32\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\".authorization.ActionInstanceParam\"\xb0\x01\n\x14SubjectInstanceParam\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06groups\x18\x02 \x01(\t\x12G\n\nproperties\x18\x03 \x03(\x0b\x32\x33.authorization.SubjectInstanceParam.PropertiesEntry\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd2\x01\n\x13\x41\x63tionInstanceParam\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x46\n\nproperties\x18\x05 \x03(\x0b\x32\x32.authorization.ActionInstanceParam.PropertiesEntry\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x8e\x01\n\x1aHandleAuthorizationService\x12p\n\x13HandleAuthorization\x12).authorization.HandleAuthorizationRequest\x1a..istio.mixer.adapter.model.v1beta1.CheckResultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nQflotilla_protos/istio/mixer/template/authorization/template_handler_service.proto\x12\rauthorization\x1a=flotilla_protos/istio/mixer/adapter/model/v1beta1/check.proto\x1a\x42\x66lotilla_protos/istio/mixer/adapter/model/v1beta1/extensions.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x35\x66lotilla_protos/istio/policy/v1beta1/value_type.proto\x1a\x19google/protobuf/any.proto\"\x8a\x01\n\x1aHandleAuthorizationRequest\x12,\n\x08instance\x18\x01 \x01(\x0b\x32\x1a.authorization.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"t\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.authorization.SubjectMsg\x12(\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x18.authorization.ActionMsg\"\xb9\x01\n\nSubjectMsg\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06groups\x18\x02 \x01(\t\x12=\n\nproperties\x18\x03 \x03(\x0b\x32).authorization.SubjectMsg.PropertiesEntry\x1aN\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\"\xdb\x01\n\tActionMsg\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12<\n\nproperties\x18\x05 \x03(\x0b\x32(.authorization.ActionMsg.PropertiesEntry\x1aN\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\"^\n\x04Type\x12+\n\x07subject\x18\x01 \x01(\x0b\x32\x1a.authorization.SubjectType\x12)\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x19.authorization.ActionType\"\xa1\x01\n\x0bSubjectType\x12>\n\nproperties\x18\x03 \x03(\x0b\x32*.authorization.SubjectType.PropertiesEntry\x1aR\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\"\x9f\x01\n\nActionType\x12=\n\nproperties\x18\x05 \x03(\x0b\x32).authorization.ActionType.PropertiesEntry\x1aR\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\"y\n\rInstanceParam\x12\x34\n\x07subject\x18\x01 \x01(\x0b\x32#.authorization.SubjectInstanceParam\x12\x32\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\".authorization.ActionInstanceParam\"\xb0\x01\n\x14SubjectInstanceParam\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06groups\x18\x02 \x01(\t\x12G\n\nproperties\x18\x03 \x03(\x0b\x32\x33.authorization.SubjectInstanceParam.PropertiesEntry\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd2\x01\n\x13\x41\x63tionInstanceParam\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x46\n\nproperties\x18\x05 \x03(\x0b\x32\x32.authorization.ActionInstanceParam.PropertiesEntry\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x8e\x01\n\x1aHandleAuthorizationService\x12p\n\x13HandleAuthorization\x12).authorization.HandleAuthorizationRequest\x1a..istio.mixer.adapter.model.v1beta1.CheckResultB\x19\xf8\xd2\xe4\x93\x02\x00\x82\xdd\xe4\x93\x02\rauthorizationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer.template.authorization.template_handler_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\370\322\344\223\002\000\202\335\344\223\002\rauthorization'
   _globals['_SUBJECTMSG_PROPERTIESENTRY']._loaded_options = None
   _globals['_SUBJECTMSG_PROPERTIESENTRY']._serialized_options = b'8\001'
   _globals['_ACTIONMSG_PROPERTIESENTRY']._loaded_options = None
@@ -47,38 +49,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBJECTINSTANCEPARAM_PROPERTIESENTRY']._serialized_options = b'8\001'
   _globals['_ACTIONINSTANCEPARAM_PROPERTIESENTRY']._loaded_options = None
   _globals['_ACTIONINSTANCEPARAM_PROPERTIESENTRY']._serialized_options = b'8\001'
-  _globals['_HANDLEAUTHORIZATIONREQUEST']._serialized_start=295
-  _globals['_HANDLEAUTHORIZATIONREQUEST']._serialized_end=433
-  _globals['_INSTANCEMSG']._serialized_start=435
-  _globals['_INSTANCEMSG']._serialized_end=551
-  _globals['_SUBJECTMSG']._serialized_start=554
-  _globals['_SUBJECTMSG']._serialized_end=739
-  _globals['_SUBJECTMSG_PROPERTIESENTRY']._serialized_start=661
-  _globals['_SUBJECTMSG_PROPERTIESENTRY']._serialized_end=739
-  _globals['_ACTIONMSG']._serialized_start=742
-  _globals['_ACTIONMSG']._serialized_end=961
-  _globals['_ACTIONMSG_PROPERTIESENTRY']._serialized_start=661
-  _globals['_ACTIONMSG_PROPERTIESENTRY']._serialized_end=739
-  _globals['_TYPE']._serialized_start=963
-  _globals['_TYPE']._serialized_end=1057
-  _globals['_SUBJECTTYPE']._serialized_start=1060
-  _globals['_SUBJECTTYPE']._serialized_end=1221
-  _globals['_SUBJECTTYPE_PROPERTIESENTRY']._serialized_start=1139
-  _globals['_SUBJECTTYPE_PROPERTIESENTRY']._serialized_end=1221
-  _globals['_ACTIONTYPE']._serialized_start=1224
-  _globals['_ACTIONTYPE']._serialized_end=1383
-  _globals['_ACTIONTYPE_PROPERTIESENTRY']._serialized_start=1139
-  _globals['_ACTIONTYPE_PROPERTIESENTRY']._serialized_end=1221
-  _globals['_INSTANCEPARAM']._serialized_start=1385
-  _globals['_INSTANCEPARAM']._serialized_end=1506
-  _globals['_SUBJECTINSTANCEPARAM']._serialized_start=1509
-  _globals['_SUBJECTINSTANCEPARAM']._serialized_end=1685
-  _globals['_SUBJECTINSTANCEPARAM_PROPERTIESENTRY']._serialized_start=1636
-  _globals['_SUBJECTINSTANCEPARAM_PROPERTIESENTRY']._serialized_end=1685
-  _globals['_ACTIONINSTANCEPARAM']._serialized_start=1688
-  _globals['_ACTIONINSTANCEPARAM']._serialized_end=1898
-  _globals['_ACTIONINSTANCEPARAM_PROPERTIESENTRY']._serialized_start=1636
-  _globals['_ACTIONINSTANCEPARAM_PROPERTIESENTRY']._serialized_end=1685
-  _globals['_HANDLEAUTHORIZATIONSERVICE']._serialized_start=1901
-  _globals['_HANDLEAUTHORIZATIONSERVICE']._serialized_end=2043
+  _globals['_HANDLEAUTHORIZATIONREQUEST']._serialized_start=363
+  _globals['_HANDLEAUTHORIZATIONREQUEST']._serialized_end=501
+  _globals['_INSTANCEMSG']._serialized_start=503
+  _globals['_INSTANCEMSG']._serialized_end=619
+  _globals['_SUBJECTMSG']._serialized_start=622
+  _globals['_SUBJECTMSG']._serialized_end=807
+  _globals['_SUBJECTMSG_PROPERTIESENTRY']._serialized_start=729
+  _globals['_SUBJECTMSG_PROPERTIESENTRY']._serialized_end=807
+  _globals['_ACTIONMSG']._serialized_start=810
+  _globals['_ACTIONMSG']._serialized_end=1029
+  _globals['_ACTIONMSG_PROPERTIESENTRY']._serialized_start=729
+  _globals['_ACTIONMSG_PROPERTIESENTRY']._serialized_end=807
+  _globals['_TYPE']._serialized_start=1031
+  _globals['_TYPE']._serialized_end=1125
+  _globals['_SUBJECTTYPE']._serialized_start=1128
+  _globals['_SUBJECTTYPE']._serialized_end=1289
+  _globals['_SUBJECTTYPE_PROPERTIESENTRY']._serialized_start=1207
+  _globals['_SUBJECTTYPE_PROPERTIESENTRY']._serialized_end=1289
+  _globals['_ACTIONTYPE']._serialized_start=1292
+  _globals['_ACTIONTYPE']._serialized_end=1451
+  _globals['_ACTIONTYPE_PROPERTIESENTRY']._serialized_start=1207
+  _globals['_ACTIONTYPE_PROPERTIESENTRY']._serialized_end=1289
+  _globals['_INSTANCEPARAM']._serialized_start=1453
+  _globals['_INSTANCEPARAM']._serialized_end=1574
+  _globals['_SUBJECTINSTANCEPARAM']._serialized_start=1577
+  _globals['_SUBJECTINSTANCEPARAM']._serialized_end=1753
+  _globals['_SUBJECTINSTANCEPARAM_PROPERTIESENTRY']._serialized_start=1704
+  _globals['_SUBJECTINSTANCEPARAM_PROPERTIESENTRY']._serialized_end=1753
+  _globals['_ACTIONINSTANCEPARAM']._serialized_start=1756
+  _globals['_ACTIONINSTANCEPARAM']._serialized_end=1966
+  _globals['_ACTIONINSTANCEPARAM_PROPERTIESENTRY']._serialized_start=1704
+  _globals['_ACTIONINSTANCEPARAM_PROPERTIESENTRY']._serialized_end=1753
+  _globals['_HANDLEAUTHORIZATIONSERVICE']._serialized_start=1969
+  _globals['_HANDLEAUTHORIZATIONSERVICE']._serialized_end=2111
 # @@protoc_insertion_point(module_scope)

@@ -23,24 +23,26 @@ _sym_db = _symbol_database.Default()
 
 
 from flotilla_protos.istio.mixer.adapter.model.v1beta1 import check_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_check__pb2
+from flotilla_protos.istio.mixer.adapter.model.v1beta1 import extensions_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_extensions__pb2
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nPflotilla_protos/istio/mixer/template/checknothing/template_handler_service.proto\x12\x0c\x63hecknothing\x1a=flotilla_protos/istio/mixer/adapter/model/v1beta1/check.proto\x1a\x19google/protobuf/any.proto\"\x88\x01\n\x19HandleCheckNothingRequest\x12+\n\x08instance\x18\x01 \x01(\x0b\x32\x19.checknothing.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\x1e\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\"\x06\n\x04Type\"\x0f\n\rInstanceParam2\x8a\x01\n\x19HandleCheckNothingService\x12m\n\x12HandleCheckNothing\x12\'.checknothing.HandleCheckNothingRequest\x1a..istio.mixer.adapter.model.v1beta1.CheckResultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nPflotilla_protos/istio/mixer/template/checknothing/template_handler_service.proto\x12\x0c\x63hecknothing\x1a=flotilla_protos/istio/mixer/adapter/model/v1beta1/check.proto\x1a\x42\x66lotilla_protos/istio/mixer/adapter/model/v1beta1/extensions.proto\x1a\x19google/protobuf/any.proto\"\x88\x01\n\x19HandleCheckNothingRequest\x12+\n\x08instance\x18\x01 \x01(\x0b\x32\x19.checknothing.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\x1e\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\"\x06\n\x04Type\"\x0f\n\rInstanceParam2\x8a\x01\n\x19HandleCheckNothingService\x12m\n\x12HandleCheckNothing\x12\'.checknothing.HandleCheckNothingRequest\x1a..istio.mixer.adapter.model.v1beta1.CheckResultB\x18\xf8\xd2\xe4\x93\x02\x00\x82\xdd\xe4\x93\x02\x0c\x63hecknothingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer.template.checknothing.template_handler_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_HANDLECHECKNOTHINGREQUEST']._serialized_start=189
-  _globals['_HANDLECHECKNOTHINGREQUEST']._serialized_end=325
-  _globals['_INSTANCEMSG']._serialized_start=327
-  _globals['_INSTANCEMSG']._serialized_end=357
-  _globals['_TYPE']._serialized_start=359
-  _globals['_TYPE']._serialized_end=365
-  _globals['_INSTANCEPARAM']._serialized_start=367
-  _globals['_INSTANCEPARAM']._serialized_end=382
-  _globals['_HANDLECHECKNOTHINGSERVICE']._serialized_start=385
-  _globals['_HANDLECHECKNOTHINGSERVICE']._serialized_end=523
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\370\322\344\223\002\000\202\335\344\223\002\014checknothing'
+  _globals['_HANDLECHECKNOTHINGREQUEST']._serialized_start=257
+  _globals['_HANDLECHECKNOTHINGREQUEST']._serialized_end=393
+  _globals['_INSTANCEMSG']._serialized_start=395
+  _globals['_INSTANCEMSG']._serialized_end=425
+  _globals['_TYPE']._serialized_start=427
+  _globals['_TYPE']._serialized_end=433
+  _globals['_INSTANCEPARAM']._serialized_start=435
+  _globals['_INSTANCEPARAM']._serialized_end=450
+  _globals['_HANDLECHECKNOTHINGSERVICE']._serialized_start=453
+  _globals['_HANDLECHECKNOTHINGSERVICE']._serialized_end=591
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,5 @@
 from flotilla_protos.istio.mixer.adapter.model.v1beta1 import check_pb2 as _check_pb2
+from flotilla_protos.istio.mixer.adapter.model.v1beta1 import extensions_pb2 as _extensions_pb2
 from google.protobuf import any_pb2 as _any_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message

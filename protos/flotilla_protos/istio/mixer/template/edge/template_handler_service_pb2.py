@@ -22,26 +22,28 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flotilla_protos.istio.mixer.adapter.model.v1beta1 import extensions_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_extensions__pb2
 from flotilla_protos.istio.mixer.adapter.model.v1beta1 import report_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_report__pb2
 from flotilla_protos.istio.policy.v1beta1 import type_pb2 as flotilla__protos_dot_istio_dot_policy_dot_v1beta1_dot_type__pb2
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nHflotilla_protos/istio/mixer/template/edge/template_handler_service.proto\x12\x04\x65\x64ge\x1a>flotilla_protos/istio/mixer/adapter/model/v1beta1/report.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x19google/protobuf/any.proto\"y\n\x11HandleEdgeRequest\x12$\n\tinstances\x18\x01 \x03(\x0b\x32\x11.edge.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\xb5\x03\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12\x32\n\ttimestamp\x18\x01 \x01(\x0b\x32\x1f.istio.policy.v1beta1.TimeStamp\x12!\n\x19source_workload_namespace\x18\n \x01(\t\x12\x1c\n\x14source_workload_name\x18\x0b \x01(\t\x12\x14\n\x0csource_owner\x18\x0c \x01(\t\x12\x12\n\nsource_uid\x18\r \x01(\t\x12&\n\x1e\x64\x65stination_workload_namespace\x18\x14 \x01(\t\x12!\n\x19\x64\x65stination_workload_name\x18\x15 \x01(\t\x12\x19\n\x11\x64\x65stination_owner\x18\x16 \x01(\t\x12\x17\n\x0f\x64\x65stination_uid\x18\x17 \x01(\t\x12%\n\x1d\x64\x65stination_service_namespace\x18\x18 \x01(\t\x12 \n\x18\x64\x65stination_service_name\x18\x19 \x01(\t\x12\x18\n\x10\x63ontext_protocol\x18\x1e \x01(\t\x12\x14\n\x0c\x61pi_protocol\x18\x1f \x01(\t\"\x06\n\x04Type\"\x85\x03\n\rInstanceParam\x12\x11\n\ttimestamp\x18\x01 \x01(\t\x12!\n\x19source_workload_namespace\x18\n \x01(\t\x12\x1c\n\x14source_workload_name\x18\x0b \x01(\t\x12\x14\n\x0csource_owner\x18\x0c \x01(\t\x12\x12\n\nsource_uid\x18\r \x01(\t\x12&\n\x1e\x64\x65stination_workload_namespace\x18\x14 \x01(\t\x12!\n\x19\x64\x65stination_workload_name\x18\x15 \x01(\t\x12\x19\n\x11\x64\x65stination_owner\x18\x16 \x01(\t\x12\x17\n\x0f\x64\x65stination_uid\x18\x17 \x01(\t\x12%\n\x1d\x64\x65stination_service_namespace\x18\x18 \x01(\t\x12 \n\x18\x64\x65stination_service_name\x18\x19 \x01(\t\x12\x18\n\x10\x63ontext_protocol\x18\x1e \x01(\t\x12\x14\n\x0c\x61pi_protocol\x18\x1f \x01(\t2k\n\x11HandleEdgeService\x12V\n\nHandleEdge\x12\x17.edge.HandleEdgeRequest\x1a/.istio.mixer.adapter.model.v1beta1.ReportResultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nHflotilla_protos/istio/mixer/template/edge/template_handler_service.proto\x12\x04\x65\x64ge\x1a\x42\x66lotilla_protos/istio/mixer/adapter/model/v1beta1/extensions.proto\x1a>flotilla_protos/istio/mixer/adapter/model/v1beta1/report.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x19google/protobuf/any.proto\"y\n\x11HandleEdgeRequest\x12$\n\tinstances\x18\x01 \x03(\x0b\x32\x11.edge.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\xb5\x03\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12\x32\n\ttimestamp\x18\x01 \x01(\x0b\x32\x1f.istio.policy.v1beta1.TimeStamp\x12!\n\x19source_workload_namespace\x18\n \x01(\t\x12\x1c\n\x14source_workload_name\x18\x0b \x01(\t\x12\x14\n\x0csource_owner\x18\x0c \x01(\t\x12\x12\n\nsource_uid\x18\r \x01(\t\x12&\n\x1e\x64\x65stination_workload_namespace\x18\x14 \x01(\t\x12!\n\x19\x64\x65stination_workload_name\x18\x15 \x01(\t\x12\x19\n\x11\x64\x65stination_owner\x18\x16 \x01(\t\x12\x17\n\x0f\x64\x65stination_uid\x18\x17 \x01(\t\x12%\n\x1d\x64\x65stination_service_namespace\x18\x18 \x01(\t\x12 \n\x18\x64\x65stination_service_name\x18\x19 \x01(\t\x12\x18\n\x10\x63ontext_protocol\x18\x1e \x01(\t\x12\x14\n\x0c\x61pi_protocol\x18\x1f \x01(\t\"\x06\n\x04Type\"\x85\x03\n\rInstanceParam\x12\x11\n\ttimestamp\x18\x01 \x01(\t\x12!\n\x19source_workload_namespace\x18\n \x01(\t\x12\x1c\n\x14source_workload_name\x18\x0b \x01(\t\x12\x14\n\x0csource_owner\x18\x0c \x01(\t\x12\x12\n\nsource_uid\x18\r \x01(\t\x12&\n\x1e\x64\x65stination_workload_namespace\x18\x14 \x01(\t\x12!\n\x19\x64\x65stination_workload_name\x18\x15 \x01(\t\x12\x19\n\x11\x64\x65stination_owner\x18\x16 \x01(\t\x12\x17\n\x0f\x64\x65stination_uid\x18\x17 \x01(\t\x12%\n\x1d\x64\x65stination_service_namespace\x18\x18 \x01(\t\x12 \n\x18\x64\x65stination_service_name\x18\x19 \x01(\t\x12\x18\n\x10\x63ontext_protocol\x18\x1e \x01(\t\x12\x14\n\x0c\x61pi_protocol\x18\x1f \x01(\t2k\n\x11HandleEdgeService\x12V\n\nHandleEdge\x12\x17.edge.HandleEdgeRequest\x1a/.istio.mixer.adapter.model.v1beta1.ReportResultB\x10\xf8\xd2\xe4\x93\x02\x01\x82\xdd\xe4\x93\x02\x04\x65\x64geb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer.template.edge.template_handler_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_HANDLEEDGEREQUEST']._serialized_start=222
-  _globals['_HANDLEEDGEREQUEST']._serialized_end=343
-  _globals['_INSTANCEMSG']._serialized_start=346
-  _globals['_INSTANCEMSG']._serialized_end=783
-  _globals['_TYPE']._serialized_start=785
-  _globals['_TYPE']._serialized_end=791
-  _globals['_INSTANCEPARAM']._serialized_start=794
-  _globals['_INSTANCEPARAM']._serialized_end=1183
-  _globals['_HANDLEEDGESERVICE']._serialized_start=1185
-  _globals['_HANDLEEDGESERVICE']._serialized_end=1292
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\370\322\344\223\002\001\202\335\344\223\002\004edge'
+  _globals['_HANDLEEDGEREQUEST']._serialized_start=290
+  _globals['_HANDLEEDGEREQUEST']._serialized_end=411
+  _globals['_INSTANCEMSG']._serialized_start=414
+  _globals['_INSTANCEMSG']._serialized_end=851
+  _globals['_TYPE']._serialized_start=853
+  _globals['_TYPE']._serialized_end=859
+  _globals['_INSTANCEPARAM']._serialized_start=862
+  _globals['_INSTANCEPARAM']._serialized_end=1251
+  _globals['_HANDLEEDGESERVICE']._serialized_start=1253
+  _globals['_HANDLEEDGESERVICE']._serialized_end=1360
 # @@protoc_insertion_point(module_scope)

@@ -23,26 +23,28 @@ _sym_db = _symbol_database.Default()
 
 
 from flotilla_protos.istio.mixer.adapter.model.v1beta1 import check_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_check__pb2
+from flotilla_protos.istio.mixer.adapter.model.v1beta1 import extensions_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_extensions__pb2
 from flotilla_protos.istio.policy.v1beta1 import type_pb2 as flotilla__protos_dot_istio_dot_policy_dot_v1beta1_dot_type__pb2
 from flotilla_protos.istio.policy.v1beta1 import value_type_pb2 as flotilla__protos_dot_istio_dot_policy_dot_v1beta1_dot_value__type__pb2
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nMflotilla_protos/istio/mixer/template/listentry/template_handler_service.proto\x12\tlistentry\x1a=flotilla_protos/istio/mixer/adapter/model/v1beta1/check.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x35\x66lotilla_protos/istio/policy/v1beta1/value_type.proto\x1a\x19google/protobuf/any.proto\"\x82\x01\n\x16HandleListEntryRequest\x12(\n\x08instance\x18\x01 \x01(\x0b\x32\x16.listentry.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"J\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12*\n\x05value\x18\x01 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value\"6\n\x04Type\x12.\n\x05value\x18\x01 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType\"\x1e\n\rInstanceParam\x12\r\n\x05value\x18\x01 \x01(\t2~\n\x16HandleListEntryService\x12\x64\n\x0fHandleListEntry\x12!.listentry.HandleListEntryRequest\x1a..istio.mixer.adapter.model.v1beta1.CheckResultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nMflotilla_protos/istio/mixer/template/listentry/template_handler_service.proto\x12\tlistentry\x1a=flotilla_protos/istio/mixer/adapter/model/v1beta1/check.proto\x1a\x42\x66lotilla_protos/istio/mixer/adapter/model/v1beta1/extensions.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x35\x66lotilla_protos/istio/policy/v1beta1/value_type.proto\x1a\x19google/protobuf/any.proto\"\x82\x01\n\x16HandleListEntryRequest\x12(\n\x08instance\x18\x01 \x01(\x0b\x32\x16.listentry.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"J\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12*\n\x05value\x18\x01 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value\"6\n\x04Type\x12.\n\x05value\x18\x01 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType\"\x1e\n\rInstanceParam\x12\r\n\x05value\x18\x01 \x01(\t2~\n\x16HandleListEntryService\x12\x64\n\x0fHandleListEntry\x12!.listentry.HandleListEntryRequest\x1a..istio.mixer.adapter.model.v1beta1.CheckResultB\x15\xf8\xd2\xe4\x93\x02\x00\x82\xdd\xe4\x93\x02\tlistentryb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer.template.listentry.template_handler_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_HANDLELISTENTRYREQUEST']._serialized_start=287
-  _globals['_HANDLELISTENTRYREQUEST']._serialized_end=417
-  _globals['_INSTANCEMSG']._serialized_start=419
-  _globals['_INSTANCEMSG']._serialized_end=493
-  _globals['_TYPE']._serialized_start=495
-  _globals['_TYPE']._serialized_end=549
-  _globals['_INSTANCEPARAM']._serialized_start=551
-  _globals['_INSTANCEPARAM']._serialized_end=581
-  _globals['_HANDLELISTENTRYSERVICE']._serialized_start=583
-  _globals['_HANDLELISTENTRYSERVICE']._serialized_end=709
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\370\322\344\223\002\000\202\335\344\223\002\tlistentry'
+  _globals['_HANDLELISTENTRYREQUEST']._serialized_start=355
+  _globals['_HANDLELISTENTRYREQUEST']._serialized_end=485
+  _globals['_INSTANCEMSG']._serialized_start=487
+  _globals['_INSTANCEMSG']._serialized_end=561
+  _globals['_TYPE']._serialized_start=563
+  _globals['_TYPE']._serialized_end=617
+  _globals['_INSTANCEPARAM']._serialized_start=619
+  _globals['_INSTANCEPARAM']._serialized_end=649
+  _globals['_HANDLELISTENTRYSERVICE']._serialized_start=651
+  _globals['_HANDLELISTENTRYSERVICE']._serialized_end=777
 # @@protoc_insertion_point(module_scope)

@@ -22,19 +22,21 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flotilla_protos.istio.mixer.adapter.model.v1beta1 import extensions_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_extensions__pb2
 from flotilla_protos.istio.mixer.adapter.model.v1beta1 import report_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_report__pb2
 from flotilla_protos.istio.policy.v1beta1 import type_pb2 as flotilla__protos_dot_istio_dot_policy_dot_v1beta1_dot_type__pb2
 from flotilla_protos.istio.policy.v1beta1 import value_type_pb2 as flotilla__protos_dot_istio_dot_policy_dot_v1beta1_dot_value__type__pb2
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nLflotilla_protos/istio/mixer/template/logentry/template_handler_service.proto\x12\x08logentry\x1a>flotilla_protos/istio/mixer/adapter/model/v1beta1/report.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x35\x66lotilla_protos/istio/policy/v1beta1/value_type.proto\x1a\x19google/protobuf/any.proto\"\x81\x01\n\x15HandleLogEntryRequest\x12(\n\tinstances\x18\x01 \x03(\x0b\x32\x15.logentry.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\xcd\x03\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12\x37\n\tvariables\x18\x01 \x03(\x0b\x32$.logentry.InstanceMsg.VariablesEntry\x12\x32\n\ttimestamp\x18\x02 \x01(\x0b\x32\x1f.istio.policy.v1beta1.TimeStamp\x12\x10\n\x08severity\x18\x03 \x01(\t\x12\x1f\n\x17monitored_resource_type\x18\x04 \x01(\t\x12]\n\x1dmonitored_resource_dimensions\x18\x05 \x03(\x0b\x32\x36.logentry.InstanceMsg.MonitoredResourceDimensionsEntry\x1aM\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\x1a_\n MonitoredResourceDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\"\xc8\x02\n\x04Type\x12\x30\n\tvariables\x18\x01 \x03(\x0b\x32\x1d.logentry.Type.VariablesEntry\x12V\n\x1dmonitored_resource_dimensions\x18\x05 \x03(\x0b\x32/.logentry.Type.MonitoredResourceDimensionsEntry\x1aQ\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\x1a\x63\n MonitoredResourceDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\"\xe7\x02\n\rInstanceParam\x12\x39\n\tvariables\x18\x01 \x03(\x0b\x32&.logentry.InstanceParam.VariablesEntry\x12\x11\n\ttimestamp\x18\x02 \x01(\t\x12\x10\n\x08severity\x18\x03 \x01(\t\x12\x1f\n\x17monitored_resource_type\x18\x04 \x01(\t\x12_\n\x1dmonitored_resource_dimensions\x18\x05 \x03(\x0b\x32\x38.logentry.InstanceParam.MonitoredResourceDimensionsEntry\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x42\n MonitoredResourceDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32{\n\x15HandleLogEntryService\x12\x62\n\x0eHandleLogEntry\x12\x1f.logentry.HandleLogEntryRequest\x1a/.istio.mixer.adapter.model.v1beta1.ReportResultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nLflotilla_protos/istio/mixer/template/logentry/template_handler_service.proto\x12\x08logentry\x1a\x42\x66lotilla_protos/istio/mixer/adapter/model/v1beta1/extensions.proto\x1a>flotilla_protos/istio/mixer/adapter/model/v1beta1/report.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x35\x66lotilla_protos/istio/policy/v1beta1/value_type.proto\x1a\x19google/protobuf/any.proto\"\x81\x01\n\x15HandleLogEntryRequest\x12(\n\tinstances\x18\x01 \x03(\x0b\x32\x15.logentry.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\xcd\x03\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12\x37\n\tvariables\x18\x01 \x03(\x0b\x32$.logentry.InstanceMsg.VariablesEntry\x12\x32\n\ttimestamp\x18\x02 \x01(\x0b\x32\x1f.istio.policy.v1beta1.TimeStamp\x12\x10\n\x08severity\x18\x03 \x01(\t\x12\x1f\n\x17monitored_resource_type\x18\x04 \x01(\t\x12]\n\x1dmonitored_resource_dimensions\x18\x05 \x03(\x0b\x32\x36.logentry.InstanceMsg.MonitoredResourceDimensionsEntry\x1aM\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\x1a_\n MonitoredResourceDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\"\xc8\x02\n\x04Type\x12\x30\n\tvariables\x18\x01 \x03(\x0b\x32\x1d.logentry.Type.VariablesEntry\x12V\n\x1dmonitored_resource_dimensions\x18\x05 \x03(\x0b\x32/.logentry.Type.MonitoredResourceDimensionsEntry\x1aQ\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\x1a\x63\n MonitoredResourceDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\"\xe7\x02\n\rInstanceParam\x12\x39\n\tvariables\x18\x01 \x03(\x0b\x32&.logentry.InstanceParam.VariablesEntry\x12\x11\n\ttimestamp\x18\x02 \x01(\t\x12\x10\n\x08severity\x18\x03 \x01(\t\x12\x1f\n\x17monitored_resource_type\x18\x04 \x01(\t\x12_\n\x1dmonitored_resource_dimensions\x18\x05 \x03(\x0b\x32\x38.logentry.InstanceParam.MonitoredResourceDimensionsEntry\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x42\n MonitoredResourceDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32{\n\x15HandleLogEntryService\x12\x62\n\x0eHandleLogEntry\x12\x1f.logentry.HandleLogEntryRequest\x1a/.istio.mixer.adapter.model.v1beta1.ReportResultB\x14\xf8\xd2\xe4\x93\x02\x01\x82\xdd\xe4\x93\x02\x08logentryb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer.template.logentry.template_handler_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\370\322\344\223\002\001\202\335\344\223\002\010logentry'
   _globals['_INSTANCEMSG_VARIABLESENTRY']._loaded_options = None
   _globals['_INSTANCEMSG_VARIABLESENTRY']._serialized_options = b'8\001'
   _globals['_INSTANCEMSG_MONITOREDRESOURCEDIMENSIONSENTRY']._loaded_options = None
@@ -47,26 +49,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INSTANCEPARAM_VARIABLESENTRY']._serialized_options = b'8\001'
   _globals['_INSTANCEPARAM_MONITOREDRESOURCEDIMENSIONSENTRY']._loaded_options = None
   _globals['_INSTANCEPARAM_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_HANDLELOGENTRYREQUEST']._serialized_start=286
-  _globals['_HANDLELOGENTRYREQUEST']._serialized_end=415
-  _globals['_INSTANCEMSG']._serialized_start=418
-  _globals['_INSTANCEMSG']._serialized_end=879
-  _globals['_INSTANCEMSG_VARIABLESENTRY']._serialized_start=705
-  _globals['_INSTANCEMSG_VARIABLESENTRY']._serialized_end=782
-  _globals['_INSTANCEMSG_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_start=784
-  _globals['_INSTANCEMSG_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_end=879
-  _globals['_TYPE']._serialized_start=882
-  _globals['_TYPE']._serialized_end=1210
-  _globals['_TYPE_VARIABLESENTRY']._serialized_start=1028
-  _globals['_TYPE_VARIABLESENTRY']._serialized_end=1109
-  _globals['_TYPE_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_start=1111
-  _globals['_TYPE_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_end=1210
-  _globals['_INSTANCEPARAM']._serialized_start=1213
-  _globals['_INSTANCEPARAM']._serialized_end=1572
-  _globals['_INSTANCEPARAM_VARIABLESENTRY']._serialized_start=1456
-  _globals['_INSTANCEPARAM_VARIABLESENTRY']._serialized_end=1504
-  _globals['_INSTANCEPARAM_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_start=1506
-  _globals['_INSTANCEPARAM_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_end=1572
-  _globals['_HANDLELOGENTRYSERVICE']._serialized_start=1574
-  _globals['_HANDLELOGENTRYSERVICE']._serialized_end=1697
+  _globals['_HANDLELOGENTRYREQUEST']._serialized_start=354
+  _globals['_HANDLELOGENTRYREQUEST']._serialized_end=483
+  _globals['_INSTANCEMSG']._serialized_start=486
+  _globals['_INSTANCEMSG']._serialized_end=947
+  _globals['_INSTANCEMSG_VARIABLESENTRY']._serialized_start=773
+  _globals['_INSTANCEMSG_VARIABLESENTRY']._serialized_end=850
+  _globals['_INSTANCEMSG_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_start=852
+  _globals['_INSTANCEMSG_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_end=947
+  _globals['_TYPE']._serialized_start=950
+  _globals['_TYPE']._serialized_end=1278
+  _globals['_TYPE_VARIABLESENTRY']._serialized_start=1096
+  _globals['_TYPE_VARIABLESENTRY']._serialized_end=1177
+  _globals['_TYPE_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_start=1179
+  _globals['_TYPE_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_end=1278
+  _globals['_INSTANCEPARAM']._serialized_start=1281
+  _globals['_INSTANCEPARAM']._serialized_end=1640
+  _globals['_INSTANCEPARAM_VARIABLESENTRY']._serialized_start=1524
+  _globals['_INSTANCEPARAM_VARIABLESENTRY']._serialized_end=1572
+  _globals['_INSTANCEPARAM_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_start=1574
+  _globals['_INSTANCEPARAM_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_end=1640
+  _globals['_HANDLELOGENTRYSERVICE']._serialized_start=1642
+  _globals['_HANDLELOGENTRYSERVICE']._serialized_end=1765
 # @@protoc_insertion_point(module_scope)

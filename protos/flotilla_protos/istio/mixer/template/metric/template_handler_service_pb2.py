@@ -22,19 +22,21 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flotilla_protos.istio.mixer.adapter.model.v1beta1 import extensions_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_extensions__pb2
 from flotilla_protos.istio.mixer.adapter.model.v1beta1 import report_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_report__pb2
 from flotilla_protos.istio.policy.v1beta1 import type_pb2 as flotilla__protos_dot_istio_dot_policy_dot_v1beta1_dot_type__pb2
 from flotilla_protos.istio.policy.v1beta1 import value_type_pb2 as flotilla__protos_dot_istio_dot_policy_dot_v1beta1_dot_value__type__pb2
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nJflotilla_protos/istio/mixer/template/metric/template_handler_service.proto\x12\x06metric\x1a>flotilla_protos/istio/mixer/adapter/model/v1beta1/report.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x35\x66lotilla_protos/istio/policy/v1beta1/value_type.proto\x1a\x19google/protobuf/any.proto\"}\n\x13HandleMetricRequest\x12&\n\tinstances\x18\x01 \x03(\x0b\x32\x13.metric.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\xb2\x03\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12*\n\x05value\x18\x01 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value\x12\x37\n\ndimensions\x18\x02 \x03(\x0b\x32#.metric.InstanceMsg.DimensionsEntry\x12\x1f\n\x17monitored_resource_type\x18\x03 \x01(\t\x12[\n\x1dmonitored_resource_dimensions\x18\x04 \x03(\x0b\x32\x34.metric.InstanceMsg.MonitoredResourceDimensionsEntry\x1aN\n\x0f\x44imensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\x1a_\n MonitoredResourceDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\"\xf7\x02\n\x04Type\x12.\n\x05value\x18\x01 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType\x12\x30\n\ndimensions\x18\x02 \x03(\x0b\x32\x1c.metric.Type.DimensionsEntry\x12T\n\x1dmonitored_resource_dimensions\x18\x04 \x03(\x0b\x32-.metric.Type.MonitoredResourceDimensionsEntry\x1aR\n\x0f\x44imensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\x1a\x63\n MonitoredResourceDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\"\xd0\x02\n\rInstanceParam\x12\r\n\x05value\x18\x01 \x01(\t\x12\x39\n\ndimensions\x18\x02 \x03(\x0b\x32%.metric.InstanceParam.DimensionsEntry\x12\x1f\n\x17monitored_resource_type\x18\x03 \x01(\t\x12]\n\x1dmonitored_resource_dimensions\x18\x04 \x03(\x0b\x32\x36.metric.InstanceParam.MonitoredResourceDimensionsEntry\x1a\x31\n\x0f\x44imensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x42\n MonitoredResourceDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32s\n\x13HandleMetricService\x12\\\n\x0cHandleMetric\x12\x1b.metric.HandleMetricRequest\x1a/.istio.mixer.adapter.model.v1beta1.ReportResultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nJflotilla_protos/istio/mixer/template/metric/template_handler_service.proto\x12\x06metric\x1a\x42\x66lotilla_protos/istio/mixer/adapter/model/v1beta1/extensions.proto\x1a>flotilla_protos/istio/mixer/adapter/model/v1beta1/report.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x35\x66lotilla_protos/istio/policy/v1beta1/value_type.proto\x1a\x19google/protobuf/any.proto\"}\n\x13HandleMetricRequest\x12&\n\tinstances\x18\x01 \x03(\x0b\x32\x13.metric.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\xb2\x03\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12*\n\x05value\x18\x01 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value\x12\x37\n\ndimensions\x18\x02 \x03(\x0b\x32#.metric.InstanceMsg.DimensionsEntry\x12\x1f\n\x17monitored_resource_type\x18\x03 \x01(\t\x12[\n\x1dmonitored_resource_dimensions\x18\x04 \x03(\x0b\x32\x34.metric.InstanceMsg.MonitoredResourceDimensionsEntry\x1aN\n\x0f\x44imensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\x1a_\n MonitoredResourceDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\"\xf7\x02\n\x04Type\x12.\n\x05value\x18\x01 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType\x12\x30\n\ndimensions\x18\x02 \x03(\x0b\x32\x1c.metric.Type.DimensionsEntry\x12T\n\x1dmonitored_resource_dimensions\x18\x04 \x03(\x0b\x32-.metric.Type.MonitoredResourceDimensionsEntry\x1aR\n\x0f\x44imensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\x1a\x63\n MonitoredResourceDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\"\xd0\x02\n\rInstanceParam\x12\r\n\x05value\x18\x01 \x01(\t\x12\x39\n\ndimensions\x18\x02 \x03(\x0b\x32%.metric.InstanceParam.DimensionsEntry\x12\x1f\n\x17monitored_resource_type\x18\x03 \x01(\t\x12]\n\x1dmonitored_resource_dimensions\x18\x04 \x03(\x0b\x32\x36.metric.InstanceParam.MonitoredResourceDimensionsEntry\x1a\x31\n\x0f\x44imensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x42\n MonitoredResourceDimensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32s\n\x13HandleMetricService\x12\\\n\x0cHandleMetric\x12\x1b.metric.HandleMetricRequest\x1a/.istio.mixer.adapter.model.v1beta1.ReportResultB\x12\xf8\xd2\xe4\x93\x02\x01\x82\xdd\xe4\x93\x02\x06metricb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer.template.metric.template_handler_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\370\322\344\223\002\001\202\335\344\223\002\006metric'
   _globals['_INSTANCEMSG_DIMENSIONSENTRY']._loaded_options = None
   _globals['_INSTANCEMSG_DIMENSIONSENTRY']._serialized_options = b'8\001'
   _globals['_INSTANCEMSG_MONITOREDRESOURCEDIMENSIONSENTRY']._loaded_options = None
@@ -47,26 +49,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INSTANCEPARAM_DIMENSIONSENTRY']._serialized_options = b'8\001'
   _globals['_INSTANCEPARAM_MONITOREDRESOURCEDIMENSIONSENTRY']._loaded_options = None
   _globals['_INSTANCEPARAM_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_HANDLEMETRICREQUEST']._serialized_start=281
-  _globals['_HANDLEMETRICREQUEST']._serialized_end=406
-  _globals['_INSTANCEMSG']._serialized_start=409
-  _globals['_INSTANCEMSG']._serialized_end=843
-  _globals['_INSTANCEMSG_DIMENSIONSENTRY']._serialized_start=668
-  _globals['_INSTANCEMSG_DIMENSIONSENTRY']._serialized_end=746
-  _globals['_INSTANCEMSG_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_start=748
-  _globals['_INSTANCEMSG_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_end=843
-  _globals['_TYPE']._serialized_start=846
-  _globals['_TYPE']._serialized_end=1221
-  _globals['_TYPE_DIMENSIONSENTRY']._serialized_start=1038
-  _globals['_TYPE_DIMENSIONSENTRY']._serialized_end=1120
-  _globals['_TYPE_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_start=1122
-  _globals['_TYPE_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_end=1221
-  _globals['_INSTANCEPARAM']._serialized_start=1224
-  _globals['_INSTANCEPARAM']._serialized_end=1560
-  _globals['_INSTANCEPARAM_DIMENSIONSENTRY']._serialized_start=1443
-  _globals['_INSTANCEPARAM_DIMENSIONSENTRY']._serialized_end=1492
-  _globals['_INSTANCEPARAM_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_start=1494
-  _globals['_INSTANCEPARAM_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_end=1560
-  _globals['_HANDLEMETRICSERVICE']._serialized_start=1562
-  _globals['_HANDLEMETRICSERVICE']._serialized_end=1677
+  _globals['_HANDLEMETRICREQUEST']._serialized_start=349
+  _globals['_HANDLEMETRICREQUEST']._serialized_end=474
+  _globals['_INSTANCEMSG']._serialized_start=477
+  _globals['_INSTANCEMSG']._serialized_end=911
+  _globals['_INSTANCEMSG_DIMENSIONSENTRY']._serialized_start=736
+  _globals['_INSTANCEMSG_DIMENSIONSENTRY']._serialized_end=814
+  _globals['_INSTANCEMSG_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_start=816
+  _globals['_INSTANCEMSG_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_end=911
+  _globals['_TYPE']._serialized_start=914
+  _globals['_TYPE']._serialized_end=1289
+  _globals['_TYPE_DIMENSIONSENTRY']._serialized_start=1106
+  _globals['_TYPE_DIMENSIONSENTRY']._serialized_end=1188
+  _globals['_TYPE_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_start=1190
+  _globals['_TYPE_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_end=1289
+  _globals['_INSTANCEPARAM']._serialized_start=1292
+  _globals['_INSTANCEPARAM']._serialized_end=1628
+  _globals['_INSTANCEPARAM_DIMENSIONSENTRY']._serialized_start=1511
+  _globals['_INSTANCEPARAM_DIMENSIONSENTRY']._serialized_end=1560
+  _globals['_INSTANCEPARAM_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_start=1562
+  _globals['_INSTANCEPARAM_MONITOREDRESOURCEDIMENSIONSENTRY']._serialized_end=1628
+  _globals['_HANDLEMETRICSERVICE']._serialized_start=1630
+  _globals['_HANDLEMETRICSERVICE']._serialized_end=1745
 # @@protoc_insertion_point(module_scope)

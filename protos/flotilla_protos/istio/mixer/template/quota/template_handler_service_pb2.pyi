@@ -1,3 +1,4 @@
+from flotilla_protos.istio.mixer.adapter.model.v1beta1 import extensions_pb2 as _extensions_pb2
 from flotilla_protos.istio.mixer.adapter.model.v1beta1 import quota_pb2 as _quota_pb2
 from flotilla_protos.istio.policy.v1beta1 import type_pb2 as _type_pb2
 from flotilla_protos.istio.policy.v1beta1 import value_type_pb2 as _value_type_pb2

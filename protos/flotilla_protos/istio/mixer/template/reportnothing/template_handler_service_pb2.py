@@ -22,25 +22,27 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flotilla_protos.istio.mixer.adapter.model.v1beta1 import extensions_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_extensions__pb2
 from flotilla_protos.istio.mixer.adapter.model.v1beta1 import report_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_report__pb2
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nQflotilla_protos/istio/mixer/template/reportnothing/template_handler_service.proto\x12\rreportnothing\x1a>flotilla_protos/istio/mixer/adapter/model/v1beta1/report.proto\x1a\x19google/protobuf/any.proto\"\x8b\x01\n\x1aHandleReportNothingRequest\x12-\n\tinstances\x18\x01 \x03(\x0b\x32\x1a.reportnothing.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\x1e\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\"\x06\n\x04Type\"\x0f\n\rInstanceParam2\x8f\x01\n\x1aHandleReportNothingService\x12q\n\x13HandleReportNothing\x12).reportnothing.HandleReportNothingRequest\x1a/.istio.mixer.adapter.model.v1beta1.ReportResultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nQflotilla_protos/istio/mixer/template/reportnothing/template_handler_service.proto\x12\rreportnothing\x1a\x42\x66lotilla_protos/istio/mixer/adapter/model/v1beta1/extensions.proto\x1a>flotilla_protos/istio/mixer/adapter/model/v1beta1/report.proto\x1a\x19google/protobuf/any.proto\"\x8b\x01\n\x1aHandleReportNothingRequest\x12-\n\tinstances\x18\x01 \x03(\x0b\x32\x1a.reportnothing.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\x1e\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\"\x06\n\x04Type\"\x0f\n\rInstanceParam2\x8f\x01\n\x1aHandleReportNothingService\x12q\n\x13HandleReportNothing\x12).reportnothing.HandleReportNothingRequest\x1a/.istio.mixer.adapter.model.v1beta1.ReportResultB\x19\xf8\xd2\xe4\x93\x02\x01\x82\xdd\xe4\x93\x02\rreportnothingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer.template.reportnothing.template_handler_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_HANDLEREPORTNOTHINGREQUEST']._serialized_start=192
-  _globals['_HANDLEREPORTNOTHINGREQUEST']._serialized_end=331
-  _globals['_INSTANCEMSG']._serialized_start=333
-  _globals['_INSTANCEMSG']._serialized_end=363
-  _globals['_TYPE']._serialized_start=365
-  _globals['_TYPE']._serialized_end=371
-  _globals['_INSTANCEPARAM']._serialized_start=373
-  _globals['_INSTANCEPARAM']._serialized_end=388
-  _globals['_HANDLEREPORTNOTHINGSERVICE']._serialized_start=391
-  _globals['_HANDLEREPORTNOTHINGSERVICE']._serialized_end=534
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\370\322\344\223\002\001\202\335\344\223\002\rreportnothing'
+  _globals['_HANDLEREPORTNOTHINGREQUEST']._serialized_start=260
+  _globals['_HANDLEREPORTNOTHINGREQUEST']._serialized_end=399
+  _globals['_INSTANCEMSG']._serialized_start=401
+  _globals['_INSTANCEMSG']._serialized_end=431
+  _globals['_TYPE']._serialized_start=433
+  _globals['_TYPE']._serialized_end=439
+  _globals['_INSTANCEPARAM']._serialized_start=441
+  _globals['_INSTANCEPARAM']._serialized_end=456
+  _globals['_HANDLEREPORTNOTHINGSERVICE']._serialized_start=459
+  _globals['_HANDLEREPORTNOTHINGSERVICE']._serialized_end=602
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from flotilla_protos.istio.mixer.adapter.model.v1beta1 import extensions_pb2 as _extensions_pb2
 from flotilla_protos.istio.mixer.adapter.model.v1beta1 import report_pb2 as _report_pb2
 from google.protobuf import any_pb2 as _any_pb2
 from google.protobuf.internal import containers as _containers

@@ -22,39 +22,41 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flotilla_protos.istio.mixer.adapter.model.v1beta1 import extensions_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_extensions__pb2
 from flotilla_protos.istio.mixer.adapter.model.v1beta1 import report_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_report__pb2
 from flotilla_protos.istio.policy.v1beta1 import type_pb2 as flotilla__protos_dot_istio_dot_policy_dot_v1beta1_dot_type__pb2
 from flotilla_protos.istio.policy.v1beta1 import value_type_pb2 as flotilla__protos_dot_istio_dot_policy_dot_v1beta1_dot_value__type__pb2
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nNflotilla_protos/istio/mixer/template/tracespan/tracespan_handler_service.proto\x12\ttracespan\x1a>flotilla_protos/istio/mixer/adapter/model/v1beta1/report.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x35\x66lotilla_protos/istio/policy/v1beta1/value_type.proto\x1a\x19google/protobuf/any.proto\"\x83\x01\n\x16HandleTraceSpanRequest\x12)\n\tinstances\x18\x01 \x03(\x0b\x32\x16.tracespan.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\xc0\x05\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12\x10\n\x08trace_id\x18\x01 \x01(\t\x12\x0f\n\x07span_id\x18\x02 \x01(\t\x12\x16\n\x0eparent_span_id\x18\x03 \x01(\t\x12\x11\n\tspan_name\x18\x04 \x01(\t\x12\x33\n\nstart_time\x18\x05 \x01(\x0b\x32\x1f.istio.policy.v1beta1.TimeStamp\x12\x31\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1f.istio.policy.v1beta1.TimeStamp\x12\x37\n\tspan_tags\x18\x07 \x03(\x0b\x32$.tracespan.InstanceMsg.SpanTagsEntry\x12\x16\n\x0ehttpStatusCode\x18\x08 \x01(\x03\x12\x13\n\x0b\x63lient_span\x18\t \x01(\x08\x12\x1e\n\x16rewrite_client_span_id\x18\n \x01(\x08\x12\x13\n\x0bsource_name\x18\x0b \x01(\t\x12\x32\n\tsource_ip\x18\x0c \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x18\n\x10\x64\x65stination_name\x18\r \x01(\t\x12\x37\n\x0e\x64\x65stination_ip\x18\x0e \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x14\n\x0crequest_size\x18\x0f \x01(\x03\x12\x1a\n\x12request_total_size\x18\x10 \x01(\x03\x12\x15\n\rresponse_size\x18\x11 \x01(\x03\x12\x1b\n\x13response_total_size\x18\x12 \x01(\x03\x12\x14\n\x0c\x61pi_protocol\x18\x13 \x01(\t\x1aL\n\rSpanTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\"\x8a\x01\n\x04Type\x12\x30\n\tspan_tags\x18\x07 \x03(\x0b\x32\x1d.tracespan.Type.SpanTagsEntry\x1aP\n\rSpanTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\"\x92\x04\n\rInstanceParam\x12\x10\n\x08trace_id\x18\x01 \x01(\t\x12\x0f\n\x07span_id\x18\x02 \x01(\t\x12\x16\n\x0eparent_span_id\x18\x03 \x01(\t\x12\x11\n\tspan_name\x18\x04 \x01(\t\x12\x12\n\nstart_time\x18\x05 \x01(\t\x12\x10\n\x08\x65nd_time\x18\x06 \x01(\t\x12\x39\n\tspan_tags\x18\x07 \x03(\x0b\x32&.tracespan.InstanceParam.SpanTagsEntry\x12\x16\n\x0ehttpStatusCode\x18\x08 \x01(\t\x12\x13\n\x0b\x63lient_span\x18\t \x01(\t\x12\x1e\n\x16rewrite_client_span_id\x18\n \x01(\t\x12\x13\n\x0bsource_name\x18\x0b \x01(\t\x12\x11\n\tsource_ip\x18\x0c \x01(\t\x12\x18\n\x10\x64\x65stination_name\x18\r \x01(\t\x12\x16\n\x0e\x64\x65stination_ip\x18\x0e \x01(\t\x12\x14\n\x0crequest_size\x18\x0f \x01(\t\x12\x1a\n\x12request_total_size\x18\x10 \x01(\t\x12\x15\n\rresponse_size\x18\x11 \x01(\t\x12\x1b\n\x13response_total_size\x18\x12 \x01(\t\x12\x14\n\x0c\x61pi_protocol\x18\x13 \x01(\t\x1a/\n\rSpanTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x7f\n\x16HandleTraceSpanService\x12\x65\n\x0fHandleTraceSpan\x12!.tracespan.HandleTraceSpanRequest\x1a/.istio.mixer.adapter.model.v1beta1.ReportResultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nNflotilla_protos/istio/mixer/template/tracespan/tracespan_handler_service.proto\x12\ttracespan\x1a\x42\x66lotilla_protos/istio/mixer/adapter/model/v1beta1/extensions.proto\x1a>flotilla_protos/istio/mixer/adapter/model/v1beta1/report.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x35\x66lotilla_protos/istio/policy/v1beta1/value_type.proto\x1a\x19google/protobuf/any.proto\"\x83\x01\n\x16HandleTraceSpanRequest\x12)\n\tinstances\x18\x01 \x03(\x0b\x32\x16.tracespan.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\xc0\x05\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12\x10\n\x08trace_id\x18\x01 \x01(\t\x12\x0f\n\x07span_id\x18\x02 \x01(\t\x12\x16\n\x0eparent_span_id\x18\x03 \x01(\t\x12\x11\n\tspan_name\x18\x04 \x01(\t\x12\x33\n\nstart_time\x18\x05 \x01(\x0b\x32\x1f.istio.policy.v1beta1.TimeStamp\x12\x31\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1f.istio.policy.v1beta1.TimeStamp\x12\x37\n\tspan_tags\x18\x07 \x03(\x0b\x32$.tracespan.InstanceMsg.SpanTagsEntry\x12\x16\n\x0ehttpStatusCode\x18\x08 \x01(\x03\x12\x13\n\x0b\x63lient_span\x18\t \x01(\x08\x12\x1e\n\x16rewrite_client_span_id\x18\n \x01(\x08\x12\x13\n\x0bsource_name\x18\x0b \x01(\t\x12\x32\n\tsource_ip\x18\x0c \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x18\n\x10\x64\x65stination_name\x18\r \x01(\t\x12\x37\n\x0e\x64\x65stination_ip\x18\x0e \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x14\n\x0crequest_size\x18\x0f \x01(\x03\x12\x1a\n\x12request_total_size\x18\x10 \x01(\x03\x12\x15\n\rresponse_size\x18\x11 \x01(\x03\x12\x1b\n\x13response_total_size\x18\x12 \x01(\x03\x12\x14\n\x0c\x61pi_protocol\x18\x13 \x01(\t\x1aL\n\rSpanTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.istio.policy.v1beta1.Value:\x02\x38\x01\"\x8a\x01\n\x04Type\x12\x30\n\tspan_tags\x18\x07 \x03(\x0b\x32\x1d.tracespan.Type.SpanTagsEntry\x1aP\n\rSpanTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0e\x32\x1f.istio.policy.v1beta1.ValueType:\x02\x38\x01\"\x92\x04\n\rInstanceParam\x12\x10\n\x08trace_id\x18\x01 \x01(\t\x12\x0f\n\x07span_id\x18\x02 \x01(\t\x12\x16\n\x0eparent_span_id\x18\x03 \x01(\t\x12\x11\n\tspan_name\x18\x04 \x01(\t\x12\x12\n\nstart_time\x18\x05 \x01(\t\x12\x10\n\x08\x65nd_time\x18\x06 \x01(\t\x12\x39\n\tspan_tags\x18\x07 \x03(\x0b\x32&.tracespan.InstanceParam.SpanTagsEntry\x12\x16\n\x0ehttpStatusCode\x18\x08 \x01(\t\x12\x13\n\x0b\x63lient_span\x18\t \x01(\t\x12\x1e\n\x16rewrite_client_span_id\x18\n \x01(\t\x12\x13\n\x0bsource_name\x18\x0b \x01(\t\x12\x11\n\tsource_ip\x18\x0c \x01(\t\x12\x18\n\x10\x64\x65stination_name\x18\r \x01(\t\x12\x16\n\x0e\x64\x65stination_ip\x18\x0e \x01(\t\x12\x14\n\x0crequest_size\x18\x0f \x01(\t\x12\x1a\n\x12request_total_size\x18\x10 \x01(\t\x12\x15\n\rresponse_size\x18\x11 \x01(\t\x12\x1b\n\x13response_total_size\x18\x12 \x01(\t\x12\x14\n\x0c\x61pi_protocol\x18\x13 \x01(\t\x1a/\n\rSpanTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x7f\n\x16HandleTraceSpanService\x12\x65\n\x0fHandleTraceSpan\x12!.tracespan.HandleTraceSpanRequest\x1a/.istio.mixer.adapter.model.v1beta1.ReportResultB\x15\xf8\xd2\xe4\x93\x02\x01\x82\xdd\xe4\x93\x02\ttracespanb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer.template.tracespan.tracespan_handler_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\370\322\344\223\002\001\202\335\344\223\002\ttracespan'
   _globals['_INSTANCEMSG_SPANTAGSENTRY']._loaded_options = None
   _globals['_INSTANCEMSG_SPANTAGSENTRY']._serialized_options = b'8\001'
   _globals['_TYPE_SPANTAGSENTRY']._loaded_options = None
   _globals['_TYPE_SPANTAGSENTRY']._serialized_options = b'8\001'
   _globals['_INSTANCEPARAM_SPANTAGSENTRY']._loaded_options = None
   _globals['_INSTANCEPARAM_SPANTAGSENTRY']._serialized_options = b'8\001'
-  _globals['_HANDLETRACESPANREQUEST']._serialized_start=289
-  _globals['_HANDLETRACESPANREQUEST']._serialized_end=420
-  _globals['_INSTANCEMSG']._serialized_start=423
-  _globals['_INSTANCEMSG']._serialized_end=1127
-  _globals['_INSTANCEMSG_SPANTAGSENTRY']._serialized_start=1051
-  _globals['_INSTANCEMSG_SPANTAGSENTRY']._serialized_end=1127
-  _globals['_TYPE']._serialized_start=1130
-  _globals['_TYPE']._serialized_end=1268
-  _globals['_TYPE_SPANTAGSENTRY']._serialized_start=1188
-  _globals['_TYPE_SPANTAGSENTRY']._serialized_end=1268
-  _globals['_INSTANCEPARAM']._serialized_start=1271
-  _globals['_INSTANCEPARAM']._serialized_end=1801
-  _globals['_INSTANCEPARAM_SPANTAGSENTRY']._serialized_start=1754
-  _globals['_INSTANCEPARAM_SPANTAGSENTRY']._serialized_end=1801
-  _globals['_HANDLETRACESPANSERVICE']._serialized_start=1803
-  _globals['_HANDLETRACESPANSERVICE']._serialized_end=1930
+  _globals['_HANDLETRACESPANREQUEST']._serialized_start=357
+  _globals['_HANDLETRACESPANREQUEST']._serialized_end=488
+  _globals['_INSTANCEMSG']._serialized_start=491
+  _globals['_INSTANCEMSG']._serialized_end=1195
+  _globals['_INSTANCEMSG_SPANTAGSENTRY']._serialized_start=1119
+  _globals['_INSTANCEMSG_SPANTAGSENTRY']._serialized_end=1195
+  _globals['_TYPE']._serialized_start=1198
+  _globals['_TYPE']._serialized_end=1336
+  _globals['_TYPE_SPANTAGSENTRY']._serialized_start=1256
+  _globals['_TYPE_SPANTAGSENTRY']._serialized_end=1336
+  _globals['_INSTANCEPARAM']._serialized_start=1339
+  _globals['_INSTANCEPARAM']._serialized_end=1869
+  _globals['_INSTANCEPARAM_SPANTAGSENTRY']._serialized_start=1822
+  _globals['_INSTANCEPARAM_SPANTAGSENTRY']._serialized_end=1869
+  _globals['_HANDLETRACESPANSERVICE']._serialized_start=1871
+  _globals['_HANDLETRACESPANSERVICE']._serialized_end=1998
 # @@protoc_insertion_point(module_scope)

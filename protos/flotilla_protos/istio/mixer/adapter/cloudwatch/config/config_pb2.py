@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nBflotilla_protos/istio/mixer/adapter/cloudwatch/config/config.proto\x12\x19\x61\x64\x61pter.cloudwatch.config\"\xc6\x07\n\x06Params\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x46\n\x0bmetric_info\x18\x02 \x03(\x0b\x32\x31.adapter.cloudwatch.config.Params.MetricInfoEntry\x12\x16\n\x0elog_group_name\x18\x04 \x01(\t\x12\x17\n\x0flog_stream_name\x18\x05 \x01(\t\x12\x39\n\x04logs\x18\x06 \x03(\x0b\x32+.adapter.cloudwatch.config.Params.LogsEntry\x1a`\n\x0fMetricInfoEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12<\n\x05value\x18\x02 \x01(\x0b\x32-.adapter.cloudwatch.config.Params.MetricDatum:\x02\x38\x01\x1aV\n\tLogsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x38\n\x05value\x18\x02 \x01(\x0b\x32).adapter.cloudwatch.config.Params.LogInfo:\x02\x38\x01\x1a\x95\x04\n\x0bMetricDatum\x12@\n\x04unit\x18\x03 \x01(\x0e\x32\x32.adapter.cloudwatch.config.Params.MetricDatum.Unit\"\xc3\x03\n\x04Unit\x12\x08\n\x04None\x10\x00\x12\x0b\n\x07Seconds\x10\x01\x12\x10\n\x0cMicroseconds\x10\x02\x12\x10\n\x0cMilliseconds\x10\x03\x12\t\n\x05\x43ount\x10\x04\x12\t\n\x05\x42ytes\x10\x05\x12\r\n\tKilobytes\x10\x06\x12\r\n\tMegabytes\x10\x07\x12\r\n\tGigabytes\x10\x08\x12\r\n\tTerabytes\x10\t\x12\x08\n\x04\x42its\x10\n\x12\x0c\n\x08Kilobits\x10\x0b\x12\x0c\n\x08Megabits\x10\x0c\x12\x0c\n\x08Gigabits\x10\r\x12\x0c\n\x08Terabits\x10\x0e\x12\x0b\n\x07Percent\x10\x0f\x12\x10\n\x0c\x42ytes_Second\x10\x10\x12\x14\n\x10Kilobytes_Second\x10\x11\x12\x14\n\x10Megabytes_Second\x10\x12\x12\x14\n\x10Gigabytes_Second\x10\x13\x12\x14\n\x10Terabytes_Second\x10\x14\x12\x0f\n\x0b\x42its_Second\x10\x15\x12\x13\n\x0fKilobits_Second\x10\x16\x12\x13\n\x0fMegabits_Second\x10\x17\x12\x13\n\x0fGigabits_Second\x10\x18\x12\x13\n\x0fTerabits_Second\x10\x19\x12\x10\n\x0c\x43ount_Second\x10\x1a\x1a#\n\x07LogInfo\x12\x18\n\x10payload_template\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nBflotilla_protos/istio/mixer/adapter/cloudwatch/config/config.proto\x12\x19\x61\x64\x61pter.cloudwatch.config\x1a\x1egoogle/protobuf/duration.proto\"\xab\x0e\n\x06Params\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x46\n\x0bmetric_info\x18\x02 \x03(\x0b\x32\x31.adapter.cloudwatch.config.Params.MetricInfoEntry\x12\x16\n\x0elog_group_name\x18\x04 \x01(\t\x12\x17\n\x0flog_stream_name\x18\x05 \x01(\t\x12\x39\n\x04logs\x18\x06 \x03(\x0b\x32+.adapter.cloudwatch.config.Params.LogsEntry\x12\x0e\n\x06region\x18\x64 \x01(\t\x12>\n\tendpoints\x18\x65 \x01(\x0b\x32+.adapter.cloudwatch.config.Params.Endpoints\x12\x42\n\x0b\x63redentials\x18\x66 \x01(\x0b\x32-.adapter.cloudwatch.config.Params.Credentials\x12\x31\n\x0e\x66lush_duration\x18g \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12log_flush_duration\x18h \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07timeout\x18i \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x43\n\x0cwhen_missing\x18j \x01(\x0e\x32-.adapter.cloudwatch.config.Params.WhenMissing\x12\x1a\n\x12log_retention_days\x18k \x01(\x05\x1a`\n\x0fMetricInfoEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12<\n\x05value\x18\x02 \x01(\x0b\x32-.adapter.cloudwatch.config.Params.MetricDatum:\x02\x38\x01\x1aV\n\tLogsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x38\n\x05value\x18\x02 \x01(\x0b\x32).adapter.cloudwatch.config.Params.LogInfo:\x02\x38\x01\x1a\x37\n\tEndpoints\x12\x0f\n\x07metrics\x18\x01 \x01(\t\x12\x0c\n\x04logs\x18\x02 \x01(\t\x12\x0b\n\x03sts\x18\x03 \x01(\t\x1a\x96\x01\n\x0b\x43redentials\x12\x13\n\x0bsecret_file\x18\x01 \x01(\t\x12\x0f\n\x07profile\x18\x02 \x01(\t\x12\x1f\n\x17web_identity_token_file\x18\x03 \x01(\t\x12\x10\n\x08role_arn\x18\x04 \x01(\t\x12\x19\n\x11role_session_name\x18\x05 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x06 \x01(\t\x1a\xdd\x05\n\x0bMetricDatum\x12@\n\x04unit\x18\x03 \x01(\x0e\x32\x32.adapter.cloudwatch.config.Params.MetricDatum.Unit\x12\x13\n\x0bmetric_name\x18\x64 \x01(\t\x12\x1a\n\x12storage_resolution\x18\x65 \x01(\x05\x12L\n\nstatistics\x18\x66 \x01(\x0e\x32\x38.adapter.cloudwatch.config.Params.MetricDatum.Statistics\x12\x1a\n\x12significant_digits\x18g \x01(\x05\"+\n\nStatistics\x12\n\n\x06VALUES\x10\x00\x12\x11\n\rSTATISTIC_SET\x10\x01\"\xc3\x03\n\x04Unit\x12\x08\n\x04None\x10\x00\x12\x0b\n\x07Seconds\x10\x01\x12\x10\n\x0cMicroseconds\x10\x02\x12\x10\n\x0cMilliseconds\x10\x03\x12\t\n\x05\x43ount\x10\x04\x12\t\n\x05\x42ytes\x10\x05\x12\r\n\tKilobytes\x10\x06\x12\r\n\tMegabytes\x10\x07\x12\r\n\tGigabytes\x10\x08\x12\r\n\tTerabytes\x10\t\x12\x08\n\x04\x42its\x10\n\x12\x0c\n\x08Kilobits\x10\x0b\x12\x0c\n\x08Megabits\x10\x0c\x12\x0c\n\x08Gigabits\x10\r\x12\x0c\n\x08Terabits\x10\x0e\x12\x0b\n\x07Percent\x10\x0f\x12\x10\n\x0c\x42ytes_Second\x10\x10\x12\x14\n\x10Kilobytes_Second\x10\x11\x12\x14\n\x10Megabytes_Second\x10\x12\x12\x14\n\x10Gigabytes_Second\x10\x13\x12\x14\n\x10Terabytes_Second\x10\x14\x12\x0f\n\x0b\x42its_Second\x10\x15\x12\x13\n\x0fKilobits_Second\x10\x16\x12\x13\n\x0fMegabits_Second\x10\x17\x12\x13\n\x0fGigabits_Second\x10\x18\x12\x13\n\x0fTerabits_Second\x10\x19\x12\x10\n\x0c\x43ount_Second\x10\x1a\x1a#\n\x07LogInfo\x12\x18\n\x10payload_template\x18\x01 \x01(\t\">\n\x0bWhenMissing\x12\n\n\x06REFUSE\x10\x00\x12\x11\n\rCREATE_STREAM\x10\x01\x12\x10\n\x0c\x43REATE_GROUP\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,16 +36,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARAMS_METRICINFOENTRY']._serialized_options = b'8\001'
   _globals['_PARAMS_LOGSENTRY']._loaded_options = None
   _globals['_PARAMS_LOGSENTRY']._serialized_options = b'8\001'
-  _globals['_PARAMS']._serialized_start=98
-  _globals['_PARAMS']._serialized_end=1064
-  _globals['_PARAMS_METRICINFOENTRY']._serialized_start=307
-  _globals['_PARAMS_METRICINFOENTRY']._serialized_end=403
-  _globals['_PARAMS_LOGSENTRY']._serialized_start=405
-  _globals['_PARAMS_LOGSENTRY']._serialized_end=491
-  _globals['_PARAMS_METRICDATUM']._serialized_start=494
-  _globals['_PARAMS_METRICDATUM']._serialized_end=1027
-  _globals['_PARAMS_METRICDATUM_UNIT']._serialized_start=576
-  _globals['_PARAMS_METRICDATUM_UNIT']._serialized_end=1027
-  _globals['_PARAMS_LOGINFO']._serialized_start=1029
-  _globals['_PARAMS_LOGINFO']._serialized_end=1064
+  _globals['_PARAMS']._serialized_start=130
+  _globals['_PARAMS']._serialized_end=1965
+  _globals['_PARAMS_METRICINFOENTRY']._serialized_start=734
+  _globals['_PARAMS_METRICINFOENTRY']._serialized_end=830
+  _globals['_PARAMS_LOGSENTRY']._serialized_start=832
+  _globals['_PARAMS_LOGSENTRY']._serialized_end=918
+  _globals['_PARAMS_ENDPOINTS']._serialized_start=920
+  _globals['_PARAMS_ENDPOINTS']._serialized_end=975
+  _globals['_PARAMS_CREDENTIALS']._serialized_start=978
+  _globals['_PARAMS_CREDENTIALS']._serialized_end=1128
+  _globals['_PARAMS_METRICDATUM']._serialized_start=1131
+  _globals['_PARAMS_METRICDATUM']._serialized_end=1864
+  _globals['_PARAMS_METRICDATUM_STATISTICS']._serialized_start=1367
+  _globals['_PARAMS_METRICDATUM_STATISTICS']._serialized_end=1410
+  _globals['_PARAMS_METRICDATUM_UNIT']._serialized_start=1413
+  _globals['_PARAMS_METRICDATUM_UNIT']._serialized_end=1864
+  _globals['_PARAMS_LOGINFO']._serialized_start=1866
+  _globals['_PARAMS_LOGINFO']._serialized_end=1901
+  _globals['_PARAMS_WHENMISSING']._serialized_start=1903
+  _globals['_PARAMS_WHENMISSING']._serialized_end=1965
 # @@protoc_insertion_point(module_scope)

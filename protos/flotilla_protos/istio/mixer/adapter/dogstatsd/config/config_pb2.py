@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nAflotilla_protos/istio/mixer/adapter/dogstatsd/config/config.proto\x12\x18\x61\x64\x61pter.dogstatsd.config\"\xff\x04\n\x06Params\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x15\n\rbuffer_length\x18\x03 \x01(\x05\x12\x45\n\x0bglobal_tags\x18\x04 \x03(\x0b\x32\x30.adapter.dogstatsd.config.Params.GlobalTagsEntry\x12\x13\n\x0bsample_rate\x18\x05 \x01(\x01\x12>\n\x07metrics\x18\x06 \x03(\x0b\x32-.adapter.dogstatsd.config.Params.MetricsEntry\x1a\x31\n\x0fGlobalTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a[\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12:\n\x05value\x18\x02 \x01(\x0b\x32+.adapter.dogstatsd.config.Params.MetricInfo:\x02\x38\x01\x1a\x90\x02\n\nMetricInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12>\n\x04type\x18\x02 \x01(\x0e\x32\x30.adapter.dogstatsd.config.Params.MetricInfo.Type\x12\x43\n\x04tags\x18\x03 \x03(\x0b\x32\x35.adapter.dogstatsd.config.Params.MetricInfo.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"B\n\x04Type\x12\x10\n\x0cUNKNOWN_TYPE\x10\x00\x12\x0b\n\x07\x43OUNTER\x10\x01\x12\t\n\x05GAUGE\x10\x02\x12\x10\n\x0c\x44ISTRIBUTION\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nAflotilla_protos/istio/mixer/adapter/dogstatsd/config/config.proto\x12\x18\x61\x64\x61pter.dogstatsd.config\"\xb7\r\n\x06Params\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x15\n\rbuffer_length\x18\x03 \x01(\x05\x12\x45\n\x0bglobal_tags\x18\x04 \x03(\x0b\x32\x30.adapter.dogstatsd.config.Params.GlobalTagsEntry\x12\x13\n\x0bsample_rate\x18\x05 \x01(\x01\x12>\n\x07metrics\x18\x06 \x03(\x0b\x32-.adapter.dogstatsd.config.Params.MetricsEntry\x12<\n\x06\x65vents\x18\x64 \x03(\x0b\x32,.adapter.dogstatsd.config.Params.EventsEntry\x12K\n\x0eservice_checks\x18\x65 \x03(\x0b\x32\x33.adapter.dogstatsd.config.Params.ServiceChecksEntry\x12\x37\n\x06origin\x18\x66 \x01(\x0b\x32\'.adapter.dogstatsd.config.Params.Origin\x1a\x31\n\x0fGlobalTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a[\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12:\n\x05value\x18\x02 \x01(\x0b\x32+.adapter.dogstatsd.config.Params.MetricInfo:\x02\x38\x01\x1aU\n\x0b\x45ventsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x35\n\x05value\x18\x02 \x01(\x0b\x32&.adapter.dogstatsd.config.Params.Event:\x02\x38\x01\x1a\x63\n\x12ServiceChecksEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12<\n\x05value\x18\x02 \x01(\x0b\x32-.adapter.dogstatsd.config.Params.ServiceCheck:\x02\x38\x01\x1a\x89\x03\n\nMetricInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12>\n\x04type\x18\x02 \x01(\x0e\x32\x30.adapter.dogstatsd.config.Params.MetricInfo.Type\x12\x43\n\x04tags\x18\x03 \x03(\x0b\x32\x35.adapter.dogstatsd.config.Params.MetricInfo.TagsEntry\x12O\n\raggregated_by\x18\x64 \x01(\x0e\x32\x38.adapter.dogstatsd.config.Params.MetricInfo.AggregatedBy\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"&\n\x0c\x41ggregatedBy\x12\t\n\x05\x41GENT\x10\x00\x12\x0b\n\x07\x44\x41TADOG\x10\x01\"B\n\x04Type\x12\x10\n\x0cUNKNOWN_TYPE\x10\x00\x12\x0b\n\x07\x43OUNTER\x10\x01\x12\t\n\x05GAUGE\x10\x02\x12\x10\n\x0c\x44ISTRIBUTION\x10\x03\x1a\xba\x02\n\x05\x45vent\x12\r\n\x05title\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x17\n\x0f\x61ggregation_key\x18\x03 \x01(\t\x12\x13\n\x0bsource_type\x18\x04 \x01(\t\x12\x41\n\x08priority\x18\x05 \x01(\x0e\x32/.adapter.dogstatsd.config.Params.Event.Priority\x12>\n\x04tags\x18\x06 \x03(\x0b\x32\x30.adapter.dogstatsd.config.Params.Event.TagsEntry\x12\x15\n\rtag_variables\x18\x07 \x03(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x1f\n\x08Priority\x12\n\n\x06NORMAL\x10\x00\x12\x07\n\x03LOW\x10\x01\x1a\xb8\x01\n\x0cServiceCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x45\n\x04tags\x18\x03 \x03(\x0b\x32\x37.adapter.dogstatsd.config.Params.ServiceCheck.TagsEntry\x12\x15\n\rtag_variables\x18\x04 \x03(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x45\n\x06Origin\x12\x0e\n\x06\x64\x65tect\x18\x01 \x01(\x08\x12\x14\n\x0c\x63ontainer_id\x18\x02 \x01(\t\x12\x15\n\rexternal_data\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,18 +35,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARAMS_GLOBALTAGSENTRY']._serialized_options = b'8\001'
   _globals['_PARAMS_METRICSENTRY']._loaded_options = None
   _globals['_PARAMS_METRICSENTRY']._serialized_options = b'8\001'
+  _globals['_PARAMS_EVENTSENTRY']._loaded_options = None
+  _globals['_PARAMS_EVENTSENTRY']._serialized_options = b'8\001'
+  _globals['_PARAMS_SERVICECHECKSENTRY']._loaded_options = None
+  _globals['_PARAMS_SERVICECHECKSENTRY']._serialized_options = b'8\001'
   _globals['_PARAMS_METRICINFO_TAGSENTRY']._loaded_options = None
   _globals['_PARAMS_METRICINFO_TAGSENTRY']._serialized_options = b'8\001'
+  _globals['_PARAMS_EVENT_TAGSENTRY']._loaded_options = None
+  _globals['_PARAMS_EVENT_TAGSENTRY']._serialized_options = b'8\001'
+  _globals['_PARAMS_SERVICECHECK_TAGSENTRY']._loaded_options = None
+  _globals['_PARAMS_SERVICECHECK_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_PARAMS']._serialized_start=96
-  _globals['_PARAMS']._serialized_end=735
-  _globals['_PARAMS_GLOBALTAGSENTRY']._serialized_start=318
-  _globals['_PARAMS_GLOBALTAGSENTRY']._serialized_end=367
-  _globals['_PARAMS_METRICSENTRY']._serialized_start=369
-  _globals['_PARAMS_METRICSENTRY']._serialized_end=460
-  _globals['_PARAMS_METRICINFO']._serialized_start=463
-  _globals['_PARAMS_METRICINFO']._serialized_end=735
-  _globals['_PARAMS_METRICINFO_TAGSENTRY']._serialized_start=624
-  _globals['_PARAMS_METRICINFO_TAGSENTRY']._serialized_end=667
-  _globals['_PARAMS_METRICINFO_TYPE']._serialized_start=669
-  _globals['_PARAMS_METRICINFO_TYPE']._serialized_end=735
+  _globals['_PARAMS']._serialized_end=1815
+  _globals['_PARAMS_GLOBALTAGSENTRY']._serialized_start=514
+  _globals['_PARAMS_GLOBALTAGSENTRY']._serialized_end=563
+  _globals['_PARAMS_METRICSENTRY']._serialized_start=565
+  _globals['_PARAMS_METRICSENTRY']._serialized_end=656
+  _globals['_PARAMS_EVENTSENTRY']._serialized_start=658
+  _globals['_PARAMS_EVENTSENTRY']._serialized_end=743
+  _globals['_PARAMS_SERVICECHECKSENTRY']._serialized_start=745
+  _globals['_PARAMS_SERVICECHECKSENTRY']._serialized_end=844
+  _globals['_PARAMS_METRICINFO']._serialized_start=847
+  _globals['_PARAMS_METRICINFO']._serialized_end=1240
+  _globals['_PARAMS_METRICINFO_TAGSENTRY']._serialized_start=1089
+  _globals['_PARAMS_METRICINFO_TAGSENTRY']._serialized_end=1132
+  _globals['_PARAMS_METRICINFO_AGGREGATEDBY']._serialized_start=1134
+  _globals['_PARAMS_METRICINFO_AGGREGATEDBY']._serialized_end=1172
+  _globals['_PARAMS_METRICINFO_TYPE']._serialized_start=1174
+  _globals['_PARAMS_METRICINFO_TYPE']._serialized_end=1240
+  _globals['_PARAMS_EVENT']._serialized_start=1243
+  _globals['_PARAMS_EVENT']._serialized_end=1557
+  _globals['_PARAMS_EVENT_TAGSENTRY']._serialized_start=1089
+  _globals['_PARAMS_EVENT_TAGSENTRY']._serialized_end=1132
+  _globals['_PARAMS_EVENT_PRIORITY']._serialized_start=1526
+  _globals['_PARAMS_EVENT_PRIORITY']._serialized_end=1557
+  _globals['_PARAMS_SERVICECHECK']._serialized_start=1560
+  _globals['_PARAMS_SERVICECHECK']._serialized_end=1744
+  _globals['_PARAMS_SERVICECHECK_TAGSENTRY']._serialized_start=1089
+  _globals['_PARAMS_SERVICECHECK_TAGSENTRY']._serialized_end=1132
+  _globals['_PARAMS_ORIGIN']._serialized_start=1746
+  _globals['_PARAMS_ORIGIN']._serialized_end=1815
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n?flotilla_protos/istio/mixer/adapter/fluentd/config/config.proto\x12\x16\x61\x64\x61pter.fluentd.config\x1a\x1egoogle/protobuf/duration.proto\"\xe4\x01\n\x06Params\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x18\n\x10integer_duration\x18\x02 \x01(\x08\x12\x1c\n\x14instance_buffer_size\x18\x03 \x01(\x03\x12\x1c\n\x14max_batch_size_bytes\x18\x04 \x01(\x03\x12\x39\n\x16push_interval_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x38\n\x15push_timeout_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n?flotilla_protos/istio/mixer/adapter/fluentd/config/config.proto\x12\x16\x61\x64\x61pter.fluentd.config\x1a\x1egoogle/protobuf/duration.proto\"\xe4\x04\n\x06Params\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x18\n\x10integer_duration\x18\x02 \x01(\x08\x12\x1c\n\x14instance_buffer_size\x18\x03 \x01(\x03\x12\x1c\n\x14max_batch_size_bytes\x18\x04 \x01(\x03\x12\x39\n\x16push_interval_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x38\n\x15push_timeout_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1c\n\x14require_ack_response\x18\x64 \x01(\x08\x12?\n\x0b\x63ompression\x18\x65 \x01(\x0e\x32*.adapter.fluentd.config.Params.Compression\x12\x17\n\x0fshared_key_file\x18\x66 \x01(\t\x12\x10\n\x08username\x18g \x01(\t\x12\x15\n\rpassword_file\x18h \x01(\t\x12\x15\n\rself_hostname\x18i \x01(\t\x12/\n\x03tls\x18j \x01(\x0b\x32\".adapter.fluentd.config.Params.Tls\x12\x19\n\x11standby_addresses\x18k \x03(\t\x1aW\n\x03Tls\x12\x0f\n\x07\x63\x61_file\x18\x01 \x01(\t\x12\x13\n\x0bserver_name\x18\x02 \x01(\t\x12\x18\n\x10\x63\x65rtificate_file\x18\x03 \x01(\t\x12\x10\n\x08key_file\x18\x04 \x01(\t\"!\n\x0b\x43ompression\x12\x08\n\x04NONE\x10\x00\x12\x08\n\x04GZIP\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PARAMS']._serialized_start=124
-  _globals['_PARAMS']._serialized_end=352
+  _globals['_PARAMS']._serialized_end=736
+  _globals['_PARAMS_TLS']._serialized_start=614
+  _globals['_PARAMS_TLS']._serialized_end=701
+  _globals['_PARAMS_COMPRESSION']._serialized_start=703
+  _globals['_PARAMS_COMPRESSION']._serialized_end=736
 # @@protoc_insertion_point(module_scope)

@@ -22,39 +22,41 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from flotilla_protos.istio.mixer.adapter.model.v1beta1 import extensions_pb2 as flotilla__protos_dot_istio_dot_mixer_dot_adapter_dot_model_dot_v1beta1_dot_extensions__pb2
 from flotilla_protos.istio.policy.v1beta1 import type_pb2 as flotilla__protos_dot_istio_dot_policy_dot_v1beta1_dot_type__pb2
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nYflotilla_protos/istio/mixer/adapter/kubernetesenv/template/template_handler_service.proto\x12\x1b\x61\x64\x61pter.template.kubernetes\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x19google/protobuf/any.proto\"\x95\x01\n\x17HandleKubernetesRequest\x12:\n\x08instance\x18\x01 \x01(\x0b\x32(.adapter.template.kubernetes.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\xa6\x08\n\tOutputMsg\x12\x16\n\x0esource_pod_uid\x18\x1f \x01(\t\x12\x36\n\rsource_pod_ip\x18\x01 \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x17\n\x0fsource_pod_name\x18\x02 \x01(\t\x12O\n\rsource_labels\x18\x03 \x03(\x0b\x32\x38.adapter.template.kubernetes.OutputMsg.SourceLabelsEntry\x12\x18\n\x10source_namespace\x18\x04 \x01(\t\x12#\n\x1bsource_service_account_name\x18\x06 \x01(\t\x12\x37\n\x0esource_host_ip\x18\x07 \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x1b\n\x13source_workload_uid\x18\x16 \x01(\t\x12\x1c\n\x14source_workload_name\x18\x17 \x01(\t\x12!\n\x19source_workload_namespace\x18\x18 \x01(\t\x12\x14\n\x0csource_owner\x18\x19 \x01(\t\x12\x1b\n\x13\x64\x65stination_pod_uid\x18  \x01(\t\x12;\n\x12\x64\x65stination_pod_ip\x18\x08 \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x1c\n\x14\x64\x65stination_pod_name\x18\t \x01(\t\x12\"\n\x1a\x64\x65stination_container_name\x18\x1e \x01(\t\x12Y\n\x12\x64\x65stination_labels\x18\n \x03(\x0b\x32=.adapter.template.kubernetes.OutputMsg.DestinationLabelsEntry\x12\x1d\n\x15\x64\x65stination_namespace\x18\x0b \x01(\t\x12(\n destination_service_account_name\x18\r \x01(\t\x12<\n\x13\x64\x65stination_host_ip\x18\x0e \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x19\n\x11\x64\x65stination_owner\x18\x1a \x01(\t\x12 \n\x18\x64\x65stination_workload_uid\x18\x1b \x01(\t\x12!\n\x19\x64\x65stination_workload_name\x18\x1c \x01(\t\x12&\n\x1e\x64\x65stination_workload_namespace\x18\x1d \x01(\t\x1a\x33\n\x11SourceLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16\x44\x65stinationLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd2\x01\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12\x12\n\nsource_uid\x18\x01 \x01(\t\x12\x32\n\tsource_ip\x18\x02 \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x17\n\x0f\x64\x65stination_uid\x18\x03 \x01(\t\x12\x37\n\x0e\x64\x65stination_ip\x18\x04 \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x18\n\x10\x64\x65stination_port\x18\x07 \x01(\x03\"\x06\n\x04Type\"\x9d\x02\n\rInstanceParam\x12\x12\n\nsource_uid\x18\x01 \x01(\t\x12\x11\n\tsource_ip\x18\x02 \x01(\t\x12\x17\n\x0f\x64\x65stination_uid\x18\x03 \x01(\t\x12\x16\n\x0e\x64\x65stination_ip\x18\x04 \x01(\t\x12\x18\n\x10\x64\x65stination_port\x18\x07 \x01(\t\x12`\n\x12\x61ttribute_bindings\x18\xb0\xca\xbc\" \x03(\x0b\x32\x41.adapter.template.kubernetes.InstanceParam.AttributeBindingsEntry\x1a\x38\n\x16\x41ttributeBindingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x8b\x01\n\x17HandleKubernetesService\x12p\n\x10HandleKubernetes\x12\x34.adapter.template.kubernetes.HandleKubernetesRequest\x1a&.adapter.template.kubernetes.OutputMsgb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nYflotilla_protos/istio/mixer/adapter/kubernetesenv/template/template_handler_service.proto\x12\x1b\x61\x64\x61pter.template.kubernetes\x1a\x42\x66lotilla_protos/istio/mixer/adapter/model/v1beta1/extensions.proto\x1a/flotilla_protos/istio/policy/v1beta1/type.proto\x1a\x19google/protobuf/any.proto\"\x95\x01\n\x17HandleKubernetesRequest\x12:\n\x08instance\x18\x01 \x01(\x0b\x32(.adapter.template.kubernetes.InstanceMsg\x12,\n\x0e\x61\x64\x61pter_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x10\n\x08\x64\x65\x64up_id\x18\x03 \x01(\t\"\xa6\x08\n\tOutputMsg\x12\x16\n\x0esource_pod_uid\x18\x1f \x01(\t\x12\x36\n\rsource_pod_ip\x18\x01 \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x17\n\x0fsource_pod_name\x18\x02 \x01(\t\x12O\n\rsource_labels\x18\x03 \x03(\x0b\x32\x38.adapter.template.kubernetes.OutputMsg.SourceLabelsEntry\x12\x18\n\x10source_namespace\x18\x04 \x01(\t\x12#\n\x1bsource_service_account_name\x18\x06 \x01(\t\x12\x37\n\x0esource_host_ip\x18\x07 \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x1b\n\x13source_workload_uid\x18\x16 \x01(\t\x12\x1c\n\x14source_workload_name\x18\x17 \x01(\t\x12!\n\x19source_workload_namespace\x18\x18 \x01(\t\x12\x14\n\x0csource_owner\x18\x19 \x01(\t\x12\x1b\n\x13\x64\x65stination_pod_uid\x18  \x01(\t\x12;\n\x12\x64\x65stination_pod_ip\x18\x08 \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x1c\n\x14\x64\x65stination_pod_name\x18\t \x01(\t\x12\"\n\x1a\x64\x65stination_container_name\x18\x1e \x01(\t\x12Y\n\x12\x64\x65stination_labels\x18\n \x03(\x0b\x32=.adapter.template.kubernetes.OutputMsg.DestinationLabelsEntry\x12\x1d\n\x15\x64\x65stination_namespace\x18\x0b \x01(\t\x12(\n destination_service_account_name\x18\r \x01(\t\x12<\n\x13\x64\x65stination_host_ip\x18\x0e \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x19\n\x11\x64\x65stination_owner\x18\x1a \x01(\t\x12 \n\x18\x64\x65stination_workload_uid\x18\x1b \x01(\t\x12!\n\x19\x64\x65stination_workload_name\x18\x1c \x01(\t\x12&\n\x1e\x64\x65stination_workload_namespace\x18\x1d \x01(\t\x1a\x33\n\x11SourceLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16\x44\x65stinationLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd2\x01\n\x0bInstanceMsg\x12\x0f\n\x04name\x18\xaf\xca\xbc\" \x01(\t\x12\x12\n\nsource_uid\x18\x01 \x01(\t\x12\x32\n\tsource_ip\x18\x02 \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x17\n\x0f\x64\x65stination_uid\x18\x03 \x01(\t\x12\x37\n\x0e\x64\x65stination_ip\x18\x04 \x01(\x0b\x32\x1f.istio.policy.v1beta1.IPAddress\x12\x18\n\x10\x64\x65stination_port\x18\x07 \x01(\x03\"\x06\n\x04Type\"\x9d\x02\n\rInstanceParam\x12\x12\n\nsource_uid\x18\x01 \x01(\t\x12\x11\n\tsource_ip\x18\x02 \x01(\t\x12\x17\n\x0f\x64\x65stination_uid\x18\x03 \x01(\t\x12\x16\n\x0e\x64\x65stination_ip\x18\x04 \x01(\t\x12\x18\n\x10\x64\x65stination_port\x18\x07 \x01(\t\x12`\n\x12\x61ttribute_bindings\x18\xb0\xca\xbc\" \x03(\x0b\x32\x41.adapter.template.kubernetes.InstanceParam.AttributeBindingsEntry\x1a\x38\n\x16\x41ttributeBindingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x8b\x01\n\x17HandleKubernetesService\x12p\n\x10HandleKubernetes\x12\x34.adapter.template.kubernetes.HandleKubernetesRequest\x1a&.adapter.template.kubernetes.OutputMsgB\x16\xf8\xd2\xe4\x93\x02\x03\x82\xdd\xe4\x93\x02\nkubernetesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer.adapter.kubernetesenv.template.template_handler_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\370\322\344\223\002\003\202\335\344\223\002\nkubernetes'
   _globals['_OUTPUTMSG_SOURCELABELSENTRY']._loaded_options = None
   _globals['_OUTPUTMSG_SOURCELABELSENTRY']._serialized_options = b'8\001'
   _globals['_OUTPUTMSG_DESTINATIONLABELSENTRY']._loaded_options = None
   _globals['_OUTPUTMSG_DESTINATIONLABELSENTRY']._serialized_options = b'8\001'
   _globals['_INSTANCEPARAM_ATTRIBUTEBINDINGSENTRY']._loaded_options = None
   _globals['_INSTANCEPARAM_ATTRIBUTEBINDINGSENTRY']._serialized_options = b'8\001'
-  _globals['_HANDLEKUBERNETESREQUEST']._serialized_start=199
-  _globals['_HANDLEKUBERNETESREQUEST']._serialized_end=348
-  _globals['_OUTPUTMSG']._serialized_start=351
-  _globals['_OUTPUTMSG']._serialized_end=1413
-  _globals['_OUTPUTMSG_SOURCELABELSENTRY']._serialized_start=1304
-  _globals['_OUTPUTMSG_SOURCELABELSENTRY']._serialized_end=1355
-  _globals['_OUTPUTMSG_DESTINATIONLABELSENTRY']._serialized_start=1357
-  _globals['_OUTPUTMSG_DESTINATIONLABELSENTRY']._serialized_end=1413
-  _globals['_INSTANCEMSG']._serialized_start=1416
-  _globals['_INSTANCEMSG']._serialized_end=1626
-  _globals['_TYPE']._serialized_start=1628
-  _globals['_TYPE']._serialized_end=1634
-  _globals['_INSTANCEPARAM']._serialized_start=1637
-  _globals['_INSTANCEPARAM']._serialized_end=1922
-  _globals['_INSTANCEPARAM_ATTRIBUTEBINDINGSENTRY']._serialized_start=1866
-  _globals['_INSTANCEPARAM_ATTRIBUTEBINDINGSENTRY']._serialized_end=1922
-  _globals['_HANDLEKUBERNETESSERVICE']._serialized_start=1925
-  _globals['_HANDLEKUBERNETESSERVICE']._serialized_end=2064
+  _globals['_HANDLEKUBERNETESREQUEST']._serialized_start=267
+  _globals['_HANDLEKUBERNETESREQUEST']._serialized_end=416
+  _globals['_OUTPUTMSG']._serialized_start=419
+  _globals['_OUTPUTMSG']._serialized_end=1481
+  _globals['_OUTPUTMSG_SOURCELABELSENTRY']._serialized_start=1372
+  _globals['_OUTPUTMSG_SOURCELABELSENTRY']._serialized_end=1423
+  _globals['_OUTPUTMSG_DESTINATIONLABELSENTRY']._serialized_start=1425
+  _globals['_OUTPUTMSG_DESTINATIONLABELSENTRY']._serialized_end=1481
+  _globals['_INSTANCEMSG']._serialized_start=1484
+  _globals['_INSTANCEMSG']._serialized_end=1694
+  _globals['_TYPE']._serialized_start=1696
+  _globals['_TYPE']._serialized_end=1702
+  _globals['_INSTANCEPARAM']._serialized_start=1705
+  _globals['_INSTANCEPARAM']._serialized_end=1990
+  _globals['_INSTANCEPARAM_ATTRIBUTEBINDINGSENTRY']._serialized_start=1934
+  _globals['_INSTANCEPARAM_ATTRIBUTEBINDINGSENTRY']._serialized_end=1990
+  _globals['_HANDLEKUBERNETESSERVICE']._serialized_start=1993
+  _globals['_HANDLEKUBERNETESSERVICE']._serialized_end=2132
 # @@protoc_insertion_point(module_scope)

@@ -22,15 +22,18 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n;flotilla_protos/istio/mixer/adapter/opa/config/config.proto\x12\x12\x61\x64\x61pter.opa.config\"B\n\x06Params\x12\x0e\n\x06policy\x18\x01 \x03(\t\x12\x14\n\x0c\x63heck_method\x18\x02 \x01(\t\x12\x12\n\nfail_close\x18\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n;flotilla_protos/istio/mixer/adapter/opa/config/config.proto\x12\x12\x61\x64\x61pter.opa.config\x1a\x1egoogle/protobuf/duration.proto\"\xaf\x02\n\x06Params\x12\x0e\n\x06policy\x18\x01 \x03(\t\x12\x14\n\x0c\x63heck_method\x18\x02 \x01(\t\x12\x12\n\nfail_close\x18\x03 \x01(\x08\x12\x31\n\x06server\x18\x64 \x01(\x0b\x32!.adapter.opa.config.Params.Server\x1a\xb7\x01\n\x06Server\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x12\n\ntoken_path\x18\x02 \x01(\t\x12\x17\n\x0f\x63\x61_certificates\x18\x03 \x01(\t\x12\x1a\n\x12\x63lient_certificate\x18\x04 \x01(\t\x12\x13\n\x0bprivate_key\x18\x05 \x01(\t\x12*\n\x07timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0emax_open_calls\x18\x07 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer.adapter.opa.config.config_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PARAMS']._serialized_start=83
-  _globals['_PARAMS']._serialized_end=149
+  _globals['_PARAMS']._serialized_start=116
+  _globals['_PARAMS']._serialized_end=419
+  _globals['_PARAMS_SERVER']._serialized_start=236
+  _globals['_PARAMS_SERVER']._serialized_end=419
 # @@protoc_insertion_point(module_scope)

@@ -25,27 +25,37 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nBflotilla_protos/istio/mixer/adapter/prometheus/config/config.proto\x12\x19\x61\x64\x61pter.prometheus.config\x1a\x1egoogle/protobuf/duration.proto\"\x8d\t\n\x06Params\x12=\n\x07metrics\x18\x01 \x03(\x0b\x32,.adapter.prometheus.config.Params.MetricInfo\x12\\\n\x19metrics_expiration_policy\x18\x02 \x01(\x0b\x32\x39.adapter.prometheus.config.Params.MetricsExpirationPolicy\x1a\xca\x06\n\nMetricInfo\x12\x11\n\tnamespace\x18\x07 \x01(\t\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rinstance_name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12?\n\x04kind\x18\x04 \x01(\x0e\x32\x31.adapter.prometheus.config.Params.MetricInfo.Kind\x12O\n\x07\x62uckets\x18\x05 \x01(\x0b\x32>.adapter.prometheus.config.Params.MetricInfo.BucketsDefinition\x12\x13\n\x0blabel_names\x18\x06 \x03(\t\x1a\x84\x04\n\x11\x42ucketsDefinition\x12_\n\x0elinear_buckets\x18\x01 \x01(\x0b\x32\x45.adapter.prometheus.config.Params.MetricInfo.BucketsDefinition.LinearH\x00\x12i\n\x13\x65xponential_buckets\x18\x02 \x01(\x0b\x32J.adapter.prometheus.config.Params.MetricInfo.BucketsDefinition.ExponentialH\x00\x12\x63\n\x10\x65xplicit_buckets\x18\x03 \x01(\x0b\x32G.adapter.prometheus.config.Params.MetricInfo.BucketsDefinition.ExplicitH\x00\x1a\x43\n\x06Linear\x12\x1a\n\x12num_finite_buckets\x18\x01 \x01(\x05\x12\r\n\x05width\x18\x02 \x01(\x01\x12\x0e\n\x06offset\x18\x03 \x01(\x01\x1aO\n\x0b\x45xponential\x12\x1a\n\x12num_finite_buckets\x18\x01 \x01(\x05\x12\x15\n\rgrowth_factor\x18\x02 \x01(\x01\x12\r\n\x05scale\x18\x03 \x01(\x01\x1a\x1a\n\x08\x45xplicit\x12\x0e\n\x06\x62ounds\x18\x01 \x03(\x01\x42\x0c\n\ndefinition\"A\n\x04Kind\x12\x0f\n\x0bUNSPECIFIED\x10\x00\x12\t\n\x05GAUGE\x10\x01\x12\x0b\n\x07\x43OUNTER\x10\x02\x12\x10\n\x0c\x44ISTRIBUTION\x10\x03\x1a\x98\x01\n\x17MetricsExpirationPolicy\x12:\n\x17metrics_expiry_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x41\n\x1e\x65xpiry_check_interval_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nBflotilla_protos/istio/mixer/adapter/prometheus/config/config.proto\x12\x19\x61\x64\x61pter.prometheus.config\x1a\x1egoogle/protobuf/duration.proto\"\xca\r\n\x06Params\x12=\n\x07metrics\x18\x01 \x03(\x0b\x32,.adapter.prometheus.config.Params.MetricInfo\x12\\\n\x19metrics_expiration_policy\x18\x02 \x01(\x0b\x32\x39.adapter.prometheus.config.Params.MetricsExpirationPolicy\x12\x43\n\x0cremote_write\x18\x64 \x01(\x0b\x32-.adapter.prometheus.config.Params.RemoteWrite\x1a\xe7\x06\n\nMetricInfo\x12\x11\n\tnamespace\x18\x07 \x01(\t\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rinstance_name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12?\n\x04kind\x18\x04 \x01(\x0e\x32\x31.adapter.prometheus.config.Params.MetricInfo.Kind\x12O\n\x07\x62uckets\x18\x05 \x01(\x0b\x32>.adapter.prometheus.config.Params.MetricInfo.BucketsDefinition\x12\x13\n\x0blabel_names\x18\x06 \x03(\t\x12\x1b\n\x13\x65xemplar_dimensions\x18\x64 \x03(\t\x1a\x84\x04\n\x11\x42ucketsDefinition\x12_\n\x0elinear_buckets\x18\x01 \x01(\x0b\x32\x45.adapter.prometheus.config.Params.MetricInfo.BucketsDefinition.LinearH\x00\x12i\n\x13\x65xponential_buckets\x18\x02 \x01(\x0b\x32J.adapter.prometheus.config.Params.MetricInfo.BucketsDefinition.ExponentialH\x00\x12\x63\n\x10\x65xplicit_buckets\x18\x03 \x01(\x0b\x32G.adapter.prometheus.config.Params.MetricInfo.BucketsDefinition.ExplicitH\x00\x1a\x43\n\x06Linear\x12\x1a\n\x12num_finite_buckets\x18\x01 \x01(\x05\x12\r\n\x05width\x18\x02 \x01(\x01\x12\x0e\n\x06offset\x18\x03 \x01(\x01\x1aO\n\x0b\x45xponential\x12\x1a\n\x12num_finite_buckets\x18\x01 \x01(\x05\x12\x15\n\rgrowth_factor\x18\x02 \x01(\x01\x12\r\n\x05scale\x18\x03 \x01(\x01\x1a\x1a\n\x08\x45xplicit\x12\x0e\n\x06\x62ounds\x18\x01 \x03(\x01\x42\x0c\n\ndefinition\"A\n\x04Kind\x12\x0f\n\x0bUNSPECIFIED\x10\x00\x12\t\n\x05GAUGE\x10\x01\x12\x0b\n\x07\x43OUNTER\x10\x02\x12\x10\n\x0c\x44ISTRIBUTION\x10\x03\x1a\x98\x01\n\x17MetricsExpirationPolicy\x12:\n\x17metrics_expiry_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x41\n\x1e\x65xpiry_check_interval_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a\xd8\x03\n\x0bRemoteWrite\x12\x0b\n\x03url\x18\x01 \x01(\t\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12Z\n\x0f\x65xternal_labels\x18\x04 \x03(\x0b\x32\x41.adapter.prometheus.config.Params.RemoteWrite.ExternalLabelsEntry\x12K\n\x07headers\x18\x05 \x03(\x0b\x32:.adapter.prometheus.config.Params.RemoteWrite.HeadersEntry\x12\x10\n\x08username\x18\x06 \x01(\t\x12\x15\n\rpassword_file\x18\x07 \x01(\t\x12\x19\n\x11\x62\x65\x61rer_token_file\x18\x08 \x01(\t\x12\x0f\n\x07\x63\x61_file\x18\t \x01(\t\x1a\x35\n\x13\x45xternalLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer.adapter.prometheus.config.config_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PARAMS_REMOTEWRITE_EXTERNALLABELSENTRY']._loaded_options = None
+  _globals['_PARAMS_REMOTEWRITE_EXTERNALLABELSENTRY']._serialized_options = b'8\001'
+  _globals['_PARAMS_REMOTEWRITE_HEADERSENTRY']._loaded_options = None
+  _globals['_PARAMS_REMOTEWRITE_HEADERSENTRY']._serialized_options = b'8\001'
   _globals['_PARAMS']._serialized_start=130
-  _globals['_PARAMS']._serialized_end=1295
-  _globals['_PARAMS_METRICINFO']._serialized_start=298
-  _globals['_PARAMS_METRICINFO']._serialized_end=1140
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION']._serialized_start=557
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION']._serialized_end=1073
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_LINEAR']._serialized_start=883
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_LINEAR']._serialized_end=950
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPONENTIAL']._serialized_start=952
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPONENTIAL']._serialized_end=1031
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPLICIT']._serialized_start=1033
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPLICIT']._serialized_end=1059
-  _globals['_PARAMS_METRICINFO_KIND']._serialized_start=1075
-  _globals['_PARAMS_METRICINFO_KIND']._serialized_end=1140
-  _globals['_PARAMS_METRICSEXPIRATIONPOLICY']._serialized_start=1143
-  _globals['_PARAMS_METRICSEXPIRATIONPOLICY']._serialized_end=1295
+  _globals['_PARAMS']._serialized_end=1868
+  _globals['_PARAMS_METRICINFO']._serialized_start=367
+  _globals['_PARAMS_METRICINFO']._serialized_end=1238
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION']._serialized_start=655
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION']._serialized_end=1171
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_LINEAR']._serialized_start=981
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_LINEAR']._serialized_end=1048
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPONENTIAL']._serialized_start=1050
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPONENTIAL']._serialized_end=1129
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPLICIT']._serialized_start=1131
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPLICIT']._serialized_end=1157
+  _globals['_PARAMS_METRICINFO_KIND']._serialized_start=1173
+  _globals['_PARAMS_METRICINFO_KIND']._serialized_end=1238
+  _globals['_PARAMS_METRICSEXPIRATIONPOLICY']._serialized_start=1241
+  _globals['_PARAMS_METRICSEXPIRATIONPOLICY']._serialized_end=1393
+  _globals['_PARAMS_REMOTEWRITE']._serialized_start=1396
+  _globals['_PARAMS_REMOTEWRITE']._serialized_end=1868
+  _globals['_PARAMS_REMOTEWRITE_EXTERNALLABELSENTRY']._serialized_start=1767
+  _globals['_PARAMS_REMOTEWRITE_EXTERNALLABELSENTRY']._serialized_end=1820
+  _globals['_PARAMS_REMOTEWRITE_HEADERSENTRY']._serialized_start=1822
+  _globals['_PARAMS_REMOTEWRITE_HEADERSENTRY']._serialized_end=1868
 # @@protoc_insertion_point(module_scope)

@@ -11,9 +11,9 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Params(_message.Message):
-    __slots__ = ("metrics", "metrics_expiration_policy")
+    __slots__ = ("metrics", "metrics_expiration_policy", "remote_write")
     class MetricInfo(_message.Message):
-        __slots__ = ("namespace", "name", "instance_name", "description", "kind", "buckets", "label_names")
+        __slots__ = ("namespace", "name", "instance_name", "description", "kind", "buckets", "label_names", "exemplar_dimensions")
         class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
             __slots__ = ()
             UNSPECIFIED: _ClassVar[Params.MetricInfo.Kind]
@@ -63,6 +63,7 @@ class Params(_message.Message):
         KIND_FIELD_NUMBER: _ClassVar[int]
         BUCKETS_FIELD_NUMBER: _ClassVar[int]
         LABEL_NAMES_FIELD_NUMBER: _ClassVar[int]
+        EXEMPLAR_DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
         namespace: str
         name: str
         instance_name: str
@@ -70,7 +71,8 @@ class Params(_message.Message):
         kind: Params.MetricInfo.Kind
         buckets: Params.MetricInfo.BucketsDefinition
         label_names: _containers.RepeatedScalarFieldContainer[str]
-        def __init__(self, namespace: _Optional[str] = ..., name: _Optional[str] = ..., instance_name: _Optional[str] = ..., description: _Optional[str] = ..., kind: _Optional[_Union[Params.MetricInfo.Kind, str]] = ..., buckets: _Optional[_Union[Params.MetricInfo.BucketsDefinition, _Mapping]] = ..., label_names: _Optional[_Iterable[str]] = ...) -> None: ...
+        exemplar_dimensions: _containers.RepeatedScalarFieldContainer[str]
+        def __init__(self, namespace: _Optional[str] = ..., name: _Optional[str] = ..., instance_name: _Optional[str] = ..., description: _Optional[str] = ..., kind: _Optional[_Union[Params.MetricInfo.Kind, str]] = ..., buckets: _Optional[_Union[Params.MetricInfo.BucketsDefinition, _Mapping]] = ..., label_names: _Optional[_Iterable[str]] = ..., exemplar_dimensions: _Optional[_Iterable[str]] = ...) -> None: ...
     class MetricsExpirationPolicy(_message.Message):
         __slots__ = ("metrics_expiry_duration", "expiry_check_interval_duration")
         METRICS_EXPIRY_DURATION_FIELD_NUMBER: _ClassVar[int]
@@ -78,8 +80,45 @@ class Params(_message.Message):
         metrics_expiry_duration: _duration_pb2.Duration
         expiry_check_interval_duration: _duration_pb2.Duration
         def __init__(self, metrics_expiry_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., expiry_check_interval_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    class RemoteWrite(_message.Message):
+        __slots__ = ("url", "interval", "timeout", "external_labels", "headers", "username", "password_file", "bearer_token_file", "ca_file")
+        class ExternalLabelsEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: str
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+        class HeadersEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: str
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+        URL_FIELD_NUMBER: _ClassVar[int]
+        INTERVAL_FIELD_NUMBER: _ClassVar[int]
+        TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+        EXTERNAL_LABELS_FIELD_NUMBER: _ClassVar[int]
+        HEADERS_FIELD_NUMBER: _ClassVar[int]
+        USERNAME_FIELD_NUMBER: _ClassVar[int]
+        PASSWORD_FILE_FIELD_NUMBER: _ClassVar[int]
+        BEARER_TOKEN_FILE_FIELD_NUMBER: _ClassVar[int]
+        CA_FILE_FIELD_NUMBER: _ClassVar[int]
+        url: str
+        interval: _duration_pb2.Duration
+        timeout: _duration_pb2.Duration
+        external_labels: _containers.ScalarMap[str, str]
+        headers: _containers.ScalarMap[str, str]
+        username: str
+        password_file: str
+        bearer_token_file: str
+        ca_file: str
+        def __init__(self, url: _Optional[str] = ..., interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., external_labels: _Optional[_Mapping[str, str]] = ..., headers: _Optional[_Mapping[str, str]] = ..., username: _Optional[str] = ..., password_file: _Optional[str] = ..., bearer_token_file: _Optional[str] = ..., ca_file: _Optional[str] = ...) -> None: ...
     METRICS_FIELD_NUMBER: _ClassVar[int]
     METRICS_EXPIRATION_POLICY_FIELD_NUMBER: _ClassVar[int]
+    REMOTE_WRITE_FIELD_NUMBER: _ClassVar[int]
     metrics: _containers.RepeatedCompositeFieldContainer[Params.MetricInfo]
     metrics_expiration_policy: Params.MetricsExpirationPolicy
-    def __init__(self, metrics: _Optional[_Iterable[_Union[Params.MetricInfo, _Mapping]]] = ..., metrics_expiration_policy: _Optional[_Union[Params.MetricsExpirationPolicy, _Mapping]] = ...) -> None: ...
+    remote_write: Params.RemoteWrite
+    def __init__(self, metrics: _Optional[_Iterable[_Union[Params.MetricInfo, _Mapping]]] = ..., metrics_expiration_policy: _Optional[_Union[Params.MetricsExpirationPolicy, _Mapping]] = ..., remote_write: _Optional[_Union[Params.RemoteWrite, _Mapping]] = ...) -> None: ...

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nBflotilla_protos/istio/mixer/adapter/redisquota/config/config.proto\x12\x19\x61\x64\x61pter.redisquota.config\x1a\x1egoogle/protobuf/duration.proto\"\xf7\x04\n\x06Params\x12\x37\n\x06quotas\x18\x01 \x03(\x0b\x32\'.adapter.redisquota.config.Params.Quota\x12\x18\n\x10redis_server_url\x18\x02 \x01(\t\x12\x1c\n\x14\x63onnection_pool_size\x18\x03 \x01(\x03\x1a\xa1\x01\n\x08Override\x12N\n\ndimensions\x18\x01 \x03(\x0b\x32:.adapter.redisquota.config.Params.Override.DimensionsEntry\x12\x12\n\nmax_amount\x18\x02 \x01(\x03\x1a\x31\n\x0f\x44imensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x9f\x02\n\x05Quota\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmax_amount\x18\x02 \x01(\x03\x12\x31\n\x0evalid_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x62ucket_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12N\n\x14rate_limit_algorithm\x18\x05 \x01(\x0e\x32\x30.adapter.redisquota.config.Params.QuotaAlgorithm\x12=\n\toverrides\x18\x06 \x03(\x0b\x32*.adapter.redisquota.config.Params.Override\"6\n\x0eQuotaAlgorithm\x12\x10\n\x0c\x46IXED_WINDOW\x10\x00\x12\x12\n\x0eROLLING_WINDOW\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nBflotilla_protos/istio/mixer/adapter/redisquota/config/config.proto\x12\x19\x61\x64\x61pter.redisquota.config\x1a\x1egoogle/protobuf/duration.proto\"\xbf\x0b\n\x06Params\x12\x37\n\x06quotas\x18\x01 \x03(\x0b\x32\'.adapter.redisquota.config.Params.Quota\x12\x18\n\x10redis_server_url\x18\x02 \x01(\t\x12\x1c\n\x14\x63onnection_pool_size\x18\x03 \x01(\x03\x12\x10\n\x08\x64\x61tabase\x18\x64 \x01(\x03\x12\x10\n\x08username\x18\x65 \x01(\t\x12\x15\n\rpassword_file\x18\x66 \x01(\t\x12\x32\n\x03tls\x18g \x01(\x0b\x32%.adapter.redisquota.config.Params.Tls\x12=\n\twhen_away\x18h \x01(\x0e\x32*.adapter.redisquota.config.Params.WhenAway\x12*\n\x07timeout\x18i \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x63onnect_timeout\x18j \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bmax_waiting\x18k \x01(\x03\x12\x12\n\nkey_prefix\x18l \x01(\t\x12=\n\x1amax_deduplication_duration\x18m \x01(\x0b\x32\x19.google.protobuf.Duration\x12<\n\x08sentinel\x18n \x01(\x0b\x32*.adapter.redisquota.config.Params.Sentinel\x12:\n\x07\x63luster\x18o \x01(\x0b\x32).adapter.redisquota.config.Params.Cluster\x12\x19\n\x11wait_for_replicas\x18p \x01(\x03\x1aW\n\x03Tls\x12\x0f\n\x07\x63\x61_file\x18\x01 \x01(\t\x12\x13\n\x0bserver_name\x18\x02 \x01(\t\x12\x18\n\x10\x63\x65rtificate_file\x18\x03 \x01(\t\x12\x10\n\x08key_file\x18\x04 \x01(\t\x1a\x8f\x01\n\x08Sentinel\x12\x13\n\x0bmaster_name\x18\x01 \x01(\t\x12\x11\n\taddresses\x18\x02 \x03(\t\x12\x10\n\x08username\x18\x03 \x01(\t\x12\x15\n\rpassword_file\x18\x04 \x01(\t\x12\x32\n\x03tls\x18\x05 \x01(\x0b\x32%.adapter.redisquota.config.Params.Tls\x1a\x1c\n\x07\x43luster\x12\x11\n\taddresses\x18\x01 \x03(\t\x1a\xa1\x01\n\x08Override\x12N\n\ndimensions\x18\x01 \x03(\x0b\x32:.adapter.redisquota.config.Params.Override.DimensionsEntry\x12\x12\n\nmax_amount\x18\x02 \x01(\x03\x1a\x31\n\x0f\x44imensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x9f\x02\n\x05Quota\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmax_amount\x18\x02 \x01(\x03\x12\x31\n\x0evalid_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x62ucket_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12N\n\x14rate_limit_algorithm\x18\x05 \x01(\x0e\x32\x30.adapter.redisquota.config.Params.QuotaAlgorithm\x12=\n\toverrides\x18\x06 \x03(\x0b\x32*.adapter.redisquota.config.Params.Override\"2\n\x08WhenAway\x12\x0f\n\x0bUNAVAILABLE\x10\x00\x12\t\n\x05GRANT\x10\x01\x12\n\n\x06REFUSE\x10\x02\"6\n\x0eQuotaAlgorithm\x12\x10\n\x0c\x46IXED_WINDOW\x10\x00\x12\x12\n\x0eROLLING_WINDOW\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,13 +35,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARAMS_OVERRIDE_DIMENSIONSENTRY']._loaded_options = None
   _globals['_PARAMS_OVERRIDE_DIMENSIONSENTRY']._serialized_options = b'8\001'
   _globals['_PARAMS']._serialized_start=130
-  _globals['_PARAMS']._serialized_end=761
-  _globals['_PARAMS_OVERRIDE']._serialized_start=254
-  _globals['_PARAMS_OVERRIDE']._serialized_end=415
-  _globals['_PARAMS_OVERRIDE_DIMENSIONSENTRY']._serialized_start=366
-  _globals['_PARAMS_OVERRIDE_DIMENSIONSENTRY']._serialized_end=415
-  _globals['_PARAMS_QUOTA']._serialized_start=418
-  _globals['_PARAMS_QUOTA']._serialized_end=705
-  _globals['_PARAMS_QUOTAALGORITHM']._serialized_start=707
-  _globals['_PARAMS_QUOTAALGORITHM']._serialized_end=761
+  _globals['_PARAMS']._serialized_end=1601
+  _globals['_PARAMS_TLS']._serialized_start=776
+  _globals['_PARAMS_TLS']._serialized_end=863
+  _globals['_PARAMS_SENTINEL']._serialized_start=866
+  _globals['_PARAMS_SENTINEL']._serialized_end=1009
+  _globals['_PARAMS_CLUSTER']._serialized_start=1011
+  _globals['_PARAMS_CLUSTER']._serialized_end=1039
+  _globals['_PARAMS_OVERRIDE']._serialized_start=1042
+  _globals['_PARAMS_OVERRIDE']._serialized_end=1203
+  _globals['_PARAMS_OVERRIDE_DIMENSIONSENTRY']._serialized_start=1154
+  _globals['_PARAMS_OVERRIDE_DIMENSIONSENTRY']._serialized_end=1203
+  _globals['_PARAMS_QUOTA']._serialized_start=1206
+  _globals['_PARAMS_QUOTA']._serialized_end=1493
+  _globals['_PARAMS_WHENAWAY']._serialized_start=1495
+  _globals['_PARAMS_WHENAWAY']._serialized_end=1545
+  _globals['_PARAMS_QUOTAALGORITHM']._serialized_start=1547
+  _globals['_PARAMS_QUOTAALGORITHM']._serialized_end=1601
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ from google.api import metric_pb2 as google_dot_api_dot_metric__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nCflotilla_protos/istio/mixer/adapter/stackdriver/config/config.proto\x12\x1a\x61\x64\x61pter.stackdriver.config\x1a\x17google/api/metric.proto\x1a\x1egoogle/protobuf/duration.proto\"\xaf\x0f\n\x06Params\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x10\n\x08mesh_uid\x18\x0b \x01(\t\x12\x30\n\rpush_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x0f\x61pp_credentials\x18\x04 \x01(\x08H\x00\x12\x11\n\x07\x61pi_key\x18\x05 \x01(\tH\x00\x12\x1e\n\x14service_account_path\x18\x06 \x01(\tH\x00\x12G\n\x0bmetric_info\x18\x08 \x03(\x0b\x32\x32.adapter.stackdriver.config.Params.MetricInfoEntry\x12\x41\n\x08log_info\x18\t \x03(\x0b\x32/.adapter.stackdriver.config.Params.LogInfoEntry\x12\x37\n\x05trace\x18\n \x01(\x0b\x32(.adapter.stackdriver.config.Params.Trace\x1a`\n\x0fMetricInfoEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12<\n\x05value\x18\x02 \x01(\x0b\x32-.adapter.stackdriver.config.Params.MetricInfo:\x02\x38\x01\x1aZ\n\x0cLogInfoEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x39\n\x05value\x18\x02 \x01(\x0b\x32*.adapter.stackdriver.config.Params.LogInfo:\x02\x38\x01\x1a\xeb\x05\n\nMetricInfo\x12\x35\n\x04kind\x18\x01 \x01(\x0e\x32\'.google.api.MetricDescriptor.MetricKind\x12\x35\n\x05value\x18\x02 \x01(\x0e\x32&.google.api.MetricDescriptor.ValueType\x12P\n\x07\x62uckets\x18\x03 \x01(\x0b\x32?.adapter.stackdriver.config.Params.MetricInfo.BucketsDefinition\x12\x13\n\x0bmetric_type\x18\x04 \x01(\t\x1a\x87\x04\n\x11\x42ucketsDefinition\x12`\n\x0elinear_buckets\x18\x01 \x01(\x0b\x32\x46.adapter.stackdriver.config.Params.MetricInfo.BucketsDefinition.LinearH\x00\x12j\n\x13\x65xponential_buckets\x18\x02 \x01(\x0b\x32K.adapter.stackdriver.config.Params.MetricInfo.BucketsDefinition.ExponentialH\x00\x12\x64\n\x10\x65xplicit_buckets\x18\x03 \x01(\x0b\x32H.adapter.stackdriver.config.Params.MetricInfo.BucketsDefinition.ExplicitH\x00\x1a\x43\n\x06Linear\x12\x1a\n\x12num_finite_buckets\x18\x01 \x01(\x05\x12\r\n\x05width\x18\x02 \x01(\x01\x12\x0e\n\x06offset\x18\x03 \x01(\x01\x1aO\n\x0b\x45xponential\x12\x1a\n\x12num_finite_buckets\x18\x01 \x01(\x05\x12\x15\n\rgrowth_factor\x18\x02 \x01(\x01\x12\r\n\x05scale\x18\x03 \x01(\x01\x1a\x1a\n\x08\x45xplicit\x12\x0e\n\x06\x62ounds\x18\x01 \x03(\x01\x42\x0c\n\ndefinition\x1a\xcd\x04\n\x07LogInfo\x12\x13\n\x0blabel_names\x18\x01 \x03(\t\x12\x18\n\x10payload_template\x18\x02 \x01(\t\x12S\n\x0chttp_mapping\x18\x03 \x01(\x0b\x32=.adapter.stackdriver.config.Params.LogInfo.HttpRequestMapping\x12\x46\n\tsink_info\x18\x04 \x01(\x0b\x32\x33.adapter.stackdriver.config.Params.LogInfo.SinkInfo\x1a\xc9\x01\n\x12HttpRequestMapping\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x14\n\x0crequest_size\x18\x02 \x01(\t\x12\x15\n\rresponse_size\x18\x03 \x01(\t\x12\x0f\n\x07latency\x18\x04 \x01(\t\x12\x10\n\x08local_ip\x18\x05 \x01(\t\x12\x11\n\tremote_ip\x18\x06 \x01(\t\x12\x0b\n\x03url\x18\x07 \x01(\t\x12\x0e\n\x06method\x18\x08 \x01(\t\x12\x12\n\nuser_agent\x18\t \x01(\t\x12\x0f\n\x07referer\x18\n \x01(\t\x1a\xa9\x01\n\x08SinkInfo\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\x12\x1c\n\x14UniqueWriterIdentity\x18\x04 \x01(\x08\x12\x19\n\x11UpdateDestination\x18\x05 \x01(\x08\x12\x14\n\x0cUpdateFilter\x18\x06 \x01(\x08\x12\x1d\n\x15UpdateIncludeChildren\x18\x07 \x01(\x08\x1a#\n\x05Trace\x12\x1a\n\x12sample_probability\x18\x01 \x01(\x01\x42\x07\n\x05\x63redsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nCflotilla_protos/istio/mixer/adapter/stackdriver/config/config.proto\x12\x1a\x61\x64\x61pter.stackdriver.config\x1a\x17google/api/metric.proto\x1a\x1egoogle/protobuf/duration.proto\"\x81\x11\n\x06Params\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x10\n\x08mesh_uid\x18\x0b \x01(\t\x12\x30\n\rpush_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x0f\x61pp_credentials\x18\x04 \x01(\x08H\x00\x12\x11\n\x07\x61pi_key\x18\x05 \x01(\tH\x00\x12\x1e\n\x14service_account_path\x18\x06 \x01(\tH\x00\x12\x16\n\x0c\x61pi_key_path\x18\x64 \x01(\tH\x00\x12G\n\x0bmetric_info\x18\x08 \x03(\x0b\x32\x32.adapter.stackdriver.config.Params.MetricInfoEntry\x12\x41\n\x08log_info\x18\t \x03(\x0b\x32/.adapter.stackdriver.config.Params.LogInfoEntry\x12\x37\n\x05trace\x18\n \x01(\x0b\x32(.adapter.stackdriver.config.Params.Trace\x12\x10\n\x08location\x18\x65 \x01(\t\x12\x14\n\x0c\x63luster_name\x18\x66 \x01(\t\x12\x11\n\tplaintext\x18g \x01(\x08\x12\x17\n\x0f\x63\x61_certificates\x18h \x01(\t\x12\x18\n\x10logging_endpoint\x18i \x01(\t\x12\x16\n\x0etrace_endpoint\x18j \x01(\t\x12\x15\n\rreplica_label\x18k \x01(\t\x1a`\n\x0fMetricInfoEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12<\n\x05value\x18\x02 \x01(\x0b\x32-.adapter.stackdriver.config.Params.MetricInfo:\x02\x38\x01\x1aZ\n\x0cLogInfoEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x39\n\x05value\x18\x02 \x01(\x0b\x32*.adapter.stackdriver.config.Params.LogInfo:\x02\x38\x01\x1a\xeb\x05\n\nMetricInfo\x12\x35\n\x04kind\x18\x01 \x01(\x0e\x32\'.google.api.MetricDescriptor.MetricKind\x12\x35\n\x05value\x18\x02 \x01(\x0e\x32&.google.api.MetricDescriptor.ValueType\x12P\n\x07\x62uckets\x18\x03 \x01(\x0b\x32?.adapter.stackdriver.config.Params.MetricInfo.BucketsDefinition\x12\x13\n\x0bmetric_type\x18\x04 \x01(\t\x1a\x87\x04\n\x11\x42ucketsDefinition\x12`\n\x0elinear_buckets\x18\x01 \x01(\x0b\x32\x46.adapter.stackdriver.config.Params.MetricInfo.BucketsDefinition.LinearH\x00\x12j\n\x13\x65xponential_buckets\x18\x02 \x01(\x0b\x32K.adapter.stackdriver.config.Params.MetricInfo.BucketsDefinition.ExponentialH\x00\x12\x64\n\x10\x65xplicit_buckets\x18\x03 \x01(\x0b\x32H.adapter.stackdriver.config.Params.MetricInfo.BucketsDefinition.ExplicitH\x00\x1a\x43\n\x06Linear\x12\x1a\n\x12num_finite_buckets\x18\x01 \x01(\x05\x12\r\n\x05width\x18\x02 \x01(\x01\x12\x0e\n\x06offset\x18\x03 \x01(\x01\x1aO\n\x0b\x45xponential\x12\x1a\n\x12num_finite_buckets\x18\x01 \x01(\x05\x12\x15\n\rgrowth_factor\x18\x02 \x01(\x01\x12\r\n\x05scale\x18\x03 \x01(\x01\x1a\x1a\n\x08\x45xplicit\x12\x0e\n\x06\x62ounds\x18\x01 \x03(\x01\x42\x0c\n\ndefinition\x1a\xea\x04\n\x07LogInfo\x12\x13\n\x0blabel_names\x18\x01 \x03(\t\x12\x18\n\x10payload_template\x18\x02 \x01(\t\x12S\n\x0chttp_mapping\x18\x03 \x01(\x0b\x32=.adapter.stackdriver.config.Params.LogInfo.HttpRequestMapping\x12\x46\n\tsink_info\x18\x04 \x01(\x0b\x32\x33.adapter.stackdriver.config.Params.LogInfo.SinkInfo\x12\r\n\x05trace\x18\x64 \x01(\t\x12\x0c\n\x04span\x18\x65 \x01(\t\x1a\xc9\x01\n\x12HttpRequestMapping\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x14\n\x0crequest_size\x18\x02 \x01(\t\x12\x15\n\rresponse_size\x18\x03 \x01(\t\x12\x0f\n\x07latency\x18\x04 \x01(\t\x12\x10\n\x08local_ip\x18\x05 \x01(\t\x12\x11\n\tremote_ip\x18\x06 \x01(\t\x12\x0b\n\x03url\x18\x07 \x01(\t\x12\x0e\n\x06method\x18\x08 \x01(\t\x12\x12\n\nuser_agent\x18\t \x01(\t\x12\x0f\n\x07referer\x18\n \x01(\t\x1a\xa9\x01\n\x08SinkInfo\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\x12\x1c\n\x14UniqueWriterIdentity\x18\x04 \x01(\x08\x12\x19\n\x11UpdateDestination\x18\x05 \x01(\x08\x12\x14\n\x0cUpdateFilter\x18\x06 \x01(\x08\x12\x1d\n\x15UpdateIncludeChildren\x18\x07 \x01(\x08\x1a#\n\x05Trace\x12\x1a\n\x12sample_probability\x18\x01 \x01(\x01\x42\x07\n\x05\x63redsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,27 +38,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARAMS_LOGINFOENTRY']._loaded_options = None
   _globals['_PARAMS_LOGINFOENTRY']._serialized_options = b'8\001'
   _globals['_PARAMS']._serialized_start=157
-  _globals['_PARAMS']._serialized_end=2124
-  _globals['_PARAMS_METRICINFOENTRY']._serialized_start=548
-  _globals['_PARAMS_METRICINFOENTRY']._serialized_end=644
-  _globals['_PARAMS_LOGINFOENTRY']._serialized_start=646
-  _globals['_PARAMS_LOGINFOENTRY']._serialized_end=736
-  _globals['_PARAMS_METRICINFO']._serialized_start=739
-  _globals['_PARAMS_METRICINFO']._serialized_end=1486
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION']._serialized_start=967
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION']._serialized_end=1486
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_LINEAR']._serialized_start=1296
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_LINEAR']._serialized_end=1363
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPONENTIAL']._serialized_start=1365
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPONENTIAL']._serialized_end=1444
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPLICIT']._serialized_start=1446
-  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPLICIT']._serialized_end=1472
-  _globals['_PARAMS_LOGINFO']._serialized_start=1489
-  _globals['_PARAMS_LOGINFO']._serialized_end=2078
-  _globals['_PARAMS_LOGINFO_HTTPREQUESTMAPPING']._serialized_start=1705
-  _globals['_PARAMS_LOGINFO_HTTPREQUESTMAPPING']._serialized_end=1906
-  _globals['_PARAMS_LOGINFO_SINKINFO']._serialized_start=1909
-  _globals['_PARAMS_LOGINFO_SINKINFO']._serialized_end=2078
-  _globals['_PARAMS_TRACE']._serialized_start=2080
-  _globals['_PARAMS_TRACE']._serialized_end=2115
+  _globals['_PARAMS']._serialized_end=2334
+  _globals['_PARAMS_METRICINFOENTRY']._serialized_start=729
+  _globals['_PARAMS_METRICINFOENTRY']._serialized_end=825
+  _globals['_PARAMS_LOGINFOENTRY']._serialized_start=827
+  _globals['_PARAMS_LOGINFOENTRY']._serialized_end=917
+  _globals['_PARAMS_METRICINFO']._serialized_start=920
+  _globals['_PARAMS_METRICINFO']._serialized_end=1667
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION']._serialized_start=1148
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION']._serialized_end=1667
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_LINEAR']._serialized_start=1477
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_LINEAR']._serialized_end=1544
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPONENTIAL']._serialized_start=1546
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPONENTIAL']._serialized_end=1625
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPLICIT']._serialized_start=1627
+  _globals['_PARAMS_METRICINFO_BUCKETSDEFINITION_EXPLICIT']._serialized_end=1653
+  _globals['_PARAMS_LOGINFO']._serialized_start=1670
+  _globals['_PARAMS_LOGINFO']._serialized_end=2288
+  _globals['_PARAMS_LOGINFO_HTTPREQUESTMAPPING']._serialized_start=1915
+  _globals['_PARAMS_LOGINFO_HTTPREQUESTMAPPING']._serialized_end=2116
+  _globals['_PARAMS_LOGINFO_SINKINFO']._serialized_start=2119
+  _globals['_PARAMS_LOGINFO_SINKINFO']._serialized_end=2288
+  _globals['_PARAMS_TRACE']._serialized_start=2290
+  _globals['_PARAMS_TRACE']._serialized_end=2325
 # @@protoc_insertion_point(module_scope)

@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Params(_message.Message):
-    __slots__ = ("endpoint", "project_id", "mesh_uid", "push_interval", "app_credentials", "api_key", "service_account_path", "metric_info", "log_info", "trace")
+    __slots__ = ("endpoint", "project_id", "mesh_uid", "push_interval", "app_credentials", "api_key", "service_account_path", "api_key_path", "metric_info", "log_info", "trace", "location", "cluster_name", "plaintext", "ca_certificates", "logging_endpoint", "trace_endpoint", "replica_label")
     class MetricInfoEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -70,7 +70,7 @@ class Params(_message.Message):
         metric_type: str
         def __init__(self, kind: _Optional[_Union[_metric_pb2.MetricDescriptor.MetricKind, str]] = ..., value: _Optional[_Union[_metric_pb2.MetricDescriptor.ValueType, str]] = ..., buckets: _Optional[_Union[Params.MetricInfo.BucketsDefinition, _Mapping]] = ..., metric_type: _Optional[str] = ...) -> None: ...
     class LogInfo(_message.Message):
-        __slots__ = ("label_names", "payload_template", "http_mapping", "sink_info")
+        __slots__ = ("label_names", "payload_template", "http_mapping", "sink_info", "trace", "span")
         class HttpRequestMapping(_message.Message):
             __slots__ = ("status", "request_size", "response_size", "latency", "local_ip", "remote_ip", "url", "method", "user_agent", "referer")
             STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -115,11 +115,15 @@ class Params(_message.Message):
         PAYLOAD_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
         HTTP_MAPPING_FIELD_NUMBER: _ClassVar[int]
         SINK_INFO_FIELD_NUMBER: _ClassVar[int]
+        TRACE_FIELD_NUMBER: _ClassVar[int]
+        SPAN_FIELD_NUMBER: _ClassVar[int]
         label_names: _containers.RepeatedScalarFieldContainer[str]
         payload_template: str
         http_mapping: Params.LogInfo.HttpRequestMapping
         sink_info: Params.LogInfo.SinkInfo
-        def __init__(self, label_names: _Optional[_Iterable[str]] = ..., payload_template: _Optional[str] = ..., http_mapping: _Optional[_Union[Params.LogInfo.HttpRequestMapping, _Mapping]] = ..., sink_info: _Optional[_Union[Params.LogInfo.SinkInfo, _Mapping]] = ...) -> None: ...
+        trace: str
+        span: str
+        def __init__(self, label_names: _Optional[_Iterable[str]] = ..., payload_template: _Optional[str] = ..., http_mapping: _Optional[_Union[Params.LogInfo.HttpRequestMapping, _Mapping]] = ..., sink_info: _Optional[_Union[Params.LogInfo.SinkInfo, _Mapping]] = ..., trace: _Optional[str] = ..., span: _Optional[str] = ...) -> None: ...
     class Trace(_message.Message):
         __slots__ = ("sample_probability",)
         SAMPLE_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
@@ -132,9 +136,17 @@ class Params(_message.Message):
     APP_CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
     API_KEY_FIELD_NUMBER: _ClassVar[int]
     SERVICE_ACCOUNT_PATH_FIELD_NUMBER: _ClassVar[int]
+    API_KEY_PATH_FIELD_NUMBER: _ClassVar[int]
     METRIC_INFO_FIELD_NUMBER: _ClassVar[int]
     LOG_INFO_FIELD_NUMBER: _ClassVar[int]
     TRACE_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_NAME_FIELD_NUMBER: _ClassVar[int]
+    PLAINTEXT_FIELD_NUMBER: _ClassVar[int]
+    CA_CERTIFICATES_FIELD_NUMBER: _ClassVar[int]
+    LOGGING_ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    TRACE_ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    REPLICA_LABEL_FIELD_NUMBER: _ClassVar[int]
     endpoint: str
     project_id: str
     mesh_uid: str
@@ -142,7 +154,15 @@ class Params(_message.Message):
     app_credentials: bool
     api_key: str
     service_account_path: str
+    api_key_path: str
     metric_info: _containers.MessageMap[str, Params.MetricInfo]
     log_info: _containers.MessageMap[str, Params.LogInfo]
     trace: Params.Trace
-    def __init__(self, endpoint: _Optional[str] = ..., project_id: _Optional[str] = ..., mesh_uid: _Optional[str] = ..., push_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., app_credentials: _Optional[bool] = ..., api_key: _Optional[str] = ..., service_account_path: _Optional[str] = ..., metric_info: _Optional[_Mapping[str, Params.MetricInfo]] = ..., log_info: _Optional[_Mapping[str, Params.LogInfo]] = ..., trace: _Optional[_Union[Params.Trace, _Mapping]] = ...) -> None: ...
+    location: str
+    cluster_name: str
+    plaintext: bool
+    ca_certificates: str
+    logging_endpoint: str
+    trace_endpoint: str
+    replica_label: str
+    def __init__(self, endpoint: _Optional[str] = ..., project_id: _Optional[str] = ..., mesh_uid: _Optional[str] = ..., push_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., app_credentials: _Optional[bool] = ..., api_key: _Optional[str] = ..., service_account_path: _Optional[str] = ..., api_key_path: _Optional[str] = ..., metric_info: _Optional[_Mapping[str, Params.MetricInfo]] = ..., log_info: _Optional[_Mapping[str, Params.LogInfo]] = ..., trace: _Optional[_Union[Params.Trace, _Mapping]] = ..., location: _Optional[str] = ..., cluster_name: _Optional[str] = ..., plaintext: _Optional[bool] = ..., ca_certificates: _Optional[str] = ..., logging_endpoint: _Optional[str] = ..., trace_endpoint: _Optional[str] = ..., replica_label: _Optional[str] = ...) -> None: ...

@@ -22,15 +22,18 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n>flotilla_protos/istio/mixer/adapter/zipkin/config/config.proto\x12\x15\x61\x64\x61pter.zipkin.config\"1\n\x06Params\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x1a\n\x12sample_probability\x18\x02 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n>flotilla_protos/istio/mixer/adapter/zipkin/config/config.proto\x12\x15\x61\x64\x61pter.zipkin.config\x1a\x1egoogle/protobuf/duration.proto\"\xeb\x02\n\x06Params\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x1a\n\x12sample_probability\x18\x02 \x01(\x01\x12\x38\n\x08\x65ncoding\x18\x64 \x01(\x0e\x32&.adapter.zipkin.config.Params.Encoding\x12\x14\n\x0cshared_spans\x18\x65 \x01(\x08\x12\x16\n\x0emax_tag_length\x18\x66 \x01(\x03\x12\x31\n\x0e\x66lush_duration\x18g \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x66lush_spans\x18h \x01(\x03\x12\x12\n\ngzip_bytes\x18i \x01(\x03\x12\x10\n\x08username\x18j \x01(\t\x12\x15\n\rpassword_file\x18k \x01(\t\x12\x19\n\x11\x62\x65\x61rer_token_file\x18l \x01(\t\x12\x0f\n\x07\x63\x61_file\x18m \x01(\t\"\x1f\n\x08\x45ncoding\x12\x08\n\x04JSON\x10\x00\x12\t\n\x05PROTO\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flotilla_protos.istio.mixer.adapter.zipkin.config.config_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PARAMS']._serialized_start=89
-  _globals['_PARAMS']._serialized_end=138
+  _globals['_PARAMS']._serialized_start=122
+  _globals['_PARAMS']._serialized_end=485
+  _globals['_PARAMS_ENCODING']._serialized_start=454
+  _globals['_PARAMS_ENCODING']._serialized_end=485
 # @@protoc_insertion_point(module_scope)
