@@ -41,3 +41,6 @@ LEGACY_PLURALS: dict[str, str] = {
     "tracespan": "tracespans",
     "zipkin": "zipkins",
 }
+
+LEGACY_COLLECTIONS: dict[str, str] = {LEGACY_PREFIX + plural: kind for kind, plural in LEGACY_PLURALS.items()}
+"""Collection -> kind."""

@@ -28,13 +28,30 @@ def scalar_value(event: Any) -> Any:
         return event.value
     try:
         if event.tag is None:
-            return _plain(event.value)
+            return plain_value(event.value)
         make = _TAGGED.get(event.tag)
         if make is None:
             raise ValueError(f"no constructor for the tag {event.tag[:60]}")
         return make(event.value)
     except ValueError as error:
         raise yaml.MarkedYAMLError(problem=str(error), problem_mark=event.start_mark) from error
+
+
+def plain_value(text: str) -> Any:
+    """What a text without quotes and tag stands for. Raises ValueError for a number of too many digits."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in _BEGINS_NUMBERS:  # as most words do: the pattern need not look at them
+        return text
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return text
+    return _whole(text) if found[1] else float(text)
+
+
+def is_word(text: str) -> bool:
+    """Whether it stands for true, false or null where it has no quotes."""
+    return text in _WORDS
 
 
 def key_text(value: Any) -> str | None:
@@ -48,17 +65,6 @@ def key_text(value: Any) -> str | None:
     return "null" if value is None else None
 
 
-def _plain(text: str) -> Any:
-    if text in _WORDS:
-        return _WORDS[text]
-    if text[0] not in _BEGINS_NUMBERS:  # as most words do: the pattern need not look at them
-        return text
-    found = _NUMBER.fullmatch(text)
-    if found is None:
-        return text
-    return _whole(text) if found[1] else float(text)
-
-
 def _whole(text: str) -> int:
     if len(text) > _DIGITS:
         raise ValueError(f"a number of {len(text)} digits; at most {_DIGITS} are read")
@@ -66,7 +72,7 @@ def _whole(text: str) -> int:
 
 
 def _number(text: str) -> int | float:
-    value = _plain(text)
+    value = plain_value(text)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{text[:60]!r} is no number")  # noqa: TRY004  # of text that is written wrong
     return value

@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.routing import APIRoute
 
 from flotilla_shared.runtime.monitoring import version_info
 from flotilla_shared.runtime.pages import code, fields, page, shown
@@ -19,19 +20,28 @@ Topic = Callable[..., object]
 
 
 def introspection_app(
-    service: str, settings_view: Mapping[str, object], readiness: Readiness, topics: Mapping[str, Topic]
+    service: str,
+    settings_view: Mapping[str, object],
+    readiness: Readiness,
+    topics: Mapping[str, Topic],
+    more: APIRouter | None = None,
 ) -> FastAPI:
     """`GET /` and, in a browser, `GET /debug/<topic>` are pages; tools, and `?format=json`, get topics as JSON.
 
     A topic is called for every request, on the loop: it must be quick and give plain data. One that takes an
-    argument gets the query as a dict of strings. `settings_view` is what `describe` gives: secrets masked.
+    argument gets the query as a dict of strings. `settings_view` is what `describe` gives: secrets masked. `more` has
+    routes of the service's own below /debug/: its pages are in the index too.
     """
     app = FastAPI(title=f"{service} introspection", openapi_url=None)
     began = time.time()
+    names = [*topics, *_pages_of(more)]
 
     @app.get("/")
     async def _index() -> Response:
-        return HTMLResponse(_page(service, settings_view, readiness, topics, time.time() - began))
+        return HTMLResponse(_page(service, settings_view, readiness, names, time.time() - began))
+
+    if more is not None:
+        app.include_router(more)
 
     @app.get("/debug/{topic}")
     async def _topic(topic: str, request: Request) -> Response:
@@ -45,6 +55,13 @@ def introspection_app(
         return JSONResponse(answer) if as_json else HTMLResponse(_topic_page(service, topic, answer, request.url.query))
 
     return app
+
+
+def _pages_of(router: APIRouter | None) -> list[str]:
+    """The topics of a router that are pages."""
+    routes = router.routes if router is not None else []
+    paths = [route.path for route in routes if isinstance(route, APIRoute) and "GET" in (route.methods or ())]
+    return [path.removeprefix("/debug/") for path in paths]
 
 
 def _ask(topic: Topic, query: dict[str, str]) -> Any:
@@ -64,7 +81,7 @@ def _page(
     service: str,
     settings: Mapping[str, object],
     readiness: Readiness,
-    topics: Mapping[str, Topic],
+    topics: Iterable[str],
     uptime_seconds: float,
 ) -> str:
     reasons = readiness.unmet_reasons()

@@ -54,6 +54,16 @@ class Tasks:
     def __len__(self) -> int:
         return len(self._running)
 
+    def cancel(self) -> None:
+        """Cancel all, and leave them to end by themselves."""
+        for task in list(self._running):
+            task.cancel()
+
+    async def finish(self) -> None:
+        """Wait until all have ended by themselves, those included that are spawned meanwhile."""
+        while self._running:
+            await asyncio.wait(list(self._running))
+
     async def stop(self) -> None:
         """Cancel all and wait until they have ended; for the owner's `stop`."""
         while self._running:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -34,6 +35,11 @@ class ServiceMetrics:
         self, name: str, text: str, labels: Iterable[str] = (), buckets: Sequence[float] = Histogram.DEFAULT_BUCKETS
     ) -> Histogram:
         return Histogram(name, text, tuple(labels), registry=self.registry, buckets=buckets)
+
+    def register(self, collector: Collector, counters: Iterable[str] = ()) -> None:
+        """Show what a collector has, too. `counters` are names of its counters that do not end in `_total`."""
+        self._counters += counters
+        self.registry.register(collector)
 
     def render(self) -> bytes:
         """Prometheus' text format, as `/metrics` serves it."""

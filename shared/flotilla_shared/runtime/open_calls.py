@@ -44,13 +44,21 @@ class _Watched(grpc.GenericRpcHandler):
     def __init__(self, handler: grpc.GenericRpcHandler, begun: Callable[[], None]) -> None:
         self._handler = handler
         self._begun = begun
+        self._made: dict[str, tuple[Any, Any]] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Asked for every call: what was made of a method's handler is kept."""
         found: Any = self._handler.service(handler_call_details)
         if found is None:
             return None
-        given = {name: getattr(found, name) for name in BEHAVIOURS}
-        return found._replace(**{name: _noting(each, self._begun) for name, each in given.items() if each is not None})
+        method = str(handler_call_details.method)
+        known, made = self._made.get(method, (None, None))
+        if known is not found:
+            given = {name: getattr(found, name) for name in BEHAVIOURS}
+            wrapped = {name: _noting(each, self._begun) for name, each in given.items() if each is not None}
+            made = found._replace(**wrapped)
+            self._made[method] = (found, made)
+        return made
 
 
 def _noting(behaviour: Callable[..., Any], begun: Callable[[], None]) -> Callable[..., Any]:

@@ -78,10 +78,21 @@ def parse_duration(text: str) -> Duration | None:
     total = 0
     for number, unit in _DURATION_PART.findall(text):
         whole, _, fraction = number.partition(".")
-        span = parse_whole(whole)
-        if span is None:
+        bare = whole.lstrip("0")
+        if len(bare) > _DIGITS:
             return None
-        total += span * _UNITS[unit] + int(fraction[:_DIGITS].ljust(_DIGITS, "0")) * _UNITS[unit] // 10**_DIGITS
-    if total > _MOST:
+        total += int(bare or "0") * _UNITS[unit] + _part_of(_UNITS[unit], fraction)
+    negative = text.startswith("-")
+    if total > (_MOST + 1 if negative else _MOST):
         return None
-    return Duration(-total if text.startswith("-") else total)
+    return Duration(-total if negative else total)
+
+
+def _part_of(unit: int, fraction: str) -> int:
+    """The nanoseconds of the digits behind a point, rounded as Go does: what 64 bits do not hold is left out."""
+    value, scale = 0, 1.0
+    for digit in fraction:
+        if value > _MOST // 10:
+            break
+        value, scale = value * 10 + int(digit), scale * 10
+    return int(value * (unit / scale))

@@ -195,7 +195,7 @@ class _Parser:
 
 
 def _whole(token: Token) -> int:
-    if not token.text.isdecimal():
+    if not token.text.isdecimal() or (token.text.startswith("0") and not {*token.text}.isdisjoint("89")):
         raise ExpressionError(f"{token.text} is no decimal number", token.position)
     found = parse_whole(token.text)
     if found is None:
@@ -204,7 +204,11 @@ def _whole(token: Token) -> int:
 
 
 def _real(token: Token) -> float:
-    value = float(token.text)
+    digits = token.text.replace("_", "")
+    try:
+        value = float.fromhex(digits) if digits[:2] in ("0x", "0X") else float(digits)
+    except OverflowError:
+        value = float("inf")
     if value == float("inf"):
         raise ExpressionError(f"{token.text} is out of the range of DOUBLE", token.position)
     return value

@@ -1,4 +1,4 @@
-"""The attributes of every mesh: what the manifests `istioproxy` and `kubernetes` of Istio 1.4 declare."""
+"""The attributes of every mesh: what the manifests `istioproxy` and `kubernetes` of Istio 1.4 declare, and two more."""
 
 from __future__ import annotations
 
@@ -36,7 +36,14 @@ _WORKLOADS = {
         destination.service.namespace destination.service.host destination.workload.uid destination.workload.name
         destination.workload.namespace""",
 }
+# Flotilla's own: what a proxy's rate limit filter asks about (docs/how-to/quotas.md).
+_RATE_LIMITS = {ValueType.STRING: "ratelimit.domain", ValueType.STRING_MAP: "ratelimit.descriptor"}
 
 VOCABULARY: Mapping[str, ValueType] = MappingProxyType(
-    {name: kind for manifest in (_PROXY, _WORKLOADS) for kind, names in manifest.items() for name in names.split()}
+    {
+        name: kind
+        for manifest in (_PROXY, _WORKLOADS, _RATE_LIMITS)
+        for kind, names in manifest.items()
+        for name in names.split()
+    }
 )
