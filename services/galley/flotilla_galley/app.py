@@ -107,6 +107,7 @@ class Galley:
             mesh=sources.mesh,
             further=sources.further,
             watched=sources.watched,
+            told=sources.told,
             begun=sources.begun if sources.gradual else None,
             last_good=LastGood(settings.last_good_dir, self.distributor.resources),
             metrics=RuntimeMetrics(self.metrics),

@@ -16,7 +16,7 @@ from flotilla_galley.snapshot.metrics import RuntimeMetrics
 from flotilla_galley.snapshot.precedence import settled
 from flotilla_galley.snapshot.snapshot import Snapshot, change_snapshot, make_snapshot
 from flotilla_galley.sources.further import FurtherSource
-from flotilla_galley.sources.watching import changes
+from flotilla_galley.sources.watching import Named, changes
 from flotilla_protos.istio.mesh.v1alpha1.config_pb2 import MeshConfig
 from flotilla_shared.model.kinds import MESH_CONFIG
 from flotilla_shared.model.objects import ObjectKey
@@ -39,9 +39,9 @@ class Source(Protocol):
 class Publisher:
     """Component. Publishes what was kept at once, then what the sources hold, and again whenever they change.
 
-    They change when something below `watched` does, or when `touch` is called. `begun` is waited for before the sources are
-    read at all: until each of them is whole, what was kept is all that is published. Objects of `objects` count before
-    those of the `further` sources of the same name, and among these the first.
+    They change when something below `watched` does, of which `told` hears first, or when `touch` is called. `begun` is waited
+    for before the sources are read at all: until each of them is whole, what was kept is all that is published. Objects of
+    `objects` count before those of the `further` sources of the same name, and among these the first.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Publisher:
         quiet_seconds: float,
         longest_seconds: float,
         watched: Sequence[Path] = (),
+        told: Callable[[Named], None] = lambda named: None,
         begun: Callable[[], Awaitable[None]] | None = None,
         metrics: RuntimeMetrics | None = None,
         on_problem: Callable[[int, int], None] = lambda refused, kept: None,
@@ -72,6 +73,7 @@ class Publisher:
         self._mesh_source = mesh
         self._further_sources = list(further)
         self._watched = list(watched)
+        self._told = told
         self._begun = begun
         self._last_good = last_good
         self._distributor = distributor
@@ -128,7 +130,8 @@ class Publisher:
         await self._tasks.stop()
 
     async def _watch(self) -> None:
-        async for _ in changes(self._watched, self._stop):
+        async for named in changes(self._watched, self._stop):
+            self._told(named)
             self.touch()
 
     async def _follow(self) -> None:

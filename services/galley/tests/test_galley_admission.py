@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -249,12 +248,12 @@ class TestTrust:
             file.write_text("no certificate")
             assert trusted.root() == identity.current.root_pem
             await trusted.start()
-            await asyncio.wait_for(server.until(lambda: trusted.state == "current"), 20)
+            await server.until(lambda: trusted.state == "current")
             file.write_text(other.root_pem)
             assert trusted.root() == other.root_pem.encode()
             identity.replace(authority.certificate(identity.current.spiffe, (DNS,)))
             count = "galley_validation_config_updates 2.0"
-            await asyncio.wait_for(server.until(lambda: count in metrics.render().decode()), 20)
+            await server.until(lambda: count in metrics.render().decode())
             await trusted.stop()
             await client.stop()
         text = metrics.render().decode()

@@ -36,6 +36,11 @@ def test_an_example_makes_the_message_where_it_says(code: str) -> None:
     assert places
 
 
+def test_what_no_analyzer_tells_says_who_does_or_why_nobody() -> None:
+    untold = {each.code for each in catalogue().values() if each.untold}
+    assert untold == NOT_OF_ANALYZERS - {"IST0001"}
+
+
 def test_no_example_is_of_a_code_that_nobody_tells() -> None:
     assert [code for code in CODES if example(code) and code not in TOLD] == []
 

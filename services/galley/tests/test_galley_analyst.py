@@ -80,7 +80,7 @@ def passed(server: ApiServer) -> bool:
 
 
 async def until(server: ApiServer, holds: Callable[[], object]) -> None:
-    await asyncio.wait_for(server.until(holds), 40)
+    await server.until(holds)
 
 
 async def test_a_message_comes_and_goes_with_its_reason(server: ApiServer, galley: Callable[..., Galley]) -> None:
@@ -135,7 +135,7 @@ async def test_an_analyzer_that_fails_is_counted_and_told(one: Callable[[str], S
     await analyst.start()
     analyst.touch()  # does not lead: nothing happens
     analyst.lead()
-    (key,) = await asyncio.wait_for(told.get(), 20)
+    (key,) = await told.get()
     await analyst.stop()
     assert [each.code for each in analyst.of(key)] == ["IST0001"]
     assert "galley_analysis_failures_total 1.0" in metrics.render().decode()

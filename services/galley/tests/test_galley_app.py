@@ -71,7 +71,7 @@ class Running:
 
     async def next(self) -> dict[str, str]:
         """name -> address after the next publication."""
-        await asyncio.wait_for(self.published.wait(), 20)
+        await self.published.wait()
         self.published.clear()
         return self.now()
 
@@ -197,4 +197,4 @@ async def test_a_killed_process_loses_nothing(folder: Path, tmp_path: Path) -> N
         assert (await process.get("/debug/nothing")).status_code == 404
     finally:
         second.terminate()
-        assert second.wait(20) == 0
+        assert second.wait() == 0

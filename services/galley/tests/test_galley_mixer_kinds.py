@@ -151,6 +151,21 @@ def test_the_example_and_what_one_plays_with() -> None:
             assert validate_object(source).problems == (), source.key
 
 
+CEL = {"match": "source.name in ['a', 'b'] ? true : false"}
+
+
+@pytest.mark.parametrize(("language", "right"), [("CEL", True), ("COMPAT", True), ("CEXL", False), (None, False)])
+def test_expressions_in_another_language_are_mixers_to_judge(language: str | None, right: bool) -> None:
+    annotations = {} if language is None else {"policy.istio.io/lang": language}
+    meta = {"name": "a", "namespace": "default", "annotations": annotations}
+    document = {"apiVersion": "config.istio.io/v1alpha2", "kind": "rule", "metadata": meta, "spec": RULE | CEL}
+    (source,), _ = read_objects("a.yaml", yaml.safe_dump(document))
+    assert (validate_object(source).problems == ()) is right
+    document["spec"] = RULE | CEL | {"actions": [{"instances": ["ask"]}]}  # whatever its language, the rest is judged
+    (source,), _ = read_objects("a.yaml", yaml.safe_dump(document))
+    assert "spec.actions[0].handler" in {each.field for each in validate_object(source).problems}
+
+
 SAMPLES = ["rule", "handler", "instance", "attributemanifest", "QuotaSpec", "HTTPAPISpec", "HTTPAPISpecBinding"]
 
 

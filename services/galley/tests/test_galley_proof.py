@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -61,9 +60,7 @@ class Running:
         return msgspec.convert(found, WebhookConfiguration) if found is not None else None
 
     async def until(self, state: str) -> None:
-        async with asyncio.timeout(20):
-            while state not in self.component.state:
-                await asyncio.sleep(0)
+        await self.server.until(lambda: state in self.component.state)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -58,8 +57,9 @@ class Replica:
     def leading(self) -> bool:
         return self.cluster.election.leading
 
-    def report(self, concerned: int, acknowledged: int) -> None:
-        """As Pilot would, of everything that is distributed."""
+    async def report(self, concerned: int, acknowledged: int) -> None:
+        """As Pilot would, of everything that is distributed, once something is: an object is judged a moment before."""
+        await self.until(lambda: self.galley.distributor.snapshot)
         snapshot = self.galley.distributor.snapshot
         assert snapshot is not None
         items = snapshot.collections[WORKLOAD_ENTRIES].items
@@ -78,7 +78,7 @@ class Replica:
         self.galley.board.receive(StatusReport(reporter="pilot/0", objects=objects, full=True), PILOT)
 
     async def until(self, holds: Callable[[], object]) -> None:
-        await asyncio.wait_for(self.server.until(holds), 20)
+        await self.server.until(holds)
 
     def conditions(self, name: str = "a") -> dict[str, tuple[str, str]]:
         status = self.server.get(ENTRIES, name, "x").get("status", {})
@@ -119,9 +119,9 @@ async def test_a_life(server: ApiServer, replica: Callable[..., Replica]) -> Non
     galley = replica()
     await galley.galley.lifecycle.start()
     await galley.until(lambda: galley.conditions() == {"PassedValidation": ("True", "Valid")})
-    galley.report(2, 1)
+    await galley.report(2, 1)
     await galley.until(lambda: galley.conditions().get("Reconciled") == ("False", "Waiting"))
-    galley.report(2, 2)
+    await galley.report(2, 2)
     await galley.until(lambda: galley.conditions().get("Reconciled") == ("True", "UpToDate"))
     put(server, address="no good")
     await galley.until(lambda: galley.conditions()["PassedValidation"] == ("False", "LastGood"))
@@ -142,9 +142,11 @@ async def test_a_write_causes_no_other(server: ApiServer, replica: Callable[...,
     galley.galley.publisher._objects_source.read = lambda: reads.append(1) or read()  # type: ignore[method-assign,func-returns-value]
     await galley.galley.lifecycle.start()
     await galley.until(galley.conditions)
+    put(server, "b")
+    await galley.until(lambda: galley.conditions("b"))  # what the start caused was read with it, or before
     before, writes = len(reads), galley.writes()
-    put(server, "b")  # what follows from the first write comes before what follows from this
-    await galley.until(lambda: galley.conditions("b"))
+    put(server, "c")  # what follows from the writes so far comes before what follows from this
+    await galley.until(lambda: galley.conditions("c"))
     put(server, metadata={"annotations": {"argocd.argoproj.io/tracking-id": "t"}})
     server.put(ENTRIES, "a", "x", status={})  # somebody takes it away
     await galley.until(galley.conditions)
@@ -173,7 +175,7 @@ async def test_a_definition_without_status(server: ApiServer, replica: Callable[
     await galley.galley.lifecycle.start()
     await galley.until(lambda: galley.cluster.status._without_status == {ENTRIES})
     writes = galley.writes()
-    galley.report(1, 1)
+    await galley.report(1, 1)
     put(server, "b")
     await galley.until(lambda: not galley.cluster.status._due and len(list(galley.cluster.objects.judged())) == 2)
     assert galley.writes() == writes
@@ -188,7 +190,7 @@ async def test_two_replicas_one_writer(server: ApiServer, replica: Callable[...,
     await second.until(lambda: second.cluster.election.holder == "galley-0" and second.galley.distributor.snapshot)
     assert (first.cluster.taking.now, second.cluster.taking.now) == (True, False)
     await first.until(first.conditions)
-    second.report(2, 2)  # would be refused on the wire; and is not written by who does not lead
+    await second.report(2, 2)  # would be refused on the wire; and is not written by who does not lead
     assert "Reconciled" not in first.conditions()
     await first.galley.lifecycle.stop()
     await second.until(lambda: second.leading)
@@ -236,7 +238,7 @@ async def test_status_that_is_not_to_be_written(
     galley = Galley(made.galley.settings.model_copy(update={"write_status": False}), signer=authority)
     put(server)
     await galley.lifecycle.start()
-    await asyncio.wait_for(server.until(lambda: galley.distributor.snapshot), 20)
+    await server.until(lambda: galley.distributor.snapshot)
     assert galley.platform.taking.now
     await galley.lifecycle.stop()
     assert not server.of("get", "leases")

@@ -58,9 +58,8 @@ class Watching:
         )
 
     async def until(self, wanted: dict[str, str]) -> None:
-        async with asyncio.timeout(30):
-            while not self.history or self.history[-1] != wanted:
-                await asyncio.sleep(0.01)
+        while not self.history or self.history[-1] != wanted:
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -223,9 +223,10 @@ async def test_two_versions_of_a_kind_on_one_stream(port: GalleyPort) -> None:
 async def test_who_may_not_have_a_type_hears_so(port: GalleyPort) -> None:
     port.access = AccessList({PILOT: frozenset({VIRTUAL_SERVICES})})
     port.distributor.publish(snapshot())
-    for identity, code in ((PILOT, "PERMISSION_DENIED"), ("spiffe://cluster.local/ns/x/sa/y", "UNAUTHENTICATED")):
-        async with port.channel(identity) as channel:
-            istiod = connect(channel)
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await istiod.first(WORKLOADS)
-        assert refused.value.code().name == code
+    async with port.channel(PILOT) as channel:
+        istiod = connect(channel)
+        await istiod.begin(WORKLOADS)
+        assert await istiod.call.code() is grpc.StatusCode.PERMISSION_DENIED
+    async with port.channel("spiffe://cluster.local/ns/x/sa/y") as channel:
+        # Before it asks for anything: a request into a stream that just ends is a fault of its own for grpcio.
+        assert await connect(channel).call.code() is grpc.StatusCode.UNAUTHENTICATED

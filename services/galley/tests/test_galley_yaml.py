@@ -59,21 +59,24 @@ def test_a_bad_document_does_not_take_the_others_with_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "words", "line", "column"),
     [
-        ("a: 1\na: 2\n", "occurs twice"),
-        ("a: {b: [}\n", ""),
-        ("x: !!python/object:os.system {}\n", "constructor"),
-        ("a: " + "[" * 150 + "]" * 150 + "\n", "nested deeper"),
-        ("a: *nobody\n", "undefined alias"),
-        ("\ta: 1\n", "cannot start any token"),
+        ("a: 1\na: 2\n", "occurs twice", 2, 1),
+        ("# why\nb:\n  c: 1\n  a: {b: [}\n", "", 4, 11),
+        ("---\n---   \nx: !!python/object:os.system {}\n", "constructor", 3, 4),
+        ("a: " + "[" * 150 + "]" * 150 + "\n", "nested deeper", 1, 103),
+        ("b: 1\na: *nobody\n", "undefined alias", 2, 4),
+        ("\ta: 1\n", "cannot start any token", 1, 1),
+        ("--- a: *x\n", "undefined alias", 1, 8),
+        ("\udc80", "no Unicode", 1, 1),
     ],
 )
-def test_errors_say_what_and_where(text: str, words: str) -> None:
-    (error,) = values(text)
-    assert isinstance(error, YamlError)
-    assert words in error.text
-    assert error.line >= 1
+def test_errors_say_what_and_where(text: str, words: str, line: int, column: int) -> None:
+    for columns in (False, True):
+        (error,) = read_documents(text, columns=columns)
+        assert isinstance(error, YamlError)
+        assert words in error.text
+        assert (error.line, error.column) == (line, column)
 
 
 def test_lines_of_fields() -> None:

@@ -35,6 +35,7 @@ class Level(Enum):
 @dataclass(frozen=True, slots=True)
 class MessageType:
     """`text` has its parameters in braces. `means` and `mend` are what the page about the code says; `mend` is a hint, too.
+    `untold` is a sentence of a type that no analyzer tells: who does, or why nobody.
 
     Types of Istio 1.4 that today's Istio has otherwise share the code and have a name of their own.
     """
@@ -45,6 +46,7 @@ class MessageType:
     text: str
     means: str = ""
     mend: str = ""
+    untold: str = ""
     only_1_4: bool = False
 
     @property

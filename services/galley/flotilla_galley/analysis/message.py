@@ -52,10 +52,12 @@ class Message:
         return f"{self.resource.file}:{self.line}" if self.resource is not None and self.resource.file else ""
 
     def as_dict(self) -> dict[str, str]:
-        """As istioctl prints it; without `reference` where no file is known, and without `origin` if about no object."""
+        """As istioctl prints it; without `reference` where no file is known, without `origin` if about no object, and
+        without `documentationUrl` where the code is not Istio's.
+        """
         found = {
             "code": self.code,
-            "documentationUrl": f"{DOCUMENTATION}/{self.code.lower()}/",
+            "documentationUrl": f"{DOCUMENTATION}/{self.code.lower()}/" if self.code.startswith("IST") else "",
             "level": self.level.word,
             "message": self.text,
             "origin": self.origin,

@@ -92,7 +92,7 @@ def _told_by(each: MessageType) -> str:
     return (
         f"{each.level.word}. Told by {who}."
         if who
-        else f"{each.level.word}. No analyzer of `flotilla analyze` tells it."
+        else f"{each.level.word}. No analyzer of `flotilla analyze` tells it. {each.untold}"
     )
 
 

@@ -61,7 +61,7 @@ def judge(file: str, text: str, ruleset: RuleSet | None = None, first: int = 0) 
     for index, document in enumerate(read_documents(text, columns=True), first):
         if isinstance(document, YamlError):
             message = f"this document is not YAML: {document.text}"
-            broken = Finding("broken-yaml", "", file, document.line, 1, message, "")
+            broken = Finding("broken-yaml", "", file, document.line, document.column, message, "")
             yield Judgement(index, "", "", "", (broken,))
         else:
             yield _document(index, file, document, ruleset)

@@ -9,6 +9,7 @@ from flotilla_galley.config import GalleySettings
 from flotilla_galley.sources.further import DerivedSource, DirectoryBeside, FurtherSource, KubernetesInput
 from flotilla_galley.sources.kubernetes_watch import KubernetesWatch
 from flotilla_galley.sources.readings import DirectorySource
+from flotilla_galley.sources.watching import Named
 from flotilla_shared.runtime.kube.client import KubeClient
 from flotilla_shared.runtime.kube.metrics import KubeMetrics
 from flotilla_shared.runtime.settings import SettingsError
@@ -40,6 +41,11 @@ class Beside:
             inputs.append(self._directory)
         if kinds:
             self.further.append(DerivedSource(settings.transforms, inputs))
+
+    def told(self, named: Named) -> None:
+        """Paths of the directory have changed."""
+        if self._directory is not None:
+            self._directory.told(named)
 
     def view(self) -> dict[str, object]:
         """How it stands with each, for the introspection page."""

@@ -55,6 +55,7 @@ class Cluster:
             self.mesh,
             further=self.beside.further,
             watched=self.beside.watched,
+            told=self.beside.told,
             on_read=self._touch_fresh,
             gradual=(self.objects, self.mesh, self.beside.watch),
         )

@@ -23,6 +23,7 @@ class Machine:
             self.directory,
             MeshSource(mesh_file, settings.root_namespace),
             watched=[settings.config_dir, *([mesh_file] if mesh_file else [])],
+            told=self.directory.told,
             further=[derived] if settings.kubernetes_kinds else [],
             on_loaded=self.directory.remember_files,
         )

@@ -10,6 +10,7 @@ from typing import Protocol
 from flotilla_galley.publisher import Source
 from flotilla_galley.sources.further import FurtherSource
 from flotilla_galley.sources.waiting import GradualSource, all_synced, what_is_missing
+from flotilla_galley.sources.watching import Named
 from flotilla_galley.status.service import Taking
 from flotilla_shared.runtime.lifecycle import Lifecycle
 
@@ -18,12 +19,13 @@ Topics = dict[str, Callable[..., object]]
 
 @dataclass(frozen=True)
 class Sources:
-    """`watched` are files that tell of changes; `gradual` must be whole before anything is read."""
+    """`watched` are files that tell of changes, `told` hears of which; `gradual` must be whole before anything is read."""
 
     objects: Source
     mesh: Source
     further: Sequence[FurtherSource] = ()
     watched: Sequence[Path] = ()
+    told: Callable[[Named], None] = lambda named: None
     on_loaded: Callable[[], None] = lambda: None
     on_read: Callable[[], None] = lambda: None
     gradual: Sequence[GradualSource] = ()

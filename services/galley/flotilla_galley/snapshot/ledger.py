@@ -92,10 +92,9 @@ class Ledger:
         pairs = [(old[0], each) for old, each in zip(before, now, strict=True) if old[1] is not each[1]]
         if any(old.key != source.key or old.file != source.file for old, (source, _) in pairs):
             return None
-        fresh = {source.key: self._entry(source, verdict) for _, (source, verdict) in pairs}
-        entries = dict(self.entries)
-        entries.update(fresh)
-        return Ledger(entries, (), frozenset(fresh), now)
+        read = {source.key: self._entry(source, verdict) for _, (source, verdict) in pairs}
+        fresh = {key: entry for key, entry in read.items() if entry is not self.entries.get(key)}
+        return Ledger({**self.entries, **fresh}, (), frozenset(fresh), now)
 
     def _all_objects(self, reading: Reading) -> Ledger:
         entries: dict[ObjectKey, Entry] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from flotilla_galley.sources.yaml_documents import YamlDocument, YamlError, read_documents
+from flotilla_galley.sources.yaml_documents import Part, YamlDocument, YamlError, parts_of, read_part
 from flotilla_shared.model.kinds import WRITTEN, Kind, kind_of
 from flotilla_shared.model.objects import ObjectKey, Problem
 
@@ -60,15 +60,22 @@ def read_objects(file: str, text: str, aside: Aside | None = None) -> tuple[list
     """
     found: list[SourceObject] = []
     problems: list[Problem] = []
-    for document in read_documents(text):
-        if isinstance(document, YamlError):
-            sentence = f"this document is not YAML: {document.text}; what it held before stays as it was"
-            problems.append(Problem("broken-yaml", "", sentence, file=file, line=document.line))
-            continue
-        objects, wrong = objects_of(file, document, aside=aside)
+    for part in parts_of(text):
+        objects, wrong = read_objects_of_part(file, part, aside)
         found += objects
         problems += wrong
     return found, problems
+
+
+def read_objects_of_part(file: str, part: Part, aside: Aside | None = None) -> tuple[list[SourceObject], list[Problem]]:
+    """The same of one document of the file."""
+    document = read_part(part)
+    if document is None:
+        return [], []
+    if isinstance(document, YamlError):
+        sentence = f"this document is not YAML: {document.text}; what it held before stays as it was"
+        return [], [Problem("broken-yaml", "", sentence, file=file, line=document.line)]
+    return objects_of(file, document, aside=aside)
 
 
 def objects_of(

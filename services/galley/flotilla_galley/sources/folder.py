@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from flotilla_galley.sources.listing import DANGLING, Listing, list_folder, target
 from flotilla_shared.model.objects import Problem
 
-SUFFIXES = (".yaml", ".yml")
 MAX_FILE_BYTES = 16 * 1024 * 1024
-DANGLING = "it is a link to what is not there"
-
 
 Stamp = tuple[int, int, int, int, int]
 """Of a file: device, inode, size, and when its content and its inode changed, in nanoseconds."""
@@ -25,7 +23,9 @@ SETTLED_NS = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class FolderReading:
-    """`texts` by file name relative to the folder. `whole` is False when the folder itself could not be read.
+    """`texts` by file name relative to the folder, in order. `whole` is False when the folder itself could not be read.
+
+    `linked` says whether something in it is a link.
 
     `stamps` are of those files that had been left alone for a while: as long as such a file has its stamp, it has its text.
     """
@@ -34,6 +34,7 @@ class FolderReading:
     problems: tuple[Problem, ...] = ()
     whole: bool = True
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    linked: bool = False
 
     @property
     def unreadable(self) -> frozenset[str]:
@@ -43,7 +44,6 @@ class FolderReading:
 
 # How often a folder is read anew because it was swapped meanwhile.
 MOST_SWAPS = 3
-SWAPPED = "..data"
 
 
 def read_folder(folder: Path, before: FolderReading | None = None) -> FolderReading:
@@ -55,30 +55,49 @@ def read_folder(folder: Path, before: FolderReading | None = None) -> FolderRead
     in the middle of that would be of both; it is made again.
     """
     for _ in range(MOST_SWAPS):
-        swaps: dict[Path, str] = {}
-        reading = _read_folder(folder, swaps, before or FolderReading())
-        if all(_target(link) == target for link, target in swaps.items()):
+        try:
+            listing = list_folder(folder)
+        except OSError as error:
+            text = f"the configuration directory cannot be read: {error.strerror}; what it held stays as it was"
+            return FolderReading(problems=(Problem("directory-unreadable", "", text, file=str(folder)),), whole=False)
+        reading = _read(folder, listing, before or FolderReading())
+        if all(target(link) == led for link, led in listing.swaps.items()):
             break
     return reading
 
 
-def _target(link: Path) -> str:
-    try:
-        return str(link.readlink())
-    except OSError:
-        return ""
+def read_again(folder: Path, before: FolderReading, changed: Iterable[str]) -> FolderReading | None:
+    """The reading after the files at these paths have changed; None where that is not enough, and all has to be looked at.
+
+    It is enough for files that were there and are, if there is no link by which they may be reached on another way. Blocking.
+    """
+    if not before.whole or before.problems or before.linked:
+        return None
+    texts, stamps = dict(before.texts), dict(before.stamps)
+    within = f"{folder.resolve()}/"
+    for path in changed:
+        name = path.removeprefix(within)
+        if name == path or (_is_hidden(name) and not os.path.lexists(path)):
+            continue  # elsewhere, or a file by which another was replaced
+        if name not in texts or os.path.islink(path):
+            return None
+        stamps.pop(name, None)
+        try:
+            texts[name] = _text_of(path, name, before, stamps)
+        except (OSError, ValueError):
+            return None
+    return replace(before, texts=texts, stamps=stamps)
 
 
-def _read_folder(folder: Path, swaps: dict[Path, str], before: FolderReading) -> FolderReading:
-    problems: list[Problem] = []
-    try:
-        names = sorted(_names(folder, problems, swaps))
-    except OSError as error:
-        text = f"the configuration directory cannot be read: {error.strerror}; what it held stays as it was"
-        return FolderReading(problems=(Problem("directory-unreadable", "", text, file=str(folder)),), whole=False)
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
+
+
+def _read(folder: Path, listing: Listing, before: FolderReading) -> FolderReading:
+    problems = list(listing.problems)
     texts: dict[str, str] = {}
     stamps: dict[str, Stamp] = {}
-    for name in names:
+    for name in listing.names:
         try:
             texts[name] = _text_of(f"{folder}/{name}", name, before, stamps)
         except FileNotFoundError:
@@ -87,7 +106,7 @@ def _read_folder(folder: Path, swaps: dict[Path, str], before: FolderReading) ->
             reason = getattr(error, "strerror", None) or str(error)
             text = f"the file cannot be read: {reason}; what it held before stays as it was"
             problems.append(Problem("file-unreadable", "", text, file=name))
-    return FolderReading(texts, tuple(problems), stamps=stamps)
+    return FolderReading(texts, tuple(problems), stamps=stamps, linked=listing.linked)
 
 
 def _text_of(file: str, name: str, before: FolderReading, stamps: dict[str, Stamp]) -> str:
@@ -122,9 +141,10 @@ def read_text(file: Path) -> str:
         if file.is_symlink():
             raise ValueError(DANGLING) from None
         raise
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)  # of a folder nothing is made that would
+        raise ValueError("it is no regular file")
     with os.fdopen(opened, "rb") as reader:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            raise ValueError("it is no regular file")
         raw = reader.read(MAX_FILE_BYTES + 1)
     if len(raw) > MAX_FILE_BYTES:
         raise ValueError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
@@ -132,42 +152,3 @@ def read_text(file: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"it is no UTF-8 text (byte {error.start})") from error
-
-
-def _names(folder: Path, problems: list[Problem], swaps: dict[Path, str]) -> list[str]:
-    """File names below the folder; raises OSError when it cannot be listed, notes folders below that cannot.
-
-    `swaps` gets the links that are swapped when a folder changes, and where each leads.
-    """
-
-    def unlisted(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):  # else removed since it was seen
-            problems.append(_lost_folder(str(Path(error.filename).relative_to(folder)), error.strerror))
-
-    os.scandir(folder).close()
-    found: list[str] = []
-    for place, folders, files in os.walk(folder, followlinks=True, onerror=unlisted):
-        if SWAPPED in folders:
-            swaps[Path(place, SWAPPED)] = _target(Path(place, SWAPPED))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        below = Path(place).relative_to(folder)
-        if len(below.parts) > 16:
-            folders.clear()  # a link that leads back up
-        prefix = f"{below}/" if below.parts else ""
-        shown = [name for name in files if not name.startswith(".")]
-        found.extend(f"{prefix}{name}" for name in shown if name.endswith(SUFFIXES))
-        problems.extend(_lost_folder(f"{prefix}{name}", DANGLING) for name in shown if _leads_nowhere(place, name))
-    return found
-
-
-def _leads_nowhere(place: str, name: str) -> bool:
-    """A link that may have been a folder; one with the name of a YAML file is told when it is read."""
-    if name.endswith(SUFFIXES):
-        return False
-    path = Path(place, name)
-    return path.is_symlink() and not path.exists()
-
-
-def _lost_folder(name: str, reason: str | None) -> Problem:
-    text = f"the folder cannot be read: {reason}; what it held before stays as it was"
-    return Problem("directory-unreadable", "", text, file=name)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from flotilla_galley.snapshot.ledger import Entry, Reading
 from flotilla_galley.sources.documents import SourceObject
-from flotilla_galley.sources.folder import SUFFIXES
+from flotilla_galley.sources.listing import SUFFIXES
 from flotilla_galley.sources.readings import DirectorySource
 from flotilla_galley.sources.yaml_documents import YamlDocument
 from flotilla_galley.transforms.derive import Options, derive, is_derived

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from flotilla_galley.snapshot.ledger import Reading
-from flotilla_galley.sources.documents import SourceObject, read_objects
-from flotilla_galley.sources.folder import FolderReading, read_folder
+from flotilla_galley.sources.documents import SourceObject, read_objects_of_part
+from flotilla_galley.sources.folder import FolderReading, read_again, read_folder
 from flotilla_galley.sources.kubernetes_files import KubernetesFiles, reader_of
 from flotilla_galley.sources.verdicts import verdict_of
+from flotilla_galley.sources.watching import News
+from flotilla_galley.sources.yaml_documents import Part, parts_of
 from flotilla_galley.transforms.kubernetes import KubernetesObject
 from flotilla_galley.validation.validate import Verdict
 from flotilla_shared.model.objects import Problem
 
 
 @dataclass(frozen=True, slots=True)
+class _Judged:
+    """One document: what it holds, and what it holds that nobody can read."""
+
+    objects: tuple[tuple[SourceObject, Verdict], ...]
+    kubernetes: tuple[KubernetesObject, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Parsed:
-    """One file: its text, what it holds, and what it holds that nobody can read."""
+    """One file: its text, and its documents in order, each as it was judged when it was first seen at its line."""
 
     text: str
-    objects: list[tuple[SourceObject, Verdict]]
-    kubernetes: list[KubernetesObject]
-    problems: list[Problem]
+    documents: Mapping[Part, _Judged]
+    objects: tuple[tuple[SourceObject, Verdict], ...]
+    kubernetes: tuple[KubernetesObject, ...]
+    problems: tuple[Problem, ...]
 
 
 class DirectorySource:
-    """A directory of YAML. `read` blocks; a file whose text did not change is not parsed again.
+    """A directory of YAML. `read` blocks; a document whose text and place did not change is not parsed again, and where
+    `told` (see News) has said which files have changed since, only those are looked at.
 
     Documents of Kubernetes' own kinds are put aside for the transforms, if they are of `kinds`: else they are problems.
     """
@@ -41,6 +55,8 @@ class DirectorySource:
         self._found = FolderReading()
         self._parsed: dict[str, _Parsed] = {}
         self._had_files = False
+        self._news = News()
+        self.told = self._news.told
 
     def remember_files(self) -> None:
         """There were objects before this process: a directory without any file is then a mistake, too."""
@@ -59,7 +75,7 @@ class DirectorySource:
         return self._kubernetes.objects, self._kubernetes.problems
 
     def _read(self) -> Reading:
-        found = read_folder(self.folder, self._found)
+        found = self._look()
         if not found.whole:
             return Reading(problems=found.problems, lost=True)
         self._found = found
@@ -67,6 +83,15 @@ class DirectorySource:
             return self._empty()
         self._had_files = True
         return self._parse(found)
+
+    def _look(self) -> FolderReading:
+        """What the folder holds; by a glance at some of its files if nothing else can have changed."""
+        named = self._news.take()
+        again = read_again(self.folder, self._found, named) if named is not None else None
+        found = again or read_folder(self.folder, self._found)
+        if not found.whole:
+            self._news.told(None)
+        return found
 
     def _empty(self) -> Reading:
         """No file at all: at the first start that is a beginning, later a mount that went away."""
@@ -82,7 +107,7 @@ class DirectorySource:
         fresh: dict[str, _Parsed] = {}
         for name, text in found.texts.items():
             known = self._parsed.get(name)
-            fresh[name] = known if known is not None and known.text == text else self._parse_file(name, text)
+            fresh[name] = known if known is not None and known.text == text else self._parse_file(name, text, known)
             objects += fresh[name].objects
             problems += fresh[name].problems
             if fresh[name].problems:
@@ -91,7 +116,20 @@ class DirectorySource:
         self._kubernetes.take([each for parsed in fresh.values() for each in parsed.kubernetes], uncertain)
         return Reading(tuple(objects), tuple(problems), frozenset(uncertain))
 
-    def _parse_file(self, name: str, text: str) -> _Parsed:
+    def _parse_file(self, name: str, text: str, before: _Parsed | None) -> _Parsed:
+        known = before.documents if before is not None else {}
+        documents = {part: known.get(part) or self._judge(name, part) for part in parts_of(text)}
+        each = documents.values()
+        return _Parsed(
+            text,
+            documents,
+            tuple(chain.from_iterable(judged.objects for judged in each)),
+            tuple(chain.from_iterable(judged.kubernetes for judged in each)),
+            tuple(chain.from_iterable(judged.problems for judged in each)),
+        )
+
+    def _judge(self, name: str, part: Part) -> _Judged:
         kubernetes: list[KubernetesObject] = []
-        sources, problems = read_objects(name, text, reader_of(name, self._kinds, kubernetes))
-        return _Parsed(text, [(source, verdict_of(source)) for source in sources], kubernetes, problems)
+        sources, problems = read_objects_of_part(name, part, reader_of(name, self._kinds, kubernetes))
+        judged = tuple((source, verdict_of(source)) for source in sources)
+        return _Judged(judged, tuple(kubernetes), tuple(problems))

@@ -7,25 +7,54 @@ what to watch is found anew after each event.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from threading import Lock
 
 from watchfiles import awatch
 
 SLOW_LOOK_MS = 2_000
 STEP_MS = 5
 BURST_MS = 50
+MOST_NAMED = 1_000
+Named = frozenset[str] | None
+"""The paths that events have named; None where anything may have changed."""
 
 
-async def changes(paths: Sequence[Path], stop: asyncio.Event) -> AsyncIterator[None]:
+class News:
+    """Which paths have changed since somebody looked. May be asked from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._heard = False
+        self._named: Named = frozenset()
+
+    def told(self, named: Named) -> None:
+        """These have changed; None: any may have."""
+        with self._lock:
+            self._heard = True
+            known = self._named
+            self._named = None if named is None or known is None or len(known) > MOST_NAMED else known | named
+
+    def take(self) -> Named:
+        """All since the last time; None where any may have, or where nothing was told: then it is asked for another reason."""
+        with self._lock:
+            named = self._named if self._heard else None
+            self._heard, self._named = False, frozenset()
+        return named
+
+
+async def changes(paths: Sequence[Path], stop: asyncio.Event) -> AsyncIterator[Named]:
     """Yield whenever something at or around the paths may have changed, and every two seconds anyway."""
+    looked = time.monotonic()
     while not stop.is_set():
         watched = _existing(paths)
         if not watched:
             await _pause(stop)
-            yield
+            yield None
             continue
-        async for _ in awatch(
+        async for events in awatch(
             *watched,
             stop_event=stop,
             step=STEP_MS,
@@ -36,8 +65,12 @@ async def changes(paths: Sequence[Path], stop: asyncio.Event) -> AsyncIterator[N
             ignore_permission_denied=True,
             watch_filter=None,
         ):
-            yield
+            late = time.monotonic() - looked > SLOW_LOOK_MS / 1000  # who writes all the time must not put it off
+            if late or not events:
+                looked = time.monotonic()
+            yield None if late or not events else frozenset(path for _, path in events)
             if _existing(paths) != watched:
+                yield None  # what happened in between is not heard of
                 break
 
 

@@ -1,14 +1,20 @@
-"""YAML with the line of every field. One bad document does not take the others of its file with it."""
+"""YAML with the line of every field. One bad document does not take the others of its file with it.
+
+Where a field stands is asked of few objects, those with which something is wrong: a plain text is read without noting it,
+and again by the parser when somebody asks.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
+from flotilla_galley.sources.plain_blocks import read_plain
+from flotilla_galley.sources.plain_flows import NotPlain
 from flotilla_shared.notation.values import ValueReader
 
 _SEPARATOR = re.compile(r"^---(?:\s.*)?$")
@@ -47,10 +53,11 @@ class YamlDocument:
 
 @dataclass(frozen=True, slots=True)
 class YamlError:
-    """A document that is no YAML."""
+    """A document that is no YAML; the place is where reading it ended."""
 
     line: int
     text: str
+    column: int = 1
 
 
 class _Places:
@@ -72,36 +79,93 @@ class _Places:
             self.columns[path] = mark.column + 1
 
 
+class _LaterLines(Mapping[str, int]):
+    """The lines of a text that was read without them: what is asked for of every object, and the rest when it is asked for."""
+
+    __slots__ = ("_all", "_known", "_part")
+
+    def __init__(self, part: Part, known: Mapping[str, int]) -> None:
+        self._part = part
+        self._known = known
+        self._all: Mapping[str, int] | None = None
+
+    def __getitem__(self, path: str) -> int:
+        known = self._known.get(path)
+        return known if known is not None else self._whole()[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
+
+    def _whole(self) -> Mapping[str, int]:
+        if self._all is None:
+            places = _Places(self._part.line, columns=False)
+            _parse(self._part.text, places)
+            self._all = places.lines
+        return self._all
+
+
+class Part(NamedTuple):
+    """The text of one document of a file, and the line at which it begins there."""
+
+    line: int
+    text: str
+
+
 def read_documents(text: str, *, columns: bool = False) -> Iterator[YamlDocument | YamlError]:
     """Every document of a file in order; empty ones are left out. Never raises."""
-    for first_line, part in _split(text):
-        places = _Places(first_line, columns=columns)
+    for part in parts_of(text):
+        found = read_part(part, columns=columns)
+        if found is not None:
+            yield found
+
+
+def read_part(part: Part, *, columns: bool = False) -> YamlDocument | YamlError | None:
+    """The document of a part; None for an empty one. Never raises."""
+    if not columns:
         try:
-            reader = ValueReader(part, places.note)
-            value = reader.next(None)
-            reader.end()
-        except (yaml.YAMLError, ValueError) as error:
-            yield _explained(error, first_line)
-            continue
-        if value is not None:
-            yield YamlDocument(value, places.lines[""], places.lines, places.columns)
+            value, known = read_plain(part.text)
+        except NotPlain:
+            pass
+        else:
+            lines = _LaterLines(part, {path: line + part.line for path, line in known.items()})
+            return YamlDocument(value, lines[""], lines)
+    places = _Places(part.line, columns=columns)
+    try:
+        value = _parse(part.text, places)
+    except (yaml.YAMLError, ValueError) as error:
+        return _explained(error, part.line)
+    return YamlDocument(value, places.lines[""], places.lines, places.columns) if value is not None else None
 
 
-def _split(text: str) -> Iterator[tuple[int, str]]:
-    """(line of its first line, text) of each document."""
+def _parse(text: str, places: _Places) -> Any:
+    """The value, None for an empty document. Raises yaml.YAMLError, ValueError."""
+    reader = ValueReader(text, places.note)
+    value = reader.next(None)
+    reader.end()
+    return value
+
+
+def parts_of(text: str) -> Iterator[Part]:
+    """The parts of a file, empty ones included."""
+    if "---" not in text:
+        yield Part(1, text)
+        return
     begin, part = 1, list[str]()
     for number, line in enumerate(text.splitlines(keepends=True), 1):
         if _SEPARATOR.match(line.rstrip("\r\n")):
-            yield begin, "".join(part)
+            yield Part(begin, "".join(part))
             # What follows the dashes on their line belongs to the document.
             begin, part = number, ["   " + line[3:]]
         else:
             part.append(line)
-    yield begin, "".join(part)
+    yield Part(begin, "".join(part))
 
 
 def _explained(error: Exception, first_line: int) -> YamlError:
     mark = getattr(error, "problem_mark", None)
     line = first_line + mark.line if mark is not None else first_line
     text = getattr(error, "problem", None) or str(error)
-    return YamlError(line, " ".join(str(text).split()))
+    return YamlError(line, " ".join(str(text).split()), mark.column + 1 if mark is not None else 1)

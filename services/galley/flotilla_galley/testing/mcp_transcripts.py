@@ -25,7 +25,7 @@ from flotilla_shared.model.objects import ConfigObject, ObjectKey
 from flotilla_shared.runtime.metrics import ServiceMetrics
 
 Event = dict[str, Any]
-SECONDS = 10
+SECONDS = 60
 
 
 def wire(message: Event) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +27,6 @@ from flotilla_shared.testing.apiserver import ApiServer
 ENTRIES = Resource("networking.istio.io", "v1", "workloadentries", True, "WorkloadEntry")
 ROUTES = Resource("networking.istio.io", "v1", "virtualservices", True, "VirtualService")
 KINDS = tuple(kind for kind in map(by_collection, (WORKLOAD_ENTRIES, VIRTUAL_SERVICES)) if kind is not None)
-PATIENCE_SECONDS = 20
 
 
 class Waits(Protocol):
@@ -101,7 +99,7 @@ class OverCluster:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait until something is so; fails when that takes too long."""
-        await asyncio.wait_for(self.server.until(holds), PATIENCE_SECONDS)
+        await self.server.until(holds)
 
     def now(self, collection: str = WORKLOAD_ENTRIES) -> dict[str, Any]:
         """Full name -> object of what is published."""

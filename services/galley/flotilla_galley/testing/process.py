@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -36,18 +35,22 @@ class Process:
             )
         )
 
-    def start(self, preexec: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
-        """Begin; the caller ends it. `preexec` is run in the child before Galley is."""
-        command = [sys.executable, "-m", "flotilla_galley", "serve", "--config", str(self.settings)]
-        return subprocess.Popen(command, stderr=subprocess.DEVNULL, preexec_fn=preexec)  # noqa: S603  # this interpreter
+    def start(self, *before: str) -> subprocess.Popen[bytes]:
+        """Begin; the caller ends it. `before` is a program with arguments that becomes Galley."""
+        command = [*before, sys.executable, "-m", "flotilla_galley", "serve", "--config", str(self.settings)]
+        quiet = subprocess.DEVNULL
+        self._running = subprocess.Popen(command, stdout=quiet, stderr=quiet)  # noqa: S603  # this interpreter
+        return self._running
 
     async def get(self, path: str, port: int | None = None) -> httpx.Response:
-        """The answer, as soon as the process gives one."""
+        """The answer, as soon as the process gives one. Raises RuntimeError if it has ended."""
         async with httpx.AsyncClient(trust_env=False) as client:
             while True:
                 try:
                     return await client.get(f"http://127.0.0.1:{port or self.introspection}{path}")
                 except httpx.HTTPError:
+                    if self._running.poll() is not None:
+                        raise RuntimeError(f"Galley has ended with {self._running.returncode}") from None
                     await asyncio.sleep(0.05)
 
     async def objects(self) -> dict[str, str]:

@@ -8,23 +8,8 @@ from collections.abc import Callable
 from flotilla_galley.validation import checks
 from flotilla_galley.validation.checks import Report
 from flotilla_protos.istio.security.v1beta1.authorization_policy_pb2 import Condition
+from flotilla_shared.model.authorization.attributes import ADDRESSES, CLAIMS, EXPERIMENTAL, HEADERS, PLAIN
 
-HEADERS, CLAIMS, EXPERIMENTAL = "request.headers", "request.auth.claims", "experimental.envoy.filters."
-PLAIN = (
-    "source.ip",
-    "remote.ip",
-    "source.namespace",
-    "source.serviceAccount",
-    "source.trustDomain",
-    "source.principal",
-    "request.auth.principal",
-    "request.auth.audiences",
-    "request.auth.presenter",
-    "destination.ip",
-    "destination.port",
-    "connection.sni",
-)
-ADDRESSES = frozenset(("source.ip", "remote.ip", "destination.ip"))
 # AP6: what identifies the caller.
 _IDENTITY = ("source.namespace", "source.serviceAccount", "source.trustDomain", "source.principal", "request.auth.")
 

@@ -42,6 +42,7 @@ from flotilla_galley.validation import (
 )
 from flotilla_galley.validation.checks import Report
 from flotilla_galley.validation.decode import Decoder
+from flotilla_galley.validation.expressions import in_their_language
 from flotilla_galley.validation.of_1_4.decode import DecoderOf14
 from flotilla_galley.validation.of_1_4.rules import rules_of_1_4
 from flotilla_shared.model import kinds
@@ -105,7 +106,8 @@ def validate_object(source: SourceObject, ruleset: RuleSet | None = None) -> Ver
     decoder.message(spec, source.spec, "spec")
     problems = [*_came_later(source.kind, ruleset), *decoder.problems, *check_metadata(source)]
     if not any(problem.severity == "error" for problem in problems):
-        problems += check_spec(source.key.collection, spec, source.key.namespace, ruleset)
+        found = check_spec(source.key.collection, spec, source.key.namespace, ruleset)
+        problems += in_their_language(found, source.annotations)
         problems += check_annotations(source, spec) if ruleset != "1.4" else []
         problems += check_name(source.key, spec)
     return _verdict(source, spec, problems)

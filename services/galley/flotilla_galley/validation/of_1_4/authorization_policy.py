@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 
-from flotilla_galley.validation.authorization_when import CLAIMS, EXPERIMENTAL, HEADERS, bracketed, value_rule
+from flotilla_galley.validation.authorization_when import bracketed, value_rule
 from flotilla_galley.validation.checks import Report
 from flotilla_protos.istio.security.v1beta1.authorization_policy_pb2 import AuthorizationPolicy, Condition
+from flotilla_shared.model.authorization.attributes import CLAIMS, EXPERIMENTAL, HEADERS
 
 PLAIN = (
     "source.ip",
