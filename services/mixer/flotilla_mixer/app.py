@@ -17,8 +17,14 @@ import grpc
 
 from flotilla_mixer.adapters.prometheus.adapter import Prometheus
 from flotilla_mixer.adapters.prometheus.page import metrics_app
+from flotilla_mixer.adapters.redisquota.adapter import Redisquota
+from flotilla_mixer.adapters.redisquota.settings import SharedRedis
+from flotilla_mixer.adapters.remote.connect import Connector
 from flotilla_mixer.config import MixerSettings
-from flotilla_mixer.configuration.build import COLLECTIONS
+from flotilla_mixer.configuration.build import asked_collections
+from flotilla_mixer.configuration.options import Options
+from flotilla_mixer.debug.questions import questions_router
+from flotilla_mixer.debug.tap import Tap
 from flotilla_mixer.debug.topics import debug_topics
 from flotilla_mixer.dispatch.check import CheckDispatcher
 from flotilla_mixer.dispatch.failures import Failures
@@ -26,11 +32,18 @@ from flotilla_mixer.dispatch.quota import QuotaDispatcher
 from flotilla_mixer.dispatch.report import ReportDispatcher
 from flotilla_mixer.dispatch.table import DispatchTable
 from flotilla_mixer.kit.catalogue import load_adapters
+from flotilla_mixer.kit.secrets import SecretFolders
 from flotilla_mixer.metrics import MixerMetrics
+from flotilla_mixer.ports import serving, shed_settings
 from flotilla_mixer.servers.access_logs import AccessLogs
 from flotilla_mixer.servers.ext_authz import METHOD, ExtAuthz
+from flotilla_mixer.servers.gate import Gate
 from flotilla_mixer.servers.native import NativeMixer
+from flotilla_mixer.servers.ratelimit import METHOD as LIMIT
+from flotilla_mixer.servers.ratelimit import RateLimits
+from flotilla_mixer.shedding.throttle import Throttle
 from flotilla_mixer.sources.cluster import ClusterWatch
+from flotilla_mixer.sources.decode import from_response
 from flotilla_mixer.sources.follow import ConfigurationFollower
 from flotilla_mixer.sources.swap import Swap
 from flotilla_mixer.status.states import object_states
@@ -98,14 +111,26 @@ class Mixer:
         self.published = asyncio.Event()
         self.identity = self._own_identity(signer)
         self.adapters = dict(load_adapters())
-        self.swap = Swap(settings.default_namespace or settings.root_namespace)
+        self.tap = Tap()
+        self._lend_redis()
+        self.swap = Swap(
+            settings.default_namespace or settings.root_namespace,
+            self.metrics.handlers,
+            settings.flush_seconds,
+            SecretFolders(settings.secret_folders),
+        )
         self.debounce = Debounce(settings.debounce_seconds, settings.debounce_max_seconds)
-        self.store = ObjectStore(SERVICE, COLLECTIONS, self.trace, self.debounce.touch)
+        self.collections = asked_collections(
+            adapter_kinds=settings.use_adapter_crds, template_kinds=settings.use_template_crds
+        )
+        self.store = ObjectStore(SERVICE, self.collections, self.trace, self.debounce.touch)
         self.cluster = self._cluster()
         self.galley = self._galley(source)
         self.status = self._status(receiver)
         self.server = self._server()
+        self.metrics.rpcs.also(self.server.tallies)
         self.plaintext: GrpcServer | None = None
+        self.prometheus_page: HttpServer | None = None
         self.metrics.workloads.set_function(self._workloads)
         self.metrics.galley_connected.set_function(lambda: float(self.galley.connected))
         self.lifecycle = self._lifecycle()
@@ -121,6 +146,18 @@ class Mixer:
         )
         return WorkloadIdentity(signer or over_the_wire, name, settings.certificate_ttl_seconds)
 
+    def _lend_redis(self) -> None:
+        """Handlers of quotas that name no Redis have the one of the settings."""
+        found, settings = self.adapters.get(Redisquota.name), self.settings
+        if isinstance(found, Redisquota):
+            found.shared = SharedRedis(
+                settings.redis_address,
+                settings.redis_username,
+                settings.redis_password_file,
+                settings.redis_tls,
+                settings.redis_ca_file,
+            )
+
     def _cluster(self) -> ClusterWatch | None:
         settings = self.settings
         if settings.platform != "kubernetes":
@@ -135,12 +172,13 @@ class Mixer:
 
     def _galley(self, source: ConfigurationSource | None) -> McpClient | DirectClient:
         if source is not None:
-            return DirectClient(source, self.identity.spiffe_id, COLLECTIONS, self.store)
+            return DirectClient(source, self.identity.spiffe_id, self.collections, self.store)
         client = McpClient(
             open_channel=self._channel_to_galley,
             node_id=self.identity.spiffe_id,
-            collections=COLLECTIONS,
+            collections=self.collections,
             consumer=self.store,
+            decode=from_response,
         )
         self.identity.subscribe(lambda _: client.renew())
         return client
@@ -165,18 +203,33 @@ class Mixer:
     def _server(self) -> GrpcServer:
         failures = Failures(self.metrics)
         checks, reports = CheckDispatcher(failures), ReportDispatcher(failures)
-        logs = AccessLogs(self._table, reports, self.metrics)
+        self.throttle = Throttle(shed_settings(self.settings), self.metrics)
+        self.metrics.wait.set_function(lambda: self.throttle.pressure)
+        gate = Gate(self.throttle, self.settings.report_queue_entries)
+        logs = AccessLogs(self._table, reports, self.metrics, gate, self.tap)
         quotas = QuotaDispatcher(failures)
-        self.native = partial(NativeMixer, self._table, checks, quotas, reports, self.metrics)
-        asked = ExtAuthz(self._table, checks, quotas, self.metrics)
+        self.native = partial(
+            NativeMixer,
+            self._table,
+            checks,
+            quotas,
+            reports,
+            self.metrics,
+            gate=gate,
+            tap=self.tap,
+            separate_quota_calls=self.settings.separate_quota_calls,
+        )
+        asked = ExtAuthz(self._table, checks, quotas, self.metrics, gate, self.tap)
+        limits = RateLimits(self._table, quotas, self.metrics, gate)
         return GrpcServer(
             self.settings.address,
             self.settings.mixer_port,
             identity=self.identity,
             client_certificate="required",
             generic_handlers=[logs.handler()],
-            batch={METHOD: asked.check, **self.native().methods()},
+            batch={METHOD: asked.check, LIMIT: limits.should_rate_limit, **self.native().methods()},
             max_receive_bytes=self.settings.max_message_bytes,
+            **serving(self.settings, self.metrics, self.throttle),
         )
 
     def _add_plaintext(self, lifecycle: Lifecycle) -> None:
@@ -189,7 +242,9 @@ class Mixer:
             settings.plaintext_port,
             batch=self.native(as_given=True).methods(),
             max_receive_bytes=settings.max_message_bytes,
+            **serving(self.settings, self.metrics, self.throttle),
         )
+        self.metrics.rpcs.also(self.plaintext.tallies)
         where = f"{settings.loopback_address}:{settings.plaintext_port}"
         _log.warning("the native API is served in plaintext, and attributes are taken as given", address=where)
         self.readiness.condition(f"plaintext on {where}, attributes taken as given").met()
@@ -205,13 +260,16 @@ class Mixer:
             self.trace,
             self._publish,
             self.cluster,
+            Connector(sessions=self.settings.adapter_sessions),
+            Options(language=self.settings.language, sampling=self.settings.rule_sampling),
         )
 
     def _lifecycle(self) -> Lifecycle:
         settings, readiness = self.settings, self.readiness
         monitoring = monitoring_app(self.service_metrics, readiness, version_info())
         topics = debug_topics(self.swap, self.adapters, self.trace)
-        introspection = introspection_app(SERVICE, describe(settings), readiness, topics)
+        questions = questions_router(self._table, self.tap)
+        introspection = introspection_app(SERVICE, describe(settings), readiness, topics, questions)
         configuration = configuration_condition(
             readiness.condition("configuration"),
             self.published,
@@ -223,6 +281,7 @@ class Mixer:
         lifecycle.add(
             HttpServer(introspection, settings.loopback_address, settings.introspection_port), "introspection"
         )
+        lifecycle.add(self.tap, "tap")
         self._add_prometheus_page(lifecycle)
         lifecycle.add(certificate_condition(readiness.condition("certificate"), self.identity), "certificate condition")
         lifecycle.add(configuration, "configuration condition")
@@ -244,8 +303,10 @@ class Mixer:
             found.store.limit = self.settings.prometheus_series_limit
             found.store.on_drop = lambda metric, number: self.metrics.series_dropped.labels(metric).inc(number)
             self.metrics.series.set_function(lambda: float(found.store.count))
-            page = HttpServer(metrics_app(found.store), self.settings.address, self.settings.prometheus_port)
-            lifecycle.add(page, "prometheus page")
+            self.prometheus_page = HttpServer(
+                metrics_app(found.store), self.settings.address, self.settings.prometheus_port
+            )
+            lifecycle.add(self.prometheus_page, "prometheus page")
 
     def _table(self) -> DispatchTable | None:
         return self.swap.table
@@ -257,6 +318,8 @@ class Mixer:
         configuration = table.configuration
         self.metrics.configurations.inc()
         self.metrics.rules.set(len({action.rule for action in configuration.actions}))
+        self.metrics.configuration.show(configuration, self.swap.problems)
+        self.metrics.handlers.dispatches.per_variety = table.destinations()
         self.metrics.problems.set(sum(map(len, self.swap.problems.values())))
         self.status.update(object_states(configuration, self.swap.problems))
         self.published.set()

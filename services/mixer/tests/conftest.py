@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flotilla_mixer.app import Mixer
 from flotilla_mixer.attributes.view import MeshView
-from flotilla_mixer.config import MixerSettings
 from flotilla_mixer.metrics import MixerMetrics
 from flotilla_mixer.testing.meshes import configured
-from flotilla_mixer.testing.running import NAME, Galley, Running
+from flotilla_mixer.testing.redis_server import RedisServer, running_redis
+from flotilla_mixer.testing.running import NAME, Running, running_mixer
 from flotilla_shared.runtime.metrics import ServiceMetrics
 from flotilla_shared.testing.certificates import CertificateAuthorityForTests
+
+LOOPS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Function) -> Mapping[str, Any]:
+    """Coroutines run on asyncio's loop, or on those that their module names: Mixer's own is uvloop's, whose transports are
+    of other classes.
+    """
+    return getattr(item.module, "LOOPS", LOOPS)
 
 
 @pytest.fixture(scope="session")
@@ -57,17 +67,24 @@ def authority() -> CertificateAuthorityForTests:
 
 @pytest.fixture
 async def running(authority: CertificateAuthorityForTests) -> AsyncIterator[Running]:
-    settings = MixerSettings(
-        mixer_port=0,
-        prometheus_port=0,
-        monitoring_port=0,
-        introspection_port=0,
-        debounce_seconds=0,
-        plaintext=True,
-        plaintext_port=0,
-    )
-    galley = Galley()
-    mixer = Mixer(settings, signer=authority, source=galley, receiver=galley)
-    await mixer.lifecycle.start()
-    yield Running(mixer, galley, authority)
-    await mixer.lifecycle.stop()
+    async with running_mixer(authority) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    yield from running_redis(tmp_path_factory.mktemp("redis"))
+
+
+@pytest.fixture
+def redis(shared_redis: RedisServer) -> RedisServer:
+    """One that is empty, and that no test may stop."""
+    with shared_redis.client() as client:
+        client.flushall()
+    return shared_redis
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """One that a test may stop."""
+    yield from running_redis(tmp_path)

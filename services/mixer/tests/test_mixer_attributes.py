@@ -70,6 +70,8 @@ def test_a_peer_is_believed_by_its_principal(trust, counted, address, account, e
     found = trust.peer(address, f"cluster.local/ns/default/sa/{account}" if account else "")
     assert (found.name if found else None) == expected
     assert counted() == ({"peer": dropped} if dropped else {})
+    trust.peer(address, f"cluster.local/ns/default/sa/{account}" if account else "")
+    assert counted() == ({"peer": 2 * dropped} if dropped else {}), "what is said again is counted again"
 
 
 CLAIMS = [
@@ -94,6 +96,8 @@ CLAIMS = [
 def test_what_may_be_claimed(trust, counted, direction, claim, believed, dropped):
     assert dict(trust.static(claim, direction)) == believed
     assert counted() == ({dropped: 1} if dropped else {})
+    assert dict(trust.static(claim, direction)) == believed
+    assert counted() == ({dropped: 2} if dropped else {}), "what is said again is counted again"
 
 
 def test_static_attributes_are_read_once():

@@ -95,6 +95,8 @@ PODS_TABLE = [
     ({"status__phase": "Pending"}, {"addresses": ("10.0.0.1", "fd00::1")}),
     ({"metadata__deletionTimestamp": "2026-01-01T01:00:00Z"}, {"since": 1767225600.0}),  # it drains, and is heard
     ({"spec__hostNetwork": True}, {"shared": True, "since": None}),
+    ({"status__hostIP": "10.1.0.7"}, {"host": "10.1.0.7"}),
+    ({}, {"host": ""}),
     ({}, {"shared": False, "since": 1767225600.0}),
 ]
 

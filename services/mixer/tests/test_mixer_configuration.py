@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.struct_pb2 import Struct
 
 from flotilla_mixer.configuration.build import build_configuration
-from flotilla_mixer.configuration.names import display_name, full_name, resolve
+from flotilla_mixer.configuration.names import by_full_name, display_name, full_name, resolve
 from flotilla_mixer.configuration.params import ParamsError, read_params
 from flotilla_mixer.kit.catalogue import load_adapters
 from flotilla_mixer.testing.meshes import DENY, configured, deny, problems, read_objects
@@ -55,32 +55,57 @@ def test_the_example_is_right(example: Path) -> None:
     play = [file.read_text() for file in sorted((example / "play").glob("*.yaml"))]
     configuration = configured(*telemetry, *play)
     assert problems(configuration) == []
-    assert len(configuration.actions) == 6
-    assert len(configuration.handlers) == 3
-    assert len(configuration.instances) == 10
+    assert len(configuration.actions) == 7
+    assert len(configuration.handlers) == 4
+    assert len(configuration.instances) == 11
 
 
+DENIERS, METRICS = "istio/config/v1alpha2/legacy/deniers", "istio/config/v1alpha2/legacy/metrics"
+KNOWN = [
+    ObjectKey(HANDLERS, "ns", "a"),
+    ObjectKey(HANDLERS, "other", "a"),
+    ObjectKey(DENIERS, "ns", "a"),
+    ObjectKey(DENIERS, "other", "a"),
+    ObjectKey(HANDLERS, "denier", "a"),
+    ObjectKey(HANDLERS, "denier", "b"),
+    ObjectKey(DENIERS, "ns", "only"),
+]
+# What a rule of namespace ns says, and the object that it means.
 REFERENCES = [
-    (HANDLERS, "a", ObjectKey(HANDLERS, "ns", "a")),
-    (HANDLERS, "a.other", ObjectKey(HANDLERS, "other", "a")),
-    (HANDLERS, "a.handler.other", ObjectKey(HANDLERS, "other", "a")),
-    (INSTANCES, "a.instance.other", ObjectKey(INSTANCES, "other", "a")),
-    (HANDLERS, "a.instance.other", None),
-    (HANDLERS, "a.b.c.d", None),
-    (HANDLERS, "", None),
-    (HANDLERS, "a.", None),
-    (HANDLERS, ".b", None),
+    ("a", ObjectKey(HANDLERS, "ns", "a")),
+    ("a.handler", ObjectKey(HANDLERS, "ns", "a")),
+    ("a.other", ObjectKey(HANDLERS, "other", "a")),
+    ("a.handler.other", ObjectKey(HANDLERS, "other", "a")),
+    ("a.denier", ObjectKey(DENIERS, "ns", "a")),  # a kind before a namespace of that name
+    ("a.denier.other", ObjectKey(DENIERS, "other", "a")),
+    ("b.denier", ObjectKey(HANDLERS, "denier", "b")),
+    ("only", None),  # without a kind it is a `handler`
+    ("a.metric", None),
+    ("a.instance.other", None),
+    ("a.b.c.d", None),
+    ("", None),
+    ("a.", None),
+    (".b", None),
 ]
 
 
-@pytest.mark.parametrize(("collection", "text", "expected"), REFERENCES)
-def test_references(collection: str, text: str, expected: ObjectKey | None) -> None:
-    assert resolve(collection, text, "ns") == expected
+@pytest.mark.parametrize(("text", "expected"), REFERENCES)
+def test_references(text: str, expected: ObjectKey | None) -> None:
+    assert resolve(by_full_name(KNOWN), "handler", text, "ns") == expected
 
 
-def test_names() -> None:
-    key = ObjectKey(HANDLERS, "ns", "a")
-    assert (full_name(key), display_name(key)) == ("a.handler.ns", "a.ns")
+NAMES = [
+    (HANDLERS, "a.handler.ns", "a.ns"),
+    (INSTANCES, "a.instance.ns", "a.ns"),
+    (DENIERS, "a.denier.ns", "a.denier.ns"),
+    (METRICS, "a.metric.ns", "a.metric.ns"),
+]
+
+
+@pytest.mark.parametrize(("collection", "full", "display"), NAMES)
+def test_names(collection: str, full: str, display: str) -> None:
+    key = ObjectKey(collection, "ns", "a")
+    assert (full_name(key), display_name(key)) == (full, display)
 
 
 # What is written instead of what, and what is told of it: object, its name, field, code.
@@ -194,10 +219,12 @@ def test_instances_with_the_same_dimensions_share_them() -> None:
     configuration = build_configuration(objects, load_adapters(), "cluster.local")
     assert problems(configuration) == []
     from flotilla_mixer.configuration.instances import InstanceReader
+    from flotilla_mixer.configuration.memory import Memory
+    from flotilla_mixer.configuration.options import Options
     from flotilla_shared.model.expressions import VOCABULARY
     from flotilla_shared.model.problems import ProblemLog
 
-    reader = InstanceReader(VOCABULARY, ProblemLog())
+    reader = InstanceReader(VOCABULARY, ProblemLog(), Options(), Memory())
     first, second = (reader.read(item) for item in objects[INSTANCES].values())
     assert first is not None
     assert second is not None

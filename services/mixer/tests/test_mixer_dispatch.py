@@ -248,6 +248,14 @@ def test_a_row_that_cannot_be_made_is_left_out_and_counted(inside: Inside, metri
     assert inside.count(metrics.instance_errors) == 1
 
 
+def test_where_no_row_can_be_made_the_handler_is_not_called(metrics: MixerMetrics) -> None:
+    inside = Inside(metrics, SLOW.replace("[ask, size, count]", "[ask, size]"))
+    wrong = inside.tell([{}, {}])
+    assert wrong == ["evaluation failed at [size.instance.default]: lookup failed: 'request.size'"] * 2
+    assert inside.slow.reports == []
+    assert (inside.count(metrics.instance_errors), inside.count(metrics.handler_errors)) == (2, 0)
+
+
 def test_a_handler_that_raises_loses_its_report_alone(inside: Inside, metrics: MixerMetrics) -> None:
     inside.slow.raises = ValueError("full")
     inside.tell([{"request.size": 1}])
@@ -265,7 +273,7 @@ def test_nothing_to_report_calls_nobody(inside: Inside) -> None:
 
 async def settled(inside: Inside) -> None:
     """Until handlers that are to be closed have been."""
-    await inside.swap._tasks.stop()
+    await inside.swap._tasks.finish()
 
 
 async def test_an_unchanged_handler_stays_and_a_changed_one_is_built_before_the_old_is_closed(inside: Inside) -> None:
@@ -273,10 +281,7 @@ async def test_an_unchanged_handler_stays_and_a_changed_one_is_built_before_the_
     assert (inside.slow.built, inside.slow.closed) == (1, 0)
     inside.put(SLOW.replace("compiledAdapter: slow", "compiledAdapter: slow, params: {valid_use_count: 3}"))
     assert (inside.slow.built, inside.slow.closed) == (2, 0)
-    for _ in range(5):
-        import asyncio
-
-        await asyncio.sleep(0)
+    await settled(inside)
     assert inside.slow.closed == 1
     await inside.swap.stop()
     assert inside.slow.closed == 2
@@ -308,3 +313,31 @@ def test_a_handler_that_cannot_be_built_is_a_problem_of_its_own(metrics: MixerMe
     assert str(error) in problem.text
     (decision,) = inside.ask({})
     assert decision == CheckResult(7, "closed.default:closed today", 5.0, 1000)
+
+
+async def test_while_a_change_cannot_be_built_the_handler_before_goes_on(inside: Inside) -> None:
+    inside.put(SLOW, deny(""))
+    changed = SLOW.replace("compiledAdapter: slow", "compiledAdapter: slow, params: {valid_use_count: 3}")
+    inside.slow.raises = ValueError("its port is taken")
+    inside.put(changed)
+    ((key, found),) = inside.swap.problems.items()
+    assert (key.name, [each.code for each in found]) == ("slow", ["not-built", "version-kept"])
+    inside.slow.raises = None
+    inside.ask({})
+    inside.slow.kept.pop().answer(NO)  # it is still asked
+    assert inside.slow.built == 1
+    inside.put(changed, deny("false"))  # any change tries again
+    assert dict(inside.swap.problems) == {}
+    await settled(inside)
+    assert (inside.slow.built, inside.slow.closed) == (2, 1)
+    await inside.swap.stop()
+
+
+async def test_a_handler_before_is_not_given_what_it_does_not_know(inside: Inside) -> None:
+    inside.put(SLOW)
+    inside.slow.raises = ValueError("its port is taken")
+    inside.put(SLOW.replace("value: '1'", "value: '1.5'"))  # another type
+    assert [each.code for found in inside.swap.problems.values() for each in found] == ["not-built"]
+    await settled(inside)
+    assert inside.slow.closed == 1
+    await inside.swap.stop()

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration as Seconds
 from google.protobuf.message import DecodeError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flotilla_mixer.attributes.compressed import AttributesError, overlay, read_whole
+from flotilla_mixer.attributes.decode import _Known, decode, whole
 from flotilla_mixer.attributes.dictionary import global_dictionary
 from flotilla_mixer.attributes.encode import encode
 from flotilla_mixer.attributes.request import ABSENT, RequestBag
+from flotilla_mixer.attributes.typed import Declared, python_types, typed_bag
 from flotilla_mixer.dispatch.check import CheckDispatcher, Question
 from flotilla_mixer.dispatch.failures import Failures
 from flotilla_mixer.dispatch.quota import QuotaDispatcher
@@ -28,6 +32,7 @@ from flotilla_mixer.templates.catalogue import TEMPLATES
 from flotilla_mixer.templates.template import InstanceSpec, Variety
 from flotilla_mixer.testing.handlers import Background
 from flotilla_mixer.testing.meshes import configured, deny
+from flotilla_protos.flotilla.mixer.v1.report_pb2 import Attributes
 from flotilla_protos.istio.mixer.v1.attributes_pb2 import CompressedAttributes
 from flotilla_protos.istio.mixer.v1.mixer_pb2 import CheckRequest, CheckResponse, ReportRequest
 from flotilla_shared.model.expressions import Duration, Timestamp, ValueType
@@ -86,6 +91,50 @@ def test_the_three_readers_agree_where_a_message_is_sound(content: dict[str, Any
     except AttributesError:
         return
     assert whole.items() <= strict.items()
+
+
+DECLARED = Declared(
+    python_types({"request.path": ValueType.STRING, "request.size": ValueType.INT64, "a": ValueType.BOOL})
+)
+
+
+@given(st.lists(messages, min_size=1, max_size=2))
+@example([EMPTY | {"words": ["x"], "strings": {17: -1, 5: 90}, "bools": {-1: True}, "string_maps": {15: {-1: 90}}}])
+@example([EMPTY | {"words": ["x"], "strings": {17: -2}}])
+@example([EMPTY | {"words": ["source.uid"], "strings": {3: 90, -1: 91}}])
+@example([EMPTY | {"strings": {23: 90}, "int64s": {17: 1}}])
+@settings(max_examples=examples(80))
+def test_the_quick_reader_gives_what_the_careful_one_does(contents: list[dict[str, Any]]) -> None:
+    """Also of a message whose maps name a key twice, as two messages one after the other do."""
+    written = b"".join(message_of(content).SerializeToString() for content in contents)
+    careful = typed_bag(read_whole(CompressedAttributes.FromString(written), KNOWN), DECLARED.types)
+    quick = decode(Attributes.FromString(written), KNOWN, DECLARED)
+    assert quick == careful
+    assert type(quick) is type(careful)
+
+
+@given(kind=st.sampled_from(["strings", "bools", "string_maps"]), entry=st.binary(max_size=12))
+def test_an_entry_of_rubbish_is_refused_or_read(kind: str, entry: bytes) -> None:
+    """A map leaves out an entry that has more fields than its own two; here they do not matter."""
+    message = Attributes()
+    getattr(message, kind).append(entry)
+    try:
+        careful = read_whole(whole(message), KNOWN)
+    except DecodeError:
+        with pytest.raises(DecodeError):
+            decode(message, KNOWN, Declared())
+        return
+    assert careful.items() <= decode(message, KNOWN, Declared()).items()
+
+
+def test_what_is_remembered_of_entries_is_bounded() -> None:
+    """A peer may send other entries each time."""
+    read = _Known(len, 100)
+    for number in range(1000):
+        assert read[b"%d" % number] == len(str(number))
+        assert len(read) <= 100
+    assert read[b"x" * 1000] == 1000
+    assert b"x" * 1000 not in read
 
 
 values = st.one_of(
@@ -200,7 +249,7 @@ SAMPLES: dict[ValueType | None, list[object]] = {
     ValueType.STRING: ["", "x", "x" * 5000, "\0\udcff"],
     ValueType.INT64: [0, -1, 2**63 - 1],
     ValueType.BOOL: [True, False],
-    ValueType.TIMESTAMP: [Timestamp(0), Timestamp(2**60)],
+    ValueType.TIMESTAMP: [Timestamp(0), Timestamp(2**60), Timestamp(-(2**63) * 10**9), Timestamp(2**63 * 10**9)],
     ValueType.DURATION: [Duration(-1), Duration(2**60)],
     ValueType.IP_ADDRESS: [b"", bytes(4), bytes(16), b"\1\2\3"],
     None: [0, "", b"x", {}, 1.5, None],
@@ -227,11 +276,58 @@ def call_of(spec: InstanceSpec, row: Any, done: Any) -> HandlerCall[Any]:
 
 METHODS = {Variety.CHECK: "check", Variety.QUOTA: "quota", Variety.ATTRIBUTE_GENERATOR: "generate"}
 PAIRS = [(name, template) for name in sorted(ADAPTERS) for template in sorted(ADAPTERS[name].templates)]
-# Handlers that know their instances by their parameters.
+# Handlers that know their instances, or their backends, by their parameters.
 PARAMS: dict[str, Any] = {
+    "bypass": {"backend_address": "127.0.0.1:1"},
+    "datadog": {
+        "api_key_file": "/no/key",
+        "metrics_url": "http://127.0.0.1:1",
+        "logs_url": "http://127.0.0.1:1",
+        "metrics": {"i": {"name": "m", "type": 1}},
+        "logs": {"i": {}},
+    },
+    "dogstatsd": {"address": "127.0.0.1:1", "sample_rate": 1, "metrics": {"i": {"name": "m", "type": 1}}},
+    "otlp": {
+        "endpoint": "127.0.0.1:1",
+        "plaintext": True,
+        "metrics": {"i": {"name": "m", "kind": 1}},
+        "logs": {"i": {}},
+        "traces": {"i": {}},
+    },
+    "stackdriver": {
+        "project_id": "p",
+        "endpoint": "127.0.0.1:1",
+        "plaintext": True,
+        "metric_info": {"i": {"kind": 2, "value": 2}},
+        "log_info": {"i": {}},
+    },
+    "cloudwatch": {
+        "region": "eu-west-1",
+        "endpoints": {"metrics": "http://127.0.0.1:1", "logs": "http://127.0.0.1:1"},
+        "namespace": "n",
+        "log_group_name": "g",
+        "log_stream_name": "s",
+        "metric_info": {"i": {"unit": 1}},
+        "logs": {"i": {}},
+    },
+    "opa": {"policy": ["package a\n\ndefault allow = false"], "check_method": "data.a.allow"},
     "memquota": {"quotas": [{"name": "i", "max_amount": 3}]},
     "prometheus": {"metrics": [{"name": "m", "instance_name": "i", "kind": 2, "label_names": ["d"]}]},
+    "redisquota": {
+        "quotas": [{"name": "i", "max_amount": 3, "valid_duration": Seconds(seconds=1)}],
+        "redis_server_url": "127.0.0.1:1",
+        "timeout": Seconds(seconds=1),
+        "max_waiting": 1,
+    },
+    "statsd": {"address": "127.0.0.1:1", "sampling_rate": 1, "metrics": {"i": {"type": 1}}},
 }
+
+
+async def ended(name: str) -> None:
+    """A handler's thread finishes what it does: it is not waited for when the handler is closed."""
+    async with asyncio.timeout(30):
+        while any(thread.name.startswith(name) for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(("name", "template"), PAIRS)
@@ -241,6 +337,8 @@ async def test_an_adapter_answers_every_call_once_whatever_the_values(name: str,
     params = type(adapter.defaults())(**PARAMS[name]) if name in PARAMS else adapter.defaults()
     assert not [fault for fault in adapter.validate(params, [spec]) if "instance" in fault.text]
     handler: Any = adapter.build(params, [spec], background)
+    answers: list[Any] = []
+    calls: list[Any] = []
     try:
         if spec.template.variety is Variety.REPORT:
             for row in rows_of(spec):
@@ -249,14 +347,17 @@ async def test_an_adapter_answers_every_call_once_whatever_the_values(name: str,
                 except ValueError:
                     continue  # told, and counted by the dispatcher
         else:
-            answers: list[Any] = []
             calls = [call_of(spec, row, answers.append) for row in rows_of(spec)]
             getattr(handler, METHODS[spec.template.variety])(calls)
-            assert len(answers) == len(calls)
     finally:
-        handler.close()
-        handler.close()
+        for _ in range(2):
+            ending = handler.close()
+            if ending is not None:
+                await ending
         await background.stop()
+        await ended("handler ")
+    if spec.template.variety is not Variety.REPORT:
+        assert len(answers) == len(calls), "who still waits for a backend is answered at the end"
 
 
 @pytest.mark.parametrize("name", sorted(ADAPTERS))
@@ -276,7 +377,9 @@ def test_parameters_of_any_kind_are_judged(name: str, data: bytes) -> None:
 
 async def _built_and_closed(adapter: Any, params: Any) -> None:
     background = Background()
-    adapter.build(params, [], background).close()
+    ending = adapter.build(params, [], background).close()
+    if ending is not None:
+        await ending
     await background.stop()
 
 

@@ -58,7 +58,7 @@ async def fetched(provider: Provider) -> None:
 
 
 async def test_what_the_server_lists_and_what_is_added(server: ListServer) -> None:
-    provider = Provider(server.url, STRINGS, ["MINE"], 60, 300)
+    provider = Provider(server.url, STRINGS, ["MINE"], 60, 300, Background())
     assert provider.entries is None
     await fetched(provider)
     assert provider.entries is not None
@@ -76,7 +76,10 @@ async def test_a_list_that_cannot_be_had_leaves_the_last_one_until_it_is_too_old
     server: ListServer, code: int, body: str, kind: int, said: str
 ) -> None:
     server.body = "whitelist: [10.0.0.0/8]" if kind == IPS else "good"
-    lasting, short = Provider(server.url, kind, [], 60, 300), Provider(server.url, kind, [], 60, 0)
+    lasting, short = (
+        Provider(server.url, kind, [], 60, 300, Background()),
+        Provider(server.url, kind, [], 60, 0, Background()),
+    )
     for each in (lasting, short):
         await fetched(each)
         assert each.entries is not None
@@ -89,7 +92,7 @@ async def test_a_list_that_cannot_be_had_leaves_the_last_one_until_it_is_too_old
 
 
 async def test_a_server_that_is_away_is_an_error_and_no_crash() -> None:
-    provider = Provider("http://127.0.0.1:1/list", STRINGS, [], 60, 300)
+    provider = Provider("http://127.0.0.1:1/list", STRINGS, [], 60, 300, Background())
     await fetched(provider)
     assert (provider.entries, provider.fetched.is_set()) == (None, True)
     assert "cannot be fetched" in provider.error
@@ -97,25 +100,69 @@ async def test_a_server_that_is_away_is_an_error_and_no_crash() -> None:
 
 async def test_a_list_without_end_is_not_taken(server: ListServer) -> None:
     server.body = "x" * (LONGEST_BYTES + 1)
-    provider = Provider(server.url, STRINGS, [], 60, 300)
+    provider = Provider(server.url, STRINGS, [], 60, 300, Background())
     await fetched(provider)
     assert "longer than" in provider.error
 
 
-async def test_a_handler_asks_again_and_again_and_says_so_while_it_has_none(server: ListServer) -> None:
-    background, answers = Background(), []
+def handler_of(server: ListServer, background: Background, **changes: int) -> Any:
     params: Any = ListChecker().defaults()
     params.provider_url = server.url
-    handler = ListChecker().build(params, [], background)
-    handler.check([CheckCall(InstanceSpec("i", LIST_ENTRY), ("ABC",), answers.append)])
-    assert answers == ["the list has not been fetched yet"]
+    for name, seconds in changes.items():
+        getattr(params, name).seconds = seconds
+    return ListChecker().build(params, [], background)
+
+
+def ask(handler: Any, answers: list[Any], value: str = "ABC") -> None:
+    handler.check([CheckCall(InstanceSpec("i", LIST_ENTRY), (value,), answers.append)])
+
+
+async def test_calls_wait_for_the_first_list_and_no_other(server: ListServer) -> None:
+    background, answers = Background(), []
+    handler = handler_of(server, background)
+    ask(handler, answers)
+    assert answers == [], "nothing is fetched yet"
+    async with asyncio.timeout(10):
+        while not answers:
+            await asyncio.sleep(0.001)
+    assert (answers[0].code, answers[0].valid_seconds, answers[0].valid_uses) == (0, 300, 10_000)
+    ask(handler, answers, "XYZ")
+    assert answers[1].code == 7, "at once"
+    await background.stop()
+    handler.close()
+
+
+async def test_calls_fail_while_there_is_no_list_and_go_on_when_there_is(
+    server: ListServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    background, answers = Background(), []
+    server.code = 500
+    handler = handler_of(server, background, refresh_interval=0)
+    async with asyncio.timeout(10):
+        while not answers:
+            ask(handler, answers)
+            await asyncio.sleep(0.001)
+    assert answers[0] == f"the list at {server.url} cannot be fetched: it answered 500"
+    server.code = 200
     async with asyncio.timeout(10):
         while isinstance(answers[-1], str):
-            await asyncio.sleep(0.01)
-            handler.check([CheckCall(InstanceSpec("i", LIST_ENTRY), ("ABC",), answers.append)])
-    assert (answers[-1].code, answers[-1].valid_seconds, answers[-1].valid_uses) == (0, 300, 10_000)
-    handler.close()
+            ask(handler, answers)
+            await asyncio.sleep(0.001)
+    assert answers[-1].code == 0
     await background.stop()
+    handler.close()
+    said = capsys.readouterr().out
+    assert (said.count("a list cannot be fetched"), said.count("a list can be fetched again")) == (1, 1)
+
+
+async def test_a_handler_that_ends_before_the_first_list_leaves_no_call_open(server: ListServer) -> None:
+    background, answers = Background(), []
+    handler = handler_of(server, background)
+    ask(handler, answers)
+    await background.stop()
+    handler.close()
+    await asyncio.sleep(0)
+    assert answers == ["handler.handler.test ended before it could say"]
 
 
 ADDRESSES = [

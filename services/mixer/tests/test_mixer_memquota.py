@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -98,16 +100,17 @@ def test_more_keys_than_can_be_counted_are_refused_until_others_are_idle(monkeyp
     assert limited.ask(1, app="c").amount == 1
 
 
-@given(st.lists(st.tuples(st.integers(0, 15), st.integers(-3, 6), st.booleans()), max_size=60))
+@given(st.lists(st.tuples(st.integers(0, 1500), st.integers(-3, 6), st.booleans()), max_size=60))
 def test_no_window_ever_has_more_than_the_limit(steps: list[tuple[int, int, bool]]) -> None:
-    limited, grants, tick = Limited(), [], 1000
-    for tenths, amount, best in steps:
-        tick += tenths
-        limited.now = (tick + 0.5) / 10  # in its middle, so that no rounding leads to another
+    """Of any two seconds, however they lie to the ticks that are counted by."""
+    limited, grants, now = Limited(), [], 100_000
+    for milliseconds, amount, best in steps:
+        now += milliseconds
+        limited.now = now / 1000
         result = limited.ask(amount, best=best).amount
         if amount > 0:
             assert 0 <= result <= amount
-            grants.append((tick, result))
+            grants.append((now, result))
         elif result:  # given back: the newest first
             left = result
             for place in range(len(grants) - 1, -1, -1):
@@ -115,7 +118,49 @@ def test_no_window_ever_has_more_than_the_limit(steps: list[tuple[int, int, bool
                 grants[place] = (when, granted - min(left, granted))
                 left -= min(left, granted)
     for end, _ in grants:
-        assert sum(granted for when, granted in grants if end - 20 < when <= end) <= 5
+        assert sum(granted for when, granted in grants if end - 2000 < when <= end) <= 5
+
+
+def test_what_is_used_between_two_ticks_never_leaves_early() -> None:
+    limited = Limited()
+    limited.now = 100.09
+    assert limited.ask(5).amount == 5
+    limited.now = 102.05
+    assert limited.ask(1).amount == 0, "1.96 s later"
+    limited.now = 102.1
+    assert limited.ask(5).amount == 5
+
+
+def test_twenty_callers_on_a_real_clock_never_have_more_than_the_limit_in_any_window() -> None:
+    """On threads: the handler itself is asked by one at a time, as Mixer's loop does."""
+    params = json_format.ParseDict(
+        {"quotas": [{"name": NAME, "maxAmount": "40", "validDuration": "1s"}], "minDeduplicationDuration": "1s"},
+        Params(),
+    )
+    handler, turn, log = Memquota().build(params, [SPEC], Background()), threading.Lock(), []
+    until = time.monotonic() + 2.2
+
+    def call(number: int) -> None:
+        asked = 0
+        while (before := time.monotonic()) < until:
+            answers: list[QuotaResult | str] = []
+            asked += 1
+            with turn:
+                amount, best = 1 + (number + asked) % 3, number % 2 == 0
+                handler.quota([QuotaCall(SPEC, (("a", ""),), answers.append, amount, best, "")])
+            (result,) = answers
+            if isinstance(result, QuotaResult) and result.amount:
+                log.append((before, time.monotonic(), result.amount))
+            time.sleep(0.002)  # so that the callers take turns
+
+    callers = [threading.Thread(target=call, args=(number,)) for number in range(20)]
+    for each in callers:
+        each.start()
+    for each in callers:
+        each.join()
+    assert sum(amount for *_, amount in log) > 40
+    for start, _, _ in log:
+        assert sum(amount for asked, got, amount in log if asked >= start and got < start + 1) <= 40
 
 
 def test_identifiers_are_forgotten() -> None:

@@ -13,8 +13,9 @@ from flotilla_mixer.app import Mixer
 from flotilla_mixer.config import MixerSettings
 from flotilla_mixer.testing.meshes import deny
 from flotilla_mixer.testing.native import NativeClient
-from flotilla_mixer.testing.running import ID, Running
+from flotilla_mixer.testing.running import ID, Running, running_mixer
 from flotilla_shared.model.static_attributes import service_attributes
+from flotilla_shared.testing.certificates import CertificateAuthorityForTests
 
 MIXC, PROXY = NativeClient(0), NativeClient(222)
 RATINGS = service_attributes("ratings.default.svc.cluster.local", "default")
@@ -170,6 +171,15 @@ async def test_a_quota_is_granted_while_there_is_some(running: Running, plain: g
 async def test_calls_without_an_identifier_are_calls_of_their_own(running: Running, plain: grpc.aio.Channel) -> None:
     await running.put(LIMIT)
     assert [await granted(plain, 2, "") for _ in range(3)] == [2, 2, 0]
+
+
+async def test_a_mixer_that_is_told_so_takes_them_for_one_another(authority: CertificateAuthorityForTests) -> None:
+    async with running_mixer(authority, separate_quota_calls=False) as running:
+        await running.put(LIMIT)
+        assert running.mixer.plaintext is not None
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{running.mixer.plaintext.bound_port}") as plain:
+            assert [await granted(plain, 2, "") for _ in range(3)] == [2, 2, 2]
+            assert await granted(plain, 2, "a") == 2
 
 
 async def test_a_quota_says_what_it_rests_on_by_itself(running: Running, plain: grpc.aio.Channel) -> None:

@@ -31,26 +31,29 @@ STRINGS, STRING_MAPS, INT64S, DOUBLES, BOOLS, TIMESTAMPS, DURATIONS, BYTES = KIN
 class MessageWords:
     """The words of one message beside the global ones: from a word to its number, and back."""
 
-    __slots__ = ("_global", "_own", "_words")
+    __slots__ = ("_words", "known", "own", "size", "texts")
 
     def __init__(self, words: Sequence[str], known: Dictionary) -> None:
-        self._global = known
+        self.texts = known.words
+        self.size = len(known.words)
         self._words = words
-        self._own = {word: -place - 1 for place, word in enumerate(words)}
+        self.known = known.index
+        # A word that is there twice has its later number.
+        self.own = dict(zip(words, range(-1, -len(words) - 1, -1), strict=True))
 
     def number(self, word: str) -> int | None:
         """A word of the message beats one of the global list, and the later of two of its own the earlier."""
-        found = self._own.get(word)
-        return self._global.index.get(word) if found is None else found
+        found = self.own.get(word)
+        return self.known.get(word) if found is None else found
 
     def word(self, number: int) -> str | None:
         """None for a number that neither list has."""
-        words, place = (self._global.words, number) if number >= 0 else (self._words, -number - 1)
+        words, place = (self.texts, number) if number >= 0 else (self._words, -number - 1)
         return words[place] if place < len(words) else None
 
     def hidden(self) -> frozenset[int]:
         """Numbers whose word has another number too, which is the one that it is looked up by."""
-        own, index = self._own, self._global.index
+        own, index = self.own, self.known
         found = {index[word] for word in own if word in index}
         if len(own) < len(self._words):
             found.update(-place - 1 for place, word in enumerate(self._words) if own[word] != -place - 1)
@@ -199,9 +202,21 @@ class _Strict:
         return value_of(kind, raw, self._words)
 
 
-def names_of(message: Any, known: Dictionary) -> Iterator[str]:
+def kinds_of(message: Any) -> dict[int, str]:
+    """The map that a number's value is in, but for texts; the first in KINDS where there are several."""
+    found: dict[int, str] = {}
+    for kind in _BACKWARDS:
+        entries = getattr(message, kind)
+        if entries:
+            found.update(dict.fromkeys(entries, kind))
+    return found
+
+
+_BACKWARDS = KINDS[:0:-1]
+
+
+def names_of(message: Any, words: MessageWords) -> Iterator[str]:
     """The names that a message gives values to."""
-    words = MessageWords(message.words, known)
     for kind in KINDS:
         for number in getattr(message, kind):
             name = words.word(number)

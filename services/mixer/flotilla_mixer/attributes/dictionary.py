@@ -13,11 +13,12 @@ from importlib.resources import files
 class Dictionary:
     """A list of words, and the number of each."""
 
-    __slots__ = ("index", "words")
+    __slots__ = ("by_number", "index", "words")
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(words)
         self.index: Mapping[str, int] = {word: number for number, word in enumerate(self.words)}
+        self.by_number = dict(enumerate(self.words))
 
     def __len__(self) -> int:
         return len(self.words)

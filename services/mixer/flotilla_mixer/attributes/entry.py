@@ -11,6 +11,7 @@ from flotilla_mixer.attributes.trust import Direction, Trust, bare
 from flotilla_shared.model.expressions import Timestamp
 
 Bag = dict[str, object]
+API_KEY = "request.api_key"
 MAPPED_CODE = "check.http_code"  # of Mixer's own answer, in its dynamic metadata; no attribute of 1.4
 
 
@@ -85,12 +86,12 @@ def _uri(certificate: Any) -> str:
 
 
 def put_verdict(bag: Bag, common: Any, filter_name: str) -> None:
-    """What Mixer itself had said to the request or connection: the dynamic metadata of its denial."""
+    """What Mixer itself had said to the request or connection: the dynamic metadata of its answer."""
     said = common.metadata.filter_metadata
     if filter_name not in said:
         return
     for name, value in said[filter_name].fields.items():
-        if name == "check.error_message":
+        if name in ("check.error_message", API_KEY):
             bag[name] = value.string_value
         elif name in ("check.error_code", MAPPED_CODE):
             bag[name] = int(value.number_value)

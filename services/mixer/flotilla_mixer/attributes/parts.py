@@ -13,6 +13,7 @@ from flotilla_shared.model.expressions import Duration, Timestamp
 
 GRPC_CONTENT_TYPE = "application/grpc"
 NANOSECONDS = 1_000_000_000
+LONGEST_REMEMBERED = 256  # characters of a query
 
 
 @lru_cache(maxsize=65_536)
@@ -46,7 +47,15 @@ def put_path(bag: dict[str, object], path: str) -> None:
     url_path, question, query = path.partition("?")
     bag["request.url_path"] = url_path
     if question:
-        bag["request.query_params"] = dict(parse_qsl(query, keep_blank_values=True))
+        short = len(query) <= LONGEST_REMEMBERED
+        bag["request.query_params"] = dict(_parameters(query) if short else _parse(query))
+
+
+def _parse(query: str) -> tuple[tuple[str, str], ...]:
+    return tuple(parse_qsl(query, keep_blank_values=True))
+
+
+_parameters = lru_cache(maxsize=4096)(_parse)
 
 
 def http_protocol(headers: Mapping[str, str]) -> str:

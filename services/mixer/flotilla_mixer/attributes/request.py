@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from flotilla_mixer.attributes.compressed import KINDS, MessageWords, names_of, value_of
+from flotilla_mixer.attributes.compressed import MessageWords, kinds_of, names_of, value_of
 from flotilla_mixer.attributes.dictionary import Dictionary
-from flotilla_mixer.attributes.typed import NO_TYPES, check_type
+from flotilla_mixer.attributes.typed import NOTHING_DECLARED, Declared, check_type
 
 ABSENT = object()
 NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -45,8 +45,8 @@ class AskedMap(Mapping[str, str]):
 class RequestBag(Mapping[str, object]):
     """The attributes of a Check. Values that are read stay: a second look costs a look-up.
 
-    `types` are Python's types of the attributes that manifests declare; reading a value of another type raises
-    TypeError, and what was to be made of it fails.
+    `declared` has the types that manifests declare; reading a value of another type raises TypeError, and what was to
+    be made of it fails.
 
     `sides`, where given, replaces everything that the message says of the two ends of the call. `generated` is what
     attribute generators add: it never hides what is in the message, and is not remembered as asked.
@@ -54,10 +54,12 @@ class RequestBag(Mapping[str, object]):
 
     __slots__ = (
         "_asked_by_generators",
+        "_declared",
         "_found",
-        "_known",
         "_message",
-        "_types",
+        "_not_text",
+        "_others",
+        "_strings",
         "_words",
         "asked",
         "generated",
@@ -68,13 +70,15 @@ class RequestBag(Mapping[str, object]):
         self,
         message: Any,
         known: Dictionary,
-        types: Mapping[str, type] = NO_TYPES,
+        declared: Declared = NOTHING_DECLARED,
         sides: Mapping[str, object] | None = None,
     ) -> None:
         self._message = message
-        self._known = known
-        self._types = types
-        self._words = MessageWords(message.words, known)
+        self._declared = declared
+        self._not_text = declared.unlike[str]
+        self._words = MessageWords(message.words[:], known)
+        self._strings = message.strings
+        self._others: dict[int, str] | None = None
         self._found: dict[str, object] = {}
         self.asked: Asked = {}
         self.sides = sides
@@ -94,7 +98,7 @@ class RequestBag(Mapping[str, object]):
     def get(self, name: str, otherwise: Any = None) -> Any:
         found = self._found.get(name)
         if found is None:
-            found = self._found[name] = self._read(name)
+            found = self._found[name] = self._text(name) or self._read(name)
         if found is ABSENT:
             if name in self.generated:
                 return self.generated[name]
@@ -104,6 +108,20 @@ class RequestBag(Mapping[str, object]):
             self.asked[name, ""] = True
         return found
 
+    def _text(self, name: str) -> str | None:
+        """A text that is what its attribute should be: the quick way of nearly all. None: look closer."""
+        if self.sides is not None or name in self._not_text:
+            return None
+        words = self._words
+        number = words.own.get(name)
+        if number is None:
+            number = words.known.get(name)
+        if number is None or number not in self._strings:
+            return None
+        place = self._strings[number]
+        # The two lists as `word` has them; what is in neither is its affair.
+        return words.texts[place] if 0 <= place < words.size else words.word(place)
+
     def __getitem__(self, name: str) -> object:
         found = self.get(name, ABSENT)
         if found is ABSENT:
@@ -112,16 +130,24 @@ class RequestBag(Mapping[str, object]):
 
     def peek(self, name: str) -> object:
         """What the message itself says, without being remembered; ABSENT if nothing."""
-        number = self._words.number(name)
+        words = self._words
+        number = words.own.get(name)
         if number is None:
-            return ABSENT
-        message = self._message
-        for kind in KINDS:
-            entries = getattr(message, kind)
-            if number in entries:
-                value = value_of(kind, entries[number], self._words)
-                return ABSENT if value is None else value
-        return ABSENT
+            number = words.known.get(name)
+            if number is None:
+                return ABSENT
+        if number in self._strings:
+            text = words.word(self._strings[number])
+            return ABSENT if text is None else text
+        kind = self._kinds().get(number)
+        return ABSENT if kind is None else value_of(kind, getattr(self._message, kind)[number], words)
+
+    def _kinds(self) -> dict[int, str]:
+        """In which map the values that are no texts are, by number."""
+        found = self._others
+        if found is None:
+            found = self._others = kinds_of(self._message)
+        return found
 
     def _read(self, name: str) -> object:
         if self.sides is not None and name.startswith(SIDES):
@@ -129,15 +155,31 @@ class RequestBag(Mapping[str, object]):
         else:
             value = self.peek(name)
             if value is not ABSENT:
-                check_type(name, value, self._types)
+                check_type(name, value, self._declared.types)
         return AskedMap(name, value, self.asked) if isinstance(value, Mapping) else value
 
+    def lacking(self, names: Iterable[str]) -> list[str]:
+        """Those of the names that the message says nothing of; not remembered. Generators ask so what they may add."""
+        strings, others, words = self._strings, self._kinds(), self._words
+        own, known = words.own, words.known
+        found = []
+        for name in names:
+            number = own.get(name, known.get(name))
+            if number is None:
+                found.append(name)
+            elif number in strings:
+                if words.word(strings[number]) is None:
+                    found.append(name)
+            elif number not in others:
+                found.append(name)
+        return found
+
     def __contains__(self, name: object) -> bool:
-        """Not remembered: generators ask so whether they may add."""
-        return isinstance(name, str) and self.peek(name) is not ABSENT
+        """Not remembered."""
+        return isinstance(name, str) and not self.lacking((name,))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(names_of(self._message, self._known)))
+        return iter(dict.fromkeys(names_of(self._message, self._words)))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

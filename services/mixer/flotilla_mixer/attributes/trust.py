@@ -45,35 +45,54 @@ def find_reporter(view: MeshView, address: str, identity: str | None) -> Workloa
 
 
 class Trust:
-    """What one reporter is believed, under one view of the mesh. Made per stream or call; cheap.
+    """What one reporter is believed, under one view of the mesh. Made per message or call; cheap.
 
-    `count` hears of everything that is not believed.
+    `count` hears of everything that is not believed, each time. The entries of a message say the same again and again,
+    so what was made of it is remembered for as long as this lives.
     """
+
+    __slots__ = ("_count", "_peers", "_statics", "reporter", "view")
 
     def __init__(self, view: MeshView, reporter: Workload, count: Callable[[Disbelief], None]) -> None:
         self.view = view
         self.reporter = reporter
         self._count = count
+        self._peers: dict[tuple[str, str], tuple[Workload | None, Disbelief | None]] = {}
+        self._statics: dict[tuple[str, Direction], tuple[Attributes, Disbelief | None]] = {}
 
     def peer(self, address: str, principal: str) -> Workload | None:
         """The workload at the other end: `principal` is that of its certificate, or empty without mTLS."""
-        found = self.view.believed(address, principal) if principal else None
-        if found is None and self.view.expected(address):
-            self._count(Disbelief.PEER)
+        judged = self._peers.get((address, principal))
+        if judged is None:
+            judged = self._peers[address, principal] = self._judge_peer(address, principal)
+        found, disbelief = judged
+        if disbelief is not None:
+            self._count(disbelief)
         return found
+
+    def _judge_peer(self, address: str, principal: str) -> tuple[Workload | None, Disbelief | None]:
+        found = self.view.believed(address, principal) if principal else None
+        return found, Disbelief.PEER if found is None and self.view.expected(address) else None
 
     def static(self, text: str, direction: Direction) -> Attributes:
         """The static attributes in this JSON that the reporter may claim."""
+        judged = self._statics.get((text, direction))
+        if judged is None:
+            judged = self._statics[text, direction] = self._judge_static(text, direction)
+        found, disbelief = judged
+        if disbelief is not None:
+            self._count(disbelief)
+        return found
+
+    def _judge_static(self, text: str, direction: Direction) -> tuple[Attributes, Disbelief | None]:
         given = read_static(text)
         if given is None:
-            self._count(Disbelief.STATIC)
-            return NOTHING
+            return NOTHING, Disbelief.STATIC
         if direction == OUTBOUND or not given:
-            return given
+            return given, None
         served = self.view.served(str(given.get(HOST, "")), self.reporter)
-        if served is None or served.attributes != given:
-            self._count(Disbelief.SERVICE)
-        return served.attributes if served is not None else NOTHING
+        disbelief = Disbelief.SERVICE if served is None or served.attributes != given else None
+        return served.attributes if served is not None else NOTHING, disbelief
 
 
 _read: dict[str, Attributes | None] = {}

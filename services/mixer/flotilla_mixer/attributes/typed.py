@@ -37,10 +37,26 @@ def python_types(vocabulary: Mapping[str, ValueType]) -> Mapping[str, type]:
     return {name: PYTHON_TYPES.get(kind, str) for name, kind in vocabulary.items()}
 
 
+class Declared:
+    """What a configuration's manifests declare, for readers that take a whole message at once."""
+
+    __slots__ = ("types", "unlike")
+
+    def __init__(self, types: Mapping[str, type] = NO_TYPES) -> None:
+        self.types = types
+        # For each type the attributes that must not be of it.
+        self.unlike = {
+            kind: frozenset(name for name, declared in types.items() if declared is not kind) for kind in WANTED
+        }
+
+
+NOTHING_DECLARED = Declared()
+
+
 def check_type(name: str, value: object, types: Mapping[str, type]) -> None:
     """Raises TypeError for a value that is not of the declared type; the text is 1.4's."""
     wanted = types.get(name)
-    if wanted is not None and type(value) is not wanted:
+    if wanted is not None and not _is(value, wanted):
         raise TypeError(f"error converting value to {WANTED[wanted]}: '{value}'")
 
 
@@ -70,6 +86,11 @@ def typed_bag(content: dict[str, object], types: Mapping[str, type]) -> dict[str
     """The same bag, or one that minds, if something in it is not of its declared type."""
     for name, value in content.items():
         wanted = types.get(name)
-        if wanted is not None and type(value) is not wanted:
+        if wanted is not None and not _is(value, wanted):
             return MistypedBag(content, types)
     return content
+
+
+def _is(value: object, wanted: type) -> bool:
+    """Mixer's own maps are not dictionaries of everybody's."""
+    return type(value) is wanted or (wanted is dict and isinstance(value, Mapping))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from flotilla_mixer.attributes.live import LiveServices, LiveWorkloads
 from flotilla_mixer.attributes.services import Service, ServiceIndex, services_of
 from flotilla_mixer.attributes.workloads import Workload, WorkloadIndex, believed, workload_of
+from flotilla_mixer.authorization.engine import PolicyEngine
+from flotilla_mixer.authorization.roles import RoleEngine
 from flotilla_shared.model.objects import ConfigObject
 
 
@@ -24,11 +26,15 @@ class ClusterView:
 
 @dataclass(frozen=True, slots=True)
 class MeshView:
-    """WorkloadEntries and Pods by address, ServiceEntries and Services by host. For lookups on the loop."""
+    """WorkloadEntries and Pods by address, ServiceEntries and Services by host, and who may call whom. For lookups on
+    the loop.
+    """
 
     entries: WorkloadIndex = field(default_factory=WorkloadIndex)
     services: ServiceIndex = field(default_factory=ServiceIndex)
     cluster: ClusterView = field(default_factory=ClusterView)
+    policies: PolicyEngine = field(default_factory=PolicyEngine)
+    roles: RoleEngine = field(default_factory=RoleEngine)
 
     def at(self, address: str) -> tuple[Workload, ...]:
         """All that are at this address."""

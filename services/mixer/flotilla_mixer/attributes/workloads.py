@@ -24,7 +24,8 @@ class WorkloadFacts(NamedTuple):
 
     `owner` is a URI as Istio writes it, `workload` the name that people know it by. `containers` is the container that
     declares a port. `since` is when it began, in seconds since 1970, where the cluster gave it an address of its own;
-    None where people wrote the address. `shared`: others may be at its address too, as in a node's network.
+    None where people wrote the address. `shared`: others may be at its address too, as in a node's network. `host` is
+    the address of its node, where there is one.
     """
 
     name: str
@@ -37,6 +38,7 @@ class WorkloadFacts(NamedTuple):
     containers: Mapping[int, str] = NOTHING
     since: float | None = None
     shared: bool = False
+    host: str = ""
 
 
 class Workload:

@@ -37,10 +37,6 @@ class HandlerReader:
 
     def adapter_of(self, item: ConfigObject) -> Adapter | None:
         """The adapter of a handler, or None, which is a problem of the handler."""
-        if item.spec.adapter:
-            text = f"adapters out of process are not supported yet, so {item.spec.adapter!r} cannot be called."
-            self._problems.error(item.key, "unknown-adapter", "spec.adapter", text)
-            return None
         found = self._adapters.get(item.spec.compiled_adapter)
         if found is None:
             known = ", ".join(sorted(self._adapters))
@@ -51,12 +47,8 @@ class HandlerReader:
     def read(self, item: ConfigObject, instances: Sequence[InstanceSpec]) -> HandlerConfig | None:
         """The handler for these instances, or None when its parameters are wrong; then the problems say how."""
         adapter = self._adapters.get(item.spec.compiled_adapter)
-        if adapter is None:
-            return None
-        try:
-            params = read_params(item.spec.params, adapter.defaults())
-        except ParamsError as error:
-            self._problems.error(item.key, "bad-params", "spec.params", f"{error}.")
+        params = self._params(item, adapter)
+        if adapter is None or params is None:
             return None
         bound = tuple(sorted(instances, key=lambda each: each.name))
         faults = list(adapter.validate(params, bound))
@@ -69,16 +61,47 @@ class HandlerReader:
             item.key, name, display_name(item.key), adapter, params, bound, _signature(name, adapter, params, bound)
         )
 
+    def judge(self, item: ConfigObject) -> None:
+        """Say what is wrong with a handler that no rule uses, and that is not built. What its adapter says is a warning:
+        the adapter may miss the instances that a rule will bring.
+        """
+        adapter = self._adapters.get(item.spec.compiled_adapter)
+        params = self._params(item, adapter)
+        if adapter is not None and params is not None:
+            for fault in adapter.validate(params, ()):
+                self._problems.warning(item.key, "bad-params", fault.field, fault.text)
+
+    def _params(self, item: ConfigObject, adapter: Adapter | None) -> Any:
+        """The parameters, or None when they do not fit."""
+        if adapter is None:
+            return None
+        try:
+            return read_params(item.spec.params, adapter.defaults())
+        except ParamsError as error:
+            self._problems.error(item.key, "bad-params", "spec.params", f"{error}.")
+            return None
+
 
 def _signature(name: str, adapter: Adapter, params: Any, instances: Sequence[InstanceSpec]) -> str:
     digest = hashlib.sha256()
     for part in (name, adapter.name):
         digest.update(part.encode() + b"\0")
     digest.update(params.SerializeToString(deterministic=True))
-    for each in instances:
-        types = (
-            sorted(each.types.items()),
-            sorted((key, sorted(found.items())) for key, found in each.map_types.items()),
-        )
-        digest.update(f"\0{each.name}\0{each.template.name}\0{types}".encode())
+    for each in _shapes(instances):
+        digest.update("\0".join(("", *each)).encode())
     return digest.hexdigest()
+
+
+def same_rows(one: HandlerConfig, other: HandlerConfig) -> bool:
+    """Whether what the two are given has the same shape: then either can take what is made for the other."""
+    return one.adapter.name == other.adapter.name and _shapes(one.instances) == _shapes(other.instances)
+
+
+def _shapes(instances: Sequence[InstanceSpec]) -> list[tuple[str, str, str]]:
+    """Name, template and types of each."""
+    return [(each.name, each.template.name, _types(each)) for each in instances]
+
+
+def _types(spec: InstanceSpec) -> str:
+    maps = sorted((key, sorted(found.items())) for key, found in spec.map_types.items())
+    return str((sorted(spec.types.items()), maps))

@@ -8,11 +8,22 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
+from flotilla_mixer.configuration.memory import Memory
 from flotilla_mixer.configuration.names import full_name
-from flotilla_mixer.expressions.compile import Function, RowFunction, compile_expression, compile_row, compile_rows
+from flotilla_mixer.configuration.options import Options, language_for
+from flotilla_mixer.expressions.compile import (
+    Bag,
+    EvaluationError,
+    Function,
+    RowFunction,
+    compile_expression,
+    compile_row,
+    compile_rows,
+)
+from flotilla_mixer.expressions.languages import Expression, read
 from flotilla_mixer.templates.catalogue import TEMPLATES
 from flotilla_mixer.templates.template import InstanceSpec, Template, Variety
-from flotilla_shared.model.expressions import Expression, ExpressionError, ValueType, check, parse
+from flotilla_shared.model.expressions import ExpressionError, ValueType
 from flotilla_shared.model.objects import ConfigObject
 from flotilla_shared.model.problems import ProblemLog
 
@@ -23,7 +34,7 @@ OUTPUT = "output."
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instance:
-    """An instance ready to be made of bags: `fields(bag) + maps(bag)` is its row.
+    """An instance ready to be made of bags: a row is `fields(bag) + maps(bag)`.
 
     `maps` is one object for all instances whose maps are written the same: in a message that many metrics are
     made of, their dimensions are worked out once. `bindings` make attributes of what a generator gave: each is a
@@ -34,6 +45,13 @@ class Instance:
     fields: RowFunction
     maps: RowFunction
     bindings: Mapping[str, Function] = field(default_factory=dict)
+    unknown: Mapping[str, object] = field(default_factory=dict)
+    """What the bindings make of a generator that knows nothing, which is what most have to say. Not all can."""
+
+    def row(self, bag: Bag) -> tuple[Any, ...]:
+        """Raises EvaluationError."""
+        fields = self.fields(bag)
+        return fields + self.maps(bag) if self.spec.template.maps else fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +65,28 @@ class _Written:
 class InstanceReader:
     """Reads the instances of one configuration."""
 
-    def __init__(self, vocabulary: Vocabulary, problems: ProblemLog) -> None:
+    def __init__(self, vocabulary: Vocabulary, problems: ProblemLog, options: Options, memory: Memory) -> None:
         self._vocabulary = vocabulary
+        self._options = options
+        self._language = options.language
         self._problems = problems
-        self._shared: dict[tuple[Any, ...], RowFunction] = {}
+        self._memory = memory
 
     def read(self, item: ConfigObject) -> Instance | None:
         """The instance, or None when something of it is wrong; then the problems say what."""
-        template = self._template(item)
-        if template is None:
+        known: Instance | None = self._memory.get((item.key, item.version))
+        if known is not None:
+            return known
+        found = self._read(item)
+        if found is not None and item.key not in self._problems.found():
+            self._memory.put((item.key, item.version), found)
+        return found
+
+    def _read(self, item: ConfigObject) -> Instance | None:
+        template, language = self._template(item), language_for(item, self._options, self._problems)
+        if template is None or language is None:
             return None
+        self._language = language
         before = len(self._problems.found().get(item.key, ()))
         written = self._written(item, template)
         if len(self._problems.found().get(item.key, ())) > before:
@@ -82,10 +112,9 @@ class InstanceReader:
             [written.maps[name][key][0] for key in spec.names[name]] if name in written.maps else []
             for name in spec.template.maps
         ]
-        key = tuple(map(tuple, maps))
-        if key not in self._shared:
-            self._shared[key] = compile_rows(maps, self._vocabulary)
-        return Instance(spec, compile_row(fields, self._vocabulary), self._shared[key], bindings)
+        key = ("maps", tuple(map(tuple, maps)))
+        rows = self._memory.get(key) or self._memory.put(key, compile_rows(maps, self._vocabulary))
+        return Instance(spec, compile_row(fields, self._vocabulary), rows, bindings, dict(_unknown(bindings)))
 
     def _bindings(self, item: ConfigObject, template: Template) -> Mapping[str, Function]:
         """The attributes that the instance brings; one that is wrong is left out and told."""
@@ -148,8 +177,7 @@ class InstanceReader:
         if not text.strip():
             return
         try:
-            expression = parse(text)
-            kind = check(expression, self._vocabulary if words is None else words)
+            expression, kind = read(text, self._vocabulary if words is None else words, self._language)
         except ExpressionError as error:
             self._problems.error(item.key, "bad-expression", path, f"{text!r}: {error}.")
             return
@@ -157,6 +185,14 @@ class InstanceReader:
             self._problems.error(item.key, "wrong-type", path, f"{text!r} is {kind}, and must be {wanted}.")
             return
         into[name] = (expression, kind)
+
+
+def _unknown(bindings: Mapping[str, Function]) -> Iterator[tuple[str, object]]:
+    for name, function in bindings.items():
+        try:
+            yield name, function({})
+        except EvaluationError:
+            continue
 
 
 def _flat(params: Mapping[str, Any], template: Template) -> Iterator[tuple[str, Any]]:

@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from flotilla_shared.model import kinds
+from flotilla_shared.model.legacy_kinds import LEGACY_COLLECTIONS
 from flotilla_shared.model.objects import ObjectKey
 
-HANDLER, INSTANCE, RULE = "handler", "instance", "rule"
-_KINDS = {kinds.HANDLERS: HANDLER, kinds.INSTANCES: INSTANCE, kinds.RULES: RULE}
+HANDLER, INSTANCE, RULE, TEMPLATE, ADAPTER = "handler", "instance", "rule", "template", "adapter"
+_KINDS = {
+    kinds.HANDLERS: HANDLER,
+    kinds.INSTANCES: INSTANCE,
+    kinds.RULES: RULE,
+    kinds.TEMPLATES: TEMPLATE,
+    kinds.ADAPTERS: ADAPTER,
+}
 
 
 def full_name(key: ObjectKey) -> str:
     """`name.kind.namespace`, as adapters and metrics know it."""
-    return f"{key.name}.{_KINDS[key.collection]}.{key.namespace}"
+    kind = _KINDS.get(key.collection) or LEGACY_COLLECTIONS[key.collection]
+    return f"{key.name}.{kind}.{key.namespace}"
 
 
 def display_name(key: ObjectKey) -> str:
-    """`name.namespace`, as callers read it in the message of a denial."""
-    return f"{key.name}.{key.namespace}"
+    """`name.namespace`, as callers read it in the message of a denial; of legacy kinds the full name."""
+    return full_name(key) if key.collection in LEGACY_COLLECTIONS else f"{key.name}.{key.namespace}"
 
 
-def resolve(collection: str, reference: str, namespace: str) -> ObjectKey | None:
-    """The object that a rule in `namespace` means; None for a reference of no known form.
+def by_full_name(keys: Iterable[ObjectKey]) -> Mapping[str, ObjectKey]:
+    """What `resolve` looks names up in."""
+    return {full_name(key): key for key in keys}
 
-    `a` and `a.handler` are in the rule's namespace, `a.b` is `a` in namespace b, `a.handler.b` is the full name.
+
+def resolve(known: Mapping[str, ObjectKey], kind: str, reference: str, namespace: str) -> ObjectKey | None:
+    """The object that a rule in `namespace` means, of those that are `known` by their full names; None: there is none.
+
+    `kind` is today's. `a` is `a.kind.namespace`; `a.b` is `a.b.namespace` (b a kind, as legacy references have it)
+    or else `a.kind.b`; what has more parts is a full name.
     """
-    parts = reference.split(".")
-    if not all(parts):
-        return None
-    if len(parts) == 1:
-        return ObjectKey(collection, namespace, parts[0])
-    if len(parts) == 2 and parts[1] == _KINDS[collection]:
-        return ObjectKey(collection, namespace, parts[0])
-    if len(parts) == 2:
-        return ObjectKey(collection, parts[1], parts[0])
-    if len(parts) == 3 and parts[1] == _KINDS[collection]:
-        return ObjectKey(collection, parts[2], parts[0])
-    return None
+    first, *rest = reference.split(".")
+    if not rest:
+        return known.get(f"{first}.{kind}.{namespace}")
+    if len(rest) == 1:
+        return known.get(f"{reference}.{namespace}") or known.get(f"{first}.{kind}.{rest[0]}")
+    return known.get(reference)

@@ -16,8 +16,8 @@ from flotilla_shared.model.static_attributes import HOST, NAME, NAMESPACE
 Bag = Mapping[str, object]
 Test = Callable[[str], bool]
 ANY = "*"
-_PATTERNS = re2.Options()
-_PATTERNS.log_errors = False
+PATTERNS = re2.Options()
+PATTERNS.log_errors = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +117,7 @@ def _test(wanted: Any) -> Test:
             prefix = wanted.prefix
             return lambda value: value.startswith(prefix)
         case "regex":
-            pattern = re2.compile(wanted.regex, _PATTERNS)
+            pattern = re2.compile(wanted.regex, PATTERNS)
             return lambda value: bool(pattern.fullmatch(value))
     exact = wanted.exact
     return lambda value: value == exact

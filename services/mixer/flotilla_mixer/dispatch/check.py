@@ -12,12 +12,14 @@ from flotilla_mixer.dispatch.directives import directive_of
 from flotilla_mixer.dispatch.failures import Failures
 from flotilla_mixer.dispatch.generate import Generation
 from flotilla_mixer.dispatch.handlers import BuiltHandler
+from flotilla_mixer.dispatch.outputs import Outputs
 from flotilla_mixer.dispatch.table import DispatchTable, Group, NamespaceTable
 from flotilla_mixer.expressions.compile import EvaluationError
 from flotilla_mixer.kit.adapter import CheckCall
-from flotilla_mixer.kit.results import CheckResult
+from flotilla_mixer.kit.results import UNOPPOSED, CheckResult
 
 Bag = Mapping[str, object]
+PREPROCESSING = "preprocessing attributes failed"  # how the text of a failure of generators begins, as in 1.4
 Calls = dict[int, tuple[BuiltHandler, list[CheckCall]]]
 
 
@@ -37,43 +39,77 @@ class CheckDispatcher:
 
     def dispatch(self, table: DispatchTable, asked: Sequence[Question]) -> None:
         """Decide each. A decision may come before this returns."""
-        ready = []
+        ready: list[Question] = []
+        # Who hears of a generator's answer at once is decided with the others.
+        arrived: Callable[[Question], None] = ready.append
+
+        def generated(question: Question, outcome: Bag | str) -> None:
+            if isinstance(outcome, str):
+                table.call_ends()
+                question.decide(f"{PREPROCESSING}: {outcome}")
+            else:
+                arrived(question if outcome is question.bag else question._replace(bag=outcome))
+
         for question in asked:
             table.call_opens()
-            closing = question._replace(decide=partial(_close, table, question.decide))
             generate = table.of(question.namespace(question.bag)).generate
             if generate:
-                Generation(question.bag, self._failures, partial(self._generated, table, closing)).run(generate)
+                Generation(question.bag, self._failures, partial(generated, question)).run(generate)
             else:
-                ready.append(closing)
-        if ready:
-            self._decide(table, ready)
+                ready.append(question)
+        together, arrived = ready, partial(self._decide_one, table)
+        if together:
+            self._decide(table, together)
 
-    def _generated(self, table: DispatchTable, question: Question, outcome: Bag | str) -> None:
-        if isinstance(outcome, str):
-            question.decide(f"preprocessing attributes failed: {outcome}")
-        else:
-            self._decide(table, [question._replace(bag=outcome)])
+    def _decide_one(self, table: DispatchTable, question: Question) -> None:
+        self._decide(table, [question])
 
     def _decide(self, table: DispatchTable, asked: Sequence[Question]) -> None:
         calls: Calls = {}
         decisions = []
         for namespace, bag, decide in asked:
             rules = table.of(namespace(bag))
-            decision = Decision(partial(self._direct, rules, bag, decide) if rules.directives else decide)
+            if not rules.check and not rules.directives:
+                table.call_ends()
+                self._failures.request(0, 0)
+                decide(UNOPPOSED)
+                continue
+            outputs: Outputs = {}
+            decision = Decision(partial(self._decided, table, rules, bag, outputs, decide), outputs)
             decisions.append(decision)
+            destinations = instances = 0
             for group in rules.check:
                 if self._failures.holds(group, bag):
+                    destinations += len(group.targets)
+                    instances += group.instances
                     self._ask(group, bag, decision, calls)
+            self._failures.request(destinations, instances)
         for built, each in calls.values():
             self._call(built, each)
         for decision in decisions:
             decision.done()
 
-    def _direct(self, rules: NamespaceTable, bag: Bag, decide: Decide, outcome: CheckResult | str) -> None:
+    def _decided(
+        self,
+        table: DispatchTable,
+        rules: NamespaceTable,
+        bag: Bag,
+        outputs: Outputs,
+        decide: Decide,
+        outcome: CheckResult | str,
+    ) -> None:
+        table.call_ends()
+        if rules.directives:
+            self._direct(rules, bag, outputs, decide, outcome)
+        else:
+            decide(outcome)
+
+    def _direct(
+        self, rules: NamespaceTable, bag: Bag, outputs: Outputs, decide: Decide, outcome: CheckResult | str
+    ) -> None:
         """What may pass gets what rules say of its headers."""
         if not isinstance(outcome, str) and outcome.ok:
-            outcome = replace(outcome, directive=directive_of(rules.directives, bag, self._failures))
+            outcome = replace(outcome, directive=directive_of(rules.directives, bag, self._failures, outputs))
         decide(outcome)
 
     def _ask(self, group: Group, bag: Bag, decision: Decision, calls: Calls) -> None:
@@ -81,23 +117,22 @@ class CheckDispatcher:
             display = target.handler.config.display
             for instance in target.instances:
                 try:
-                    row = instance.fields(bag) + instance.maps(bag)
+                    row = instance.row(bag)
                 except EvaluationError as error:
                     decision.fail(self._failures.row(instance.spec.name, error))
                     continue
                 decision.expect()
-                call = CheckCall(instance.spec, row, partial(decision.take, display))
+                take = partial(decision.take, display)
+                if instance.spec.template.outputs:
+                    source = (target.handler.config.key, instance.spec.name)
+                    take = partial(decision.take_output, display, source)
+                call = CheckCall(instance.spec, row, take)
                 calls.setdefault(id(target.handler), (target.handler, []))[1].append(call)
 
     def _call(self, built: BuiltHandler, calls: list[CheckCall]) -> None:
         try:
-            built.handler.check(calls)  # type: ignore[attr-defined]  # its adapter says that it has it
+            built.handler.check(calls)
         except Exception as error:  # noqa: BLE001  # an adapter's fault must not take the others' calls
             text = self._failures.handler(built.config.name, error)
             for call in calls:
                 call.fail(text)
-
-
-def _close(table: DispatchTable, decide: Decide, outcome: CheckResult | str) -> None:
-    table.call_ends()
-    decide(outcome)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from flotilla_mixer.dispatch.outputs import Outputs
 from flotilla_mixer.kit.results import DEFAULT, UNOPPOSED, CheckResult
+from flotilla_shared.model.objects import ObjectKey
 
 Decide = Callable[[CheckResult | str], None]
 
@@ -12,10 +14,12 @@ Decide = Callable[[CheckResult | str], None]
 class Decision:
     """It ends when the last handler has answered. `decide` hears the end, once: a result, or the text of a failure."""
 
-    __slots__ = ("_answers", "_decide", "_failure", "_waiting")
+    __slots__ = ("_answers", "_decide", "_failure", "_waiting", "outputs")
 
-    def __init__(self, decide: Decide) -> None:
+    def __init__(self, decide: Decide, outputs: Outputs) -> None:
+        """`outputs` is filled with what handlers give beside their answers."""
         self._decide = decide
+        self.outputs = outputs
         self._answers: list[tuple[str, CheckResult]] = []
         self._failure = ""
         self._waiting = 1  # of the dispatcher itself, until it has asked everybody
@@ -30,6 +34,12 @@ class Decision:
         else:
             self._answers.append((handler, outcome))
         self.done()
+
+    def take_output(self, handler: str, source: tuple[ObjectKey, str], outcome: CheckResult | str) -> None:
+        """As `take`, of an instance whose template has outputs; `source` is the handler and the instance."""
+        if isinstance(outcome, CheckResult) and outcome.outputs:
+            self.outputs.setdefault(source, outcome.outputs)
+        self.take(handler, outcome)
 
     def fail(self, text: str) -> None:
         self._failure = self._failure or text

@@ -23,10 +23,17 @@ class Failures:
     def __init__(self, metrics: MixerMetrics) -> None:
         self._metrics = metrics
         self._said: dict[str, float] = {}
+        self.request = metrics.handlers.dispatches.request
 
     def holds(self, group: Group, bag: Mapping[str, object]) -> bool:
         """Whether the condition of a group holds."""
-        return group.match is None or self.match(group.match, group.match_text, bag)
+        match = group.match
+        if match is None:
+            return True
+        try:
+            return bool(match(bag))
+        except EvaluationError as error:
+            return self._unjudged(group.match_text, error)
 
     def match(self, match: Match | None, text: str, bag: Mapping[str, object]) -> bool:
         """Whether a condition holds; one that cannot be judged does not (mixer.md 3.4)."""
@@ -35,9 +42,12 @@ class Failures:
         try:
             return bool(match(bag))
         except EvaluationError as error:
-            self._metrics.match_errors.inc()
-            self._say(f"match:{text}", "a match cannot be judged", match=text, error=str(error))
-            return False
+            return self._unjudged(text, error)
+
+    def _unjudged(self, text: str, error: EvaluationError) -> bool:
+        self._metrics.match_errors.inc()
+        self._say(f"match:{text}", "a match cannot be judged", match=text, error=str(error))
+        return False
 
     def row(self, instance: str, error: EvaluationError) -> str:
         """An instance could not be made of a bag; gives the text for the caller."""

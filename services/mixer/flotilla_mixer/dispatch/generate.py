@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ class Generation:
         self._bag = bag
         self._failures = failures
         self._then = then
-        self._added: dict[str, object] = {}
+        self._added: Mapping[str, object] = {}
         self._failure = ""
         self._waiting = 1
 
@@ -42,7 +42,7 @@ class Generation:
 
     def _ask(self, built: Any, instance: Instance) -> None:
         try:
-            row = instance.fields(self._bag) + instance.maps(self._bag)
+            row = instance.row(self._bag)
         except EvaluationError as error:
             self._failure = self._failure or self._failures.row(instance.spec.name, error)
             return
@@ -61,20 +61,30 @@ class Generation:
         self._done()
 
     def _bind(self, instance: Instance, given: Mapping[str, object]) -> None:
-        """Make attributes of what the handler gave."""
+        """Make attributes of what the handler gave. What is in the bag beside them wins."""
+        if not given and len(instance.unknown) == len(instance.bindings):
+            self._added = {**instance.unknown, **self._added} if self._added else instance.unknown
+            return
         outputs = {f"{OUTPUT}{name}": value for name, value in given.items()}
-        for name, function in instance.bindings.items():
-            if name in self._bag or name in self._added:
+        added = dict(self._added)
+        for name in _lacking(self._bag, instance.bindings):
+            if name in added:
                 continue
             try:
-                self._added[name] = function(outputs)
+                added[name] = instance.bindings[name](outputs)
             except EvaluationError as error:
                 self._failure = self._failure or self._failures.row(instance.spec.name, error)
+        self._added = added
 
     def _done(self) -> None:
         self._waiting -= 1
         if not self._waiting:
             self._then(self._failure or with_added(self._bag, self._added))
+
+
+def _lacking(bag: Bag, names: Iterable[str]) -> list[str]:
+    """Those of the names that the bag has nothing for."""
+    return bag.lacking(names) if type(bag) is RequestBag else [name for name in names if name not in bag]
 
 
 def with_added(bag: Bag, added: Mapping[str, object]) -> Bag:

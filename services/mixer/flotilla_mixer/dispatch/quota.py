@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Any, NamedTuple
 
 from flotilla_mixer.dispatch.failures import Failures
@@ -15,6 +16,7 @@ from flotilla_mixer.kit.results import GRANT_SECONDS, NO_OPINION, QuotaResult
 
 Bag = Mapping[str, object]
 Granted = Callable[[QuotaResult], None]
+FAILED = QuotaResult(0, 0.0, 13, "a handler failed")
 
 
 class Wanted(NamedTuple):
@@ -24,10 +26,14 @@ class Wanted(NamedTuple):
     amount: int
     best_effort: bool
     deduplication_id: str
+    tells: bool = False
+    """It wants to hear what is left, and all that limit it must let it pass."""
 
 
 class QuotaDispatcher:
-    """Asks all handlers that limit a quota; the first that has an opinion is heard."""
+    """Asks all handlers that limit a quota; the first that has an opinion is heard, or the strictest where the caller
+    wants to be told what is left.
+    """
 
     def __init__(self, failures: Failures) -> None:
         self._failures = failures
@@ -36,22 +42,24 @@ class QuotaDispatcher:
         """`granted` hears the result, once, perhaps before this returns. A quota that nobody limits is granted in
         full; one whose handler fails is refused: nothing, with status OK, as 1.4's clients know it.
         """
-        total = _Total(granted)
-        asked = False
+        total = _Strictest(granted) if wanted.tells else _Total(granted)
+        destinations = instances = 0
         for group in rules.quotas.get(wanted.name.lower(), ()):
             if not self._failures.holds(group, bag):
                 continue
+            destinations += len(group.targets)
+            instances += group.instances
             for target in group.targets:
                 for instance in target.instances:
-                    asked = True
                     self._ask(target.handler, instance, bag, wanted, total)
-        if not asked:
+        self._failures.request(destinations, instances)
+        if not instances:
             total.take("", QuotaResult(wanted.amount, GRANT_SECONDS), counted=False)
         total.done()
 
     def _ask(self, built: Any, instance: Any, bag: Bag, wanted: Wanted, total: _Total) -> None:
         try:
-            row = instance.fields(bag) + instance.maps(bag)
+            row = instance.row(bag)
         except EvaluationError as error:
             self._failures.row(instance.spec.name, error)
             total.failed = True
@@ -64,6 +72,7 @@ class QuotaDispatcher:
             wanted.amount,
             wanted.best_effort,
             wanted.deduplication_id,
+            wanted.tells,
         )
         try:
             built.handler.quota([call])
@@ -84,12 +93,41 @@ class _Total:
         if isinstance(outcome, str):
             self.failed = True
         elif self._result == NO_OPINION and outcome != NO_OPINION:
-            said = f"{handler}:{outcome.message}" if outcome.code else outcome.message
-            self._result = replace(outcome, message=said)
+            self._result = _named(handler, outcome)
         if counted:
             self.done()
 
     def done(self) -> None:
         self.waiting -= 1
         if not self.waiting:
-            self._granted(NO_OPINION if self.failed else self._result)
+            self._granted(self._end())
+
+    def _end(self) -> QuotaResult:
+        return NO_OPINION if self.failed else self._result
+
+
+class _Strictest(_Total):
+    """Hears all: who was granted least, and of these who has least left. A handler that fails is an error."""
+
+    def __init__(self, granted: Granted) -> None:
+        super().__init__(granted)
+        self._heard: list[QuotaResult] = []
+
+    def take(self, handler: str, outcome: QuotaResult | str, *, counted: bool = True) -> None:
+        if isinstance(outcome, QuotaResult):
+            self._heard.append(_named(handler, outcome))
+        super().take(handler, outcome, counted=counted)
+
+    def _end(self) -> QuotaResult:
+        if self.failed:
+            return FAILED
+        return min(self._heard, key=_severity, default=NO_OPINION)
+
+
+def _named(handler: str, result: QuotaResult) -> QuotaResult:
+    """What is wrong says whose word it is."""
+    return replace(result, message=f"{handler}:{result.message}") if result.code else result
+
+
+def _severity(result: QuotaResult) -> tuple[int, float]:
+    return result.amount, inf if result.room is None else result.room.left

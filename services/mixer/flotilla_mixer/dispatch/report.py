@@ -75,18 +75,23 @@ class _Report:
         if self._waiting:
             return
         for built, rows in self._found.values():
-            self._hand_over(built, rows)
+            if rows:  # none where no instance could be made
+                self._hand_over(built, rows)
         self._table.call_ends()
         if self._finished is not None:
             self._finished(self._wrong)
 
     def _collect_all(self, bag: Bag) -> None:
         shared: dict[int, Any] = {}
+        destinations = instances = 0
         for group in self._table.of(self._namespace(bag)).report:
             if self._failures.holds(group, bag):
+                destinations += len(group.targets)
+                instances += group.instances
                 for target in group.targets:
                     rows = self._found.setdefault(id(target.handler), (target.handler, {}))[1]
                     self._collect(target, bag, rows, shared)
+        self._failures.request(destinations, instances)
 
     def _collect(self, target: Target, bag: Bag, rows: Rows, shared: dict[int, Any]) -> None:
         """Add the rows of one bag. `shared` holds what the instances of this bag have in common, worked out once."""
@@ -108,6 +113,6 @@ class _Report:
     def _hand_over(self, built: BuiltHandler, rows: Rows) -> None:
         batches = [ReportBatch(instance.spec, each) for instance, each in rows.values()]
         try:
-            built.handler.report(batches)  # type: ignore[attr-defined]  # its adapter says that it has it
+            built.handler.report(batches)
         except Exception as error:  # noqa: BLE001  # an adapter's fault must not take the others' reports
             self._wrong.append(self._failures.handler(built.config.name, error))

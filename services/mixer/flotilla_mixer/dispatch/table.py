@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from flotilla_mixer.attributes.typed import python_types
+from flotilla_mixer.attributes.typed import Declared, python_types
 from flotilla_mixer.attributes.view import MeshView
 from flotilla_mixer.configuration.build import Configuration
 from flotilla_mixer.configuration.instances import Instance
 from flotilla_mixer.configuration.operations import Directive
 from flotilla_mixer.configuration.rules import Action, Match
+from flotilla_mixer.configuration.sampling import Sampler
 from flotilla_mixer.dispatch.handlers import BuiltHandler
 from flotilla_mixer.templates.template import Variety
 from flotilla_shared.model.objects import ObjectKey
@@ -32,6 +33,11 @@ class Group:
     match: Match | None
     match_text: str
     targets: tuple[Target, ...]
+    instances: int = field(init=False)
+    """How many are made when the condition holds."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "instances", sum(len(target.instances) for target in self.targets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +63,13 @@ class DispatchTable:
         default_namespace: str,
     ) -> None:
         self.configuration = configuration
+        self.by_key = dict(handlers)
         self.handlers = tuple(handlers.values())
+        self.default_namespace = default_namespace
         self.open_calls = 0
         self.idle = asyncio.Event()
         self.idle.set()
-        self.types = python_types(configuration.vocabulary)
+        self.declared = Declared(python_types(configuration.vocabulary))
         self._default = _namespace_table(configuration, handlers, {default_namespace})
         namespaces = {each.rule.namespace for each in configuration.actions}
         namespaces |= {each.rule.namespace for each in configuration.directives}
@@ -81,9 +89,28 @@ class DispatchTable:
         if not self.open_calls:
             self.idle.set()
 
+    def destinations(self) -> Mapping[str, int]:
+        """How many handlers are asked at most, by variety, in all namespaces together."""
+        tables = (self._default, *self._by_namespace.values())
+        found = dict.fromkeys(Variety, 0)
+        for table in tables:
+            quotas = (group for groups in table.quotas.values() for group in groups)
+            for variety, groups in (
+                (Variety.CHECK, table.check),
+                (Variety.REPORT, table.report),
+                (Variety.QUOTA, quotas),
+                (Variety.ATTRIBUTE_GENERATOR, table.generate),
+            ):
+                found[variety] += len({id(target.handler) for group in groups for target in group.targets})
+        return {f"TEMPLATE_VARIETY_{name.name}": number for name, number in found.items()}
+
     @property
     def view(self) -> MeshView:
         return self.configuration.view
+
+    def namespaces(self) -> Mapping[str, NamespaceTable]:
+        """What concerns each namespace that has rules of its own, and under an empty name all others."""
+        return {**self._by_namespace, "": self._default}
 
     def of(self, namespace: str) -> NamespaceTable:
         """What concerns a workload of this namespace."""
@@ -127,17 +154,28 @@ def quota_name(instance: str) -> str:
     return instance.partition(".")[0].lower()
 
 
+Asked = tuple[str, str]  # an instance, and the name of the action that wants its outputs
+
+
 def _groups(
     actions: Iterable[Action], handlers: Mapping[ObjectKey, BuiltHandler], variety: Variety
 ) -> tuple[Group, ...]:
-    """Actions by condition, then by handler; a handler gets an instance once for a condition."""
-    found: dict[str, tuple[Match | None, dict[ObjectKey, dict[str, Instance]]]] = {}
+    """Actions by condition, then by handler; a handler gets an instance once for a condition, or, where its Checks give
+    outputs, once for each name of an action. A rule that samples its reports is asked by itself.
+    """
+    found: dict[tuple[str, Sampler | None], tuple[Match | None, dict[ObjectKey, dict[Asked, Instance]]]] = {}
     for action in actions:
-        instances = {each.spec.name: each for each in action.instances if each.spec.template.variety is variety}
+        instances = {
+            (each.spec.name, action.name if variety is Variety.CHECK and each.spec.template.outputs else ""): each
+            for each in action.instances
+            if each.spec.template.variety is variety
+        }
         if instances:
-            _, targets = found.setdefault(action.match_text, (action.match, {}))
+            sampler = action.sampler if variety is Variety.REPORT else None
+            match = action.match if sampler is None else sampler.within(action.match)
+            _, targets = found.setdefault((action.match_text, sampler), (match, {}))
             targets.setdefault(action.handler, {}).update(instances)
     return tuple(
         Group(match, text, tuple(Target(handlers[key], tuple(each.values())) for key, each in targets.items()))
-        for text, (match, targets) in found.items()
+        for (text, _), (match, targets) in found.items()
     )

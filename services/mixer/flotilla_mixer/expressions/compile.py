@@ -13,15 +13,15 @@ from typing import Any
 
 from flotilla_mixer.expressions import functions
 from flotilla_mixer.expressions.errors import EvaluationError
+from flotilla_mixer.expressions.languages import CelExpression, Expression, check
 from flotilla_shared.model.expressions import (
+    FUNCTIONS,
     Call,
     Constant,
     Duration,
-    Expression,
     ExpressionError,
     ValueType,
     Variable,
-    check,
     parse,
 )
 
@@ -33,6 +33,14 @@ RowFunction = Callable[[Bag], tuple[Any, ...]]
 Vocabulary = Mapping[str, ValueType]
 
 ABSENT = object()
+
+
+def mistyped(wrong: Exception) -> str:
+    """What is said of a value that is not of its attribute's type; what reads bags says it in 1.4's words already."""
+    said = str(wrong)
+    return said if said.startswith("error converting value to") else f"error converting a value of the bag: {said}"
+
+
 _COMPARED: dict[str, ast.cmpop] = {
     "EQ": ast.Eq(),
     "NEQ": ast.NotEq(),
@@ -48,10 +56,16 @@ _EQUAL_BY = {
     ValueType.EMAIL_ADDRESS: "email_equal",
     ValueType.URI: "uri_equal",
 }
-_CALLED = {"dnsName": "dns_name"} | {
-    name: name for name in ("ip", "timestamp", "email", "uri", "match", "size", "matches", "ip_equal")
-}
+_CALLED = (
+    {"dnsName": "dns_name"}
+    | {
+        name: name
+        for name in ("ip", "timestamp", "email", "uri", "match", "size", "matches", "ip_equal", "lower", "chosen")
+    }
+    | {"toLower": "lower", "startsWith": "starts_with", "endsWith": "ends_with"}
+)
 _RUN_TIME = {name: getattr(functions, name) for name in (*_CALLED.values(), *_EQUAL_BY.values(), "wrapped")}
+_RUN_TIME |= {"EvaluationError": EvaluationError, "mistyped": mistyped}
 
 
 def compile_expression(expression: Expression | str, vocabulary: Vocabulary) -> Function:
@@ -96,23 +110,15 @@ class _Code:
 
     def function(self, body: ast.expr) -> Any:
         """The function whose result is `body`; a missing attribute becomes an EvaluationError."""
-        inner = _make(body, self._names)
-
-        def evaluate(bag: Bag) -> object:
-            try:
-                return inner(bag)
-            except KeyError as missing:
-                raise EvaluationError(f"lookup failed: '{missing.args[0]}'") from None
-            except (TypeError, AttributeError, ValueError, RecursionError) as wrong:
-                raise EvaluationError(f"error converting a value of the bag: {wrong}") from None
-
-        return evaluate
+        return _make(body, self._names)
 
     def strict(self, tree: Expression) -> ast.expr:
         """The node of a value that must be there.
 
         Operators in a row make trees of a height that only functions without detours reach: two calls a level.
         """
+        if isinstance(tree, CelExpression):
+            return tree.coded(self._vocabulary, self._names).node
         if isinstance(tree, Constant):
             return self._constant(tree.value)
         if isinstance(tree, Variable):
@@ -166,22 +172,32 @@ class _Code:
 
     def _call(self, tree: Call) -> ast.expr:
         arguments = tree.arguments
+        if tree.name == "conditional":
+            return ast.IfExp(*(self.strict(each) for each in arguments[:3]))
+        if tree.name == "size":
+            return _called("size", self.strict(arguments[0]))
+        taken = self._operands(tree)
         match tree.name:
-            case "conditional" | "conditionalString":
-                condition, chosen, other = (self.strict(each) for each in arguments[:3])
-                return ast.IfExp(condition, chosen, other)
+            case "conditionalString":
+                return _called("chosen", *taken)
             case "emptyStringMap":
                 return _name("EMPTY_MAP")
-            case "toLower":
-                return _method(self.strict(arguments[0]), "lower")
-            case "startsWith" | "endsWith":
-                assert tree.target is not None
-                return _method(self.strict(tree.target), tree.name.lower(), self.strict(arguments[0]))
-            case "matches":
-                assert tree.target is not None
-                return _called("matches", self.strict(tree.target), self.strict(arguments[0]))
-        taken = 2 if tree.name == "match" else 1
-        return _called(_CALLED[tree.name], *(self.strict(each) for each in arguments[:taken]))
+            case "startsWith" | "endsWith" if len(tree.arguments) == 1:
+                return _method(taken[0], tree.name.lower(), taken[1])
+        return _called(_CALLED[tree.name], *taken)
+
+    def _operands(self, tree: Call) -> list[ast.expr]:
+        """What a function works on. Of more than it takes 1.4 evaluated all, and it worked on the last; where those
+        are of other types, nobody knows what it did, and here it works on the first.
+        """
+        signature, given = FUNCTIONS[tree.name], tree.parts
+        wanted = (*([signature.target] if signature.method else []), *signature.arguments)
+        number = len(wanted)
+        last = given[len(given) - number :]
+        if len(given) == number or [check(each, self._vocabulary) for each in last] != list(wanted):
+            return [self.strict(each) for each in given[:number]]
+        everything = _tuple([self.strict(each) for each in given])
+        return [ast.Starred(ast.Subscript(everything, ast.Slice(ast.Constant(-number)), ast.Load()), ast.Load())]
 
     def _comparison(self, tree: Call, left: ast.expr, right: ast.expr) -> ast.expr:
         kind = check(tree.arguments[0], self._vocabulary)
@@ -203,12 +219,24 @@ class _Code:
         return f"value_{self._places}"
 
 
-def _make(body: ast.expr, names: dict[str, object]) -> Function:
-    """The function `lambda bag: body`."""
-    argument = ast.arguments(posonlyargs=[], args=[ast.arg("bag")], kwonlyargs=[], kw_defaults=[], defaults=[])
-    whole = ast.Expression(ast.Lambda(argument, body))
+_FUNCTION = """
+def evaluate(bag):
     try:
-        code = compile(ast.fix_missing_locations(whole), "<expression>", "eval")
+        return ...
+    except KeyError as missing:
+        raise EvaluationError(f"lookup failed: '{missing.args[0]}'") from None
+    except (TypeError, AttributeError, ValueError, RecursionError) as wrong:
+        raise EvaluationError(mistyped(wrong)) from None
+"""
+
+
+def _make(body: ast.expr, names: dict[str, object]) -> Function:
+    """The function of a bag that gives `body`."""
+    module = ast.parse(_FUNCTION)
+    tried = module.body[0].body[0]  # type: ignore[attr-defined]  # as it stands above
+    tried.body = [ast.Return(body)]
+    try:
+        code = compile(ast.fix_missing_locations(module), "<expression>", "exec")
     except (RecursionError, MemoryError) as error:
         raise ExpressionError("the expression is too large") from error
     inner = next(each for each in code.co_consts if isinstance(each, CodeType))

@@ -5,35 +5,23 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
-from urllib.parse import SplitResult, urlsplit
 
-import idna
 import re2  # type: ignore[import-untyped]
 
+from flotilla_mixer.expressions import mailboxes, names, uris
 from flotilla_mixer.expressions.errors import EvaluationError
+from flotilla_mixer.expressions.moments import nanoseconds_of
 from flotilla_shared.model.expressions import Timestamp
 
 EMPTY_MAP: Mapping[str, str] = MappingProxyType({})
-NANOSECONDS = 1_000_000_000
 V4_MAPPED = b"\0" * 10 + b"\xff\xff"
-_MOMENT = re.compile(
-    r"(\d{4}-(?:0[1-9]|1[0-2])-\d\d)T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{1,}))?(Z|[+-]\d\d:\d\d)\Z", re.ASCII
-)
-# RFC 5322's addr-spec without comments and blanks; letters may be any that are not ASCII. What Python's own `email`
-# offers for this recurses, takes time by the square of the text, and raises what it does not say.
-_ATOMS = r"[^\x00-\x20\x7f\"(),.:;<>@\[\]\\]+(?:\.[^\x00-\x20\x7f\"(),.:;<>@\[\]\\]+)*"
-_MAILBOX = re.compile(rf'(?:({_ATOMS})|"((?:[^\x00-\x1f\x7f"\\]|\\[^\x00-\x1f\x7f])+)")@({_ATOMS})\Z')
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*\Z")
 _PATTERNS = re2.Options()
 _PATTERNS.log_errors = False
+_SINGLE_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")  # RE2 in C++ knows it, Go does not
 _REMEMBERED = 4096
 _PATTERNS_REMEMBERED = 256  # each takes up to some megabytes, and a pattern may come with a request
-_LONGEST_NAME = 1024  # before it is normalized; afterwards 253 are allowed
-_LONGEST_MAILBOX = 320  # RFC 5321: 64, an @ and 255
-_LONGEST_REMEMBERED = 1024
 
 
 @lru_cache(_REMEMBERED)
@@ -59,76 +47,36 @@ def _whole_address(address: bytes) -> bytes:
 
 def timestamp(text: str) -> Timestamp:
     """An RFC 3339 moment."""
-    found = _MOMENT.match(text)
     try:
-        if found is None:
-            raise ValueError(text)
-        day, hour, minute, second, fraction, zone = found.groups()
-        whole = datetime.fromisoformat(f"{day}T{hour}:{minute}:{second}{'+00:00' if zone == 'Z' else zone}")
+        return Timestamp(nanoseconds_of(text))
     except ValueError:
         expected = "expected format: '2006-01-02T15:04:05Z07:00'"
         raise EvaluationError(f"could not convert '{text}' to TIMESTAMP. {expected}") from None
-    seconds = (whole - _EPOCH).days * 86_400 + (whole - _EPOCH).seconds
-    return Timestamp(seconds * NANOSECONDS + int((fraction or "0")[:9].ljust(9, "0")))
-
-
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-
-
-@lru_cache(_REMEMBERED)
-def _ascii_name(text: str) -> str:
-    """A DNS name in the form in which names are compared. Raises ValueError with what is wrong with it."""
-    bare = text.removesuffix(".")
-    if not bare or len(bare) > _LONGEST_NAME:
-        raise ValueError(f'idna: invalid label "{text}"')
-    try:
-        return idna.encode(bare, uts46=True, std3_rules=True).decode().lower()
-    except idna.IDNAError:
-        wrong = next((label for label in bare.split(".") if not _is_label(label)), bare)
-        raise ValueError(f'idna: invalid label "{wrong}"') from None
-
-
-def _is_label(label: str) -> bool:
-    try:
-        idna.encode(label, uts46=True, std3_rules=True)
-    except idna.IDNAError:
-        return False
-    return True
 
 
 def dns_name(text: str) -> str:
+    """The name; labels in punycode become readable."""
     try:
-        _ascii_name(text)
+        return names.checked(text)
     except ValueError as error:
         raise EvaluationError(f"error converting '{text}' to dns name: '{error}'") from None
-    return text
 
 
 def dns_equal(one: str, other: str) -> bool:
     """Names without regard to case and a dot at the end."""
     try:
-        return _ascii_name(one) == _ascii_name(other)
+        return names.comparable(one) == names.comparable(other)
     except ValueError as error:
         raise EvaluationError(str(error)) from None
 
 
-@lru_cache(_REMEMBERED)
-def _mailbox(text: str) -> tuple[str, str]:
-    """The local part and the comparable domain. Raises ValueError with what is wrong."""
-    if len(text) > _LONGEST_MAILBOX:
-        raise ValueError(f"mail: longer than {_LONGEST_MAILBOX} characters")
-    found = _MAILBOX.match(text)
-    if found is None:
-        if text.startswith("@"):
-            raise ValueError("mail: missing word in phrase: mail: invalid string")
-        raise ValueError("mail: missing '@' or angle-addr")
-    plain, quoted, domain = found.groups()
-    return plain or re.sub(r"\\(.)", r"\1", quoted), _ascii_name(domain)
-
-
 def email(text: str) -> str:
+    """The text, if it is an address without a name for people beside it."""
     try:
-        _mailbox(text)
+        found = mailboxes.read_mailbox(text)
+        if found.name:
+            raise ValueError("display names are not allowed")
+        names.checked(found.domain)
     except ValueError as error:
         raise EvaluationError(f"error converting '{text}' to e-mail: '{error}'") from None
     return text
@@ -137,60 +85,39 @@ def email(text: str) -> str:
 def email_equal(one: str, other: str) -> bool:
     """The local part exactly, the domain as a DNS name."""
     try:
-        return _mailbox(one) == _mailbox(other)
+        left, right = mailboxes.read_mailbox(one), mailboxes.read_mailbox(other)
+        same = names.comparable(left.domain) == names.comparable(right.domain)
     except ValueError as error:
         raise EvaluationError(str(error)) from None
-
-
-def _split_uri(text: str) -> SplitResult:
-    """Raises EvaluationError."""
-    return _split_short_uri(text) if len(text) <= _LONGEST_REMEMBERED else _parse_uri(text)
-
-
-def _parse_uri(text: str) -> SplitResult:
-    """Raises EvaluationError."""
-    try:
-        if not text:
-            raise ValueError("empty url")
-        if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
-            raise ValueError("invalid control character in URL")
-        scheme, colon, _ = text.partition(":")
-        if colon and "/" not in scheme and "?" not in scheme and not _SCHEME.match(scheme):
-            raise ValueError(
-                "missing protocol scheme" if not scheme else "first path segment in URL cannot contain colon"
-            )
-        found = urlsplit(text)
-        if "[" in found.netloc and "]" not in found.netloc:
-            raise ValueError("missing ']' in host")
-        _ = found.port
-    except ValueError as error:
-        said = "missing ']' in host" if "IPv6" in str(error) else str(error)
-        raise EvaluationError(f"error converting string to uri '{text}': 'parse \"{text}\": {said}'") from None
-    return found
-
-
-_split_short_uri = lru_cache(_REMEMBERED)(_parse_uri)
+    return same and left.local == right.local
 
 
 def uri(text: str) -> str:
-    _split_uri(text)
+    """The text, if it is a URI."""
+    if not text:
+        raise EvaluationError("error converting string to uri: empty string")
+    try:
+        uris.read_uri(text)
+    except ValueError as error:
+        raise _no_uri(text, error) from None
     return text
 
 
 def uri_equal(one: str, other: str) -> bool:
     """Scheme and, for HTTP, host without regard to case; the rest exactly."""
-    return _comparable_uri(one) == _comparable_uri(other)
-
-
-def _comparable_uri(text: str) -> tuple[object, ...]:
-    found = _split_uri(text)
-    if found.scheme not in ("http", "https") or not found.hostname:
-        return (found.scheme, found.netloc, *found[2:])
+    for text in (one, other):
+        try:
+            uris.read_uri(text)
+        except ValueError as error:
+            raise _no_uri(text, error) from None
     try:
-        host = _ascii_name(found.hostname)
-    except ValueError:
-        host = found.hostname
-    return (found.scheme, host, found.port, found.username, found.password, *found[2:])
+        return uris.same(one, other)
+    except ValueError as error:
+        raise EvaluationError(str(error)) from None
+
+
+def _no_uri(text: str, error: ValueError) -> EvaluationError:
+    return EvaluationError(f"error converting string to uri '{text}': 'parse \"{text}\": {error}'")
 
 
 def match(text: str, pattern: str) -> bool:
@@ -205,6 +132,8 @@ def match(text: str, pattern: str) -> bool:
 @lru_cache(_PATTERNS_REMEMBERED)
 def _pattern(text: str) -> object:
     """Raises EvaluationError. RE2 takes time in proportion to the text whatever the pattern is."""
+    if _SINGLE_BYTE.search(text) and "\\Q" not in text:
+        raise EvaluationError("error parsing regexp: invalid escape sequence: `\\C`")
     try:
         return re2.compile(text, _PATTERNS)
     except re2.error as error:
@@ -215,6 +144,24 @@ def _pattern(text: str) -> object:
 def matches(pattern: str, text: str) -> bool:
     """Whether the pattern occurs anywhere in the text."""
     return bool(_pattern(pattern).search(text))  # type: ignore[attr-defined]
+
+
+def lower(text: str) -> str:
+    """Letter by letter, as Go does it: a word's end and what two letters would be needed for play no part."""
+    return text.lower() if text.isascii() else "".join(each.lower()[:1] for each in text)
+
+
+def starts_with(text: str, beginning: str) -> bool:
+    return text.startswith(beginning)
+
+
+def ends_with(text: str, end: str) -> bool:
+    return text.endswith(end)
+
+
+def chosen(condition: bool, one: str, other: str) -> str:
+    """1.4's conditionalString looks at both before it chooses."""
+    return one if condition else other
 
 
 def size(text: str) -> int:

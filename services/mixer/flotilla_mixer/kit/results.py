@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 OK = 0
-
 
 Operation = Literal["REPLACE", "REMOVE", "APPEND"]
 
@@ -52,7 +52,7 @@ class DirectResponse:
 class CheckResult:
     """A google.rpc code with its message, and how long and how often a client may use it again. `direct` is for denials.
 
-    The defaults mean "no opinion" (mixer.md 7.2).
+    `outputs` are what a template with outputs gives beside it, by name. The defaults mean "no opinion" (mixer.md 7.2).
     """
 
     code: int = OK
@@ -61,6 +61,7 @@ class CheckResult:
     valid_uses: int = 0
     directive: RouteDirective = UNCHANGED
     direct: DirectResponse | None = None
+    outputs: Mapping[str, object] | None = field(default=None, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -73,8 +74,21 @@ UNOPPOSED = CheckResult(valid_seconds=60.0, valid_uses=10_000)
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """What a quota has left after a call: `limit` of it in all, `left` now. More is there in `resets` seconds; 0 where
+    nothing is used. `window` is in seconds, 0 for a quota that comes back by hand alone.
+    """
+
+    limit: int
+    left: int
+    window: float
+    resets: float
+
+
+@dataclass(frozen=True, slots=True)
 class QuotaResult:
-    """How much was granted, for how long. Nothing granted refuses; `code` and `message` may say why.
+    """How much was granted, for how long. Nothing granted refuses; `code` and `message` may say why. `room` is for callers
+    that want to be told of it.
 
     The defaults mean "no opinion".
     """
@@ -83,6 +97,7 @@ class QuotaResult:
     valid_seconds: float = 0.0
     code: int = OK
     message: str = ""
+    room: Room | None = field(default=None, compare=False)
 
 
 NO_OPINION = QuotaResult()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from flotilla_shared.model.expressions import Duration, Timestamp
+from flotilla_mixer.expressions.moments import second_text
+from flotilla_shared.model.expressions import Duration, Timestamp, parse_duration
 
 NANOSECONDS = 1_000_000_000
 
@@ -32,6 +33,20 @@ def text_of(value: object) -> str:
     return str(value)
 
 
+def reads_as(text: str, value: object) -> bool:
+    """Whether a text that a user wrote is this value, in whatever form the value's type has: `90s` is 1m30s, `1.50` is 1.5,
+    `0:0:0:0:0:0:0:1` is ::1. As 1.4 compared dimensions with those of an override.
+    """
+    if text == text_of(value):
+        return True
+    if value is None or isinstance(value, str):
+        return False
+    try:
+        return _READERS[type(value)](text) == value
+    except (KeyError, ValueError):
+        return False
+
+
 def number_of(value: object) -> float:
     """A value as a number: durations in seconds, text as it reads. Raises ValueError."""
     if isinstance(value, Duration):
@@ -43,7 +58,7 @@ def number_of(value: object) -> float:
 
 def _moment(value: int) -> str:
     seconds, rest = divmod(value, NANOSECONDS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+    return f"{second_text(seconds)}.{rest // 1000:06d}Z"
 
 
 def _span(value: int) -> str:
@@ -58,6 +73,31 @@ def _span(value: int) -> str:
     hours, minutes = divmod(minutes, 60)
     head = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
     return f"{sign}{head}{_decimal(rest, NANOSECONDS)}s"
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("1", "t", "true", "0", "f", "false"):
+        raise ValueError(text)
+    return text.lower() in ("1", "t", "true")
+
+
+def _when(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    return round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * NANOSECONDS + moment.microsecond * 1000
+
+
+def _packed(text: str) -> bytes:
+    return ipaddress.ip_address(text).packed
+
+
+_READERS: Mapping[type, Callable[[str], object]] = {
+    int: int,
+    float: float,
+    bool: _flag,
+    Duration: parse_duration,
+    Timestamp: _when,
+    bytes: _packed,
+}
 
 
 def _decimal(amount: int, size: int) -> str:

@@ -15,9 +15,12 @@ from flotilla_mixer.attributes.entry import Bag
 from flotilla_mixer.attributes.http_entry import http_bag
 from flotilla_mixer.attributes.tcp_entry import tcp_bags
 from flotilla_mixer.attributes.trust import Direction, Disbelief, Trust, find_reporter
+from flotilla_mixer.debug.tap import Tap
 from flotilla_mixer.dispatch.report import ReportDispatcher
 from flotilla_mixer.dispatch.table import DispatchTable
 from flotilla_mixer.metrics import MixerMetrics
+from flotilla_mixer.servers.bounds import MOST_ENTRIES
+from flotilla_mixer.servers.gate import Gate
 from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.serving import Peer, peer_of
 
@@ -59,11 +62,18 @@ class AccessLogs:
     """The generic handler of log streams. `table` gives the newest dispatch table, or None until there is one."""
 
     def __init__(
-        self, table: Callable[[], DispatchTable | None], dispatcher: ReportDispatcher, metrics: MixerMetrics
+        self,
+        table: Callable[[], DispatchTable | None],
+        dispatcher: ReportDispatcher,
+        metrics: MixerMetrics,
+        gate: Gate,
+        tap: Tap | None = None,
     ) -> None:
         self._table = table
+        self._tap = tap or Tap()
         self._dispatcher = dispatcher
         self._metrics = metrics
+        self._gate = gate
         self._connections = ConnectionTable()
         metrics.connections.set_function(lambda: float(len(self._connections)))
 
@@ -104,13 +114,24 @@ class AccessLogs:
             raise _Refused(grpc.StatusCode.INVALID_ARGUMENT, "this is no StreamAccessLogsMessage") from error
         direction = stream.identify(content)
         entries = len(content.http_logs.log_entry) + len(content.tcp_logs.log_entry)
+        if self._gate.sheds_entries(entries):
+            return
         reporter = find_reporter(table.view, stream.peer.ip, stream.peer.identity)
         if reporter is None:
             self._metrics.disbelieve(Disbelief.REPORTER)
             self._metrics.refused_entries.inc(entries)
             return
+        if entries > MOST_ENTRIES:
+            self._metrics.refused_entries.inc(entries)
+            raise _Refused(grpc.StatusCode.INVALID_ARGUMENT, f"a message has at most {MOST_ENTRIES} log entries")
         trust = Trust(table.view, reporter, self._metrics.disbelieve)
-        bags = [*self._http(content, direction, trust), *self._tcp(content, direction, trust, stream)]
+        http = list(self._http(content, direction, trust))
+        for bag in http:
+            table.configuration.apis.put(bag)
+        bags = [*http, *self._tcp(content, direction, trust, stream)]
+        if self._tap.open:
+            for bag in bags:
+                self._tap.report(table, reporter.namespace, bag)
         self._dispatcher.dispatch(table, bags, lambda _: reporter.namespace)
 
     def _http(self, content: Any, direction: Direction, trust: Trust) -> Iterable[Bag]:

@@ -9,7 +9,7 @@ from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from google.rpc.code_pb2 import Code
 
-from flotilla_mixer.attributes.entry import MAPPED_CODE
+from flotilla_mixer.attributes.entry import API_KEY, MAPPED_CODE
 from flotilla_mixer.kit.results import CheckResult, RouteDirective
 
 # What a client of 1.4 saw for each code (mixer.md 8.3).
@@ -60,6 +60,22 @@ def response_bytes(result: CheckResult) -> bytes:
             "grpc_status": str(result.code),
         }
     )
+    return bytes(response.SerializeToString())
+
+
+def told_bytes(bag: Mapping[str, object]) -> bytes:
+    """What the log entry of the request is to know of the Check, to be appended to an answer: a log has not the headers
+    in which a key of an API is.
+    """
+    key = bag.get(API_KEY)
+    return told_key(key) if isinstance(key, str) else b""
+
+
+@lru_cache(maxsize=4096)
+def told_key(key: str) -> bytes:
+    """The part of a CheckResponse that says the key of an API."""
+    response = CheckResponse()
+    response.dynamic_metadata.update({API_KEY: key})
     return bytes(response.SerializeToString())
 
 

@@ -9,16 +9,18 @@ import grpc
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from google.protobuf.message import DecodeError
 
-from flotilla_mixer.attributes.check import check_bag
-from flotilla_mixer.attributes.trust import Direction, Disbelief, Trust, find_reporter
+from flotilla_mixer.attributes.check import Bag, check_bag
+from flotilla_mixer.attributes.trust import Disbelief, Trust, find_reporter
+from flotilla_mixer.debug.tap import Tap
 from flotilla_mixer.dispatch.check import CheckDispatcher, Question
 from flotilla_mixer.dispatch.quota import QuotaDispatcher
 from flotilla_mixer.dispatch.table import DispatchTable
 from flotilla_mixer.kit.results import UNCHANGED, CheckResult
 from flotilla_mixer.metrics import MixerMetrics
-from flotilla_mixer.servers.answers import code_name, directed_bytes, response_bytes
+from flotilla_mixer.servers.answers import code_name, directed_bytes, response_bytes, told_bytes
 from flotilla_mixer.servers.envoy_quotas import QuotasOfCall
-from flotilla_shared.model.static_attributes import REPORTER_HEADER, STATIC_HEADER
+from flotilla_mixer.servers.gate import Gate
+from flotilla_mixer.servers.said import said_by_proxy
 from flotilla_shared.runtime.serving import Call
 
 METHOD = "/envoy.service.auth.v3.Authorization/Check"
@@ -33,14 +35,19 @@ class ExtAuthz:
         dispatcher: CheckDispatcher,
         quotas: QuotaDispatcher,
         metrics: MixerMetrics,
+        gate: Gate,
+        tap: Tap | None = None,
     ) -> None:
         self._table = table
+        self._tap = tap or Tap()
         self._dispatcher = dispatcher
         self._quotas = quotas
         self._metrics = metrics
+        self._gate = gate
 
     def check(self, calls: Sequence[Call]) -> None:
         """Answer each call, now or when its handlers have answered."""
+        calls = self._gate.checks(calls)
         table = self._table()
         if table is None:
             for call in calls:
@@ -66,11 +73,14 @@ class ExtAuthz:
             call.fail(grpc.StatusCode.INVALID_ARGUMENT, "this is no CheckRequest")
             return None
         trust = Trust(table.view, reporter, self._metrics.disbelieve)
-        static, direction = _said(call)
+        static, direction = said_by_proxy(call)
         bag = check_bag(request.attributes, static, direction, trust)
+        table.configuration.apis.put(bag)
 
         def answer(outcome: CheckResult | str) -> None:
-            self._answer(call, request, outcome, began)
+            if self._tap.open:
+                self._tap.check(table, reporter.namespace, bag, outcome)
+            self._answer(call, request, outcome, bag, began)
 
         def decide(outcome: CheckResult | str) -> None:
             if isinstance(outcome, str) or not outcome.ok or direction == "outbound":
@@ -85,25 +95,17 @@ class ExtAuthz:
 
         return Question(lambda _: reporter.namespace, bag, decide)
 
-    def _answer(self, call: Call, request: CheckRequest, outcome: CheckResult | str, began: float) -> None:
+    def _answer(self, call: Call, request: CheckRequest, outcome: CheckResult | str, bag: Bag, began: float) -> None:
         if isinstance(outcome, str):
-            self._metrics.checks.labels("INTERNAL").inc()
+            code = "INTERNAL"
             call.fail(grpc.StatusCode.INTERNAL, outcome)
         else:
-            self._metrics.checks.labels("OK" if outcome.ok else code_name(outcome.code)).inc()
+            code = "OK" if outcome.ok else code_name(outcome.code)
+            told = told_bytes(bag)
             if outcome.directive is UNCHANGED or outcome.directive == UNCHANGED:
-                call.answer(response_bytes(outcome))
+                call.answer(response_bytes(outcome) + told)
             else:
-                call.answer(directed_bytes(outcome.directive, request.attributes.request.http.headers))
-        self._metrics.check_seconds.observe(time.perf_counter() - began)
-
-
-def _said(call: Call) -> tuple[str, Direction]:
-    """What the proxy's configuration says in the call's metadata: static attributes, and which side it is on."""
-    static, direction = "", "inbound"
-    for name, value in call.metadata:
-        if name == STATIC_HEADER:
-            static = str(value)
-        elif name == REPORTER_HEADER:
-            direction = str(value)
-    return static, "outbound" if direction == "outbound" else "inbound"
+                call.answer(directed_bytes(outcome.directive, request.attributes.request.http.headers) + told)
+        seconds = time.perf_counter() - began
+        self._metrics.checked(code, seconds)
+        self._gate.answered(seconds)

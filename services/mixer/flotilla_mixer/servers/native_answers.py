@@ -11,10 +11,11 @@ from google.rpc.code_pb2 import Code
 from flotilla_mixer.attributes.dictionary import Dictionary
 from flotilla_mixer.attributes.referenced import referenced
 from flotilla_mixer.attributes.request import Asked
-from flotilla_mixer.kit.results import CheckResult, DirectResponse, HeaderOperation, QuotaResult
+from flotilla_mixer.kit.results import UNOPPOSED, CheckResult, DirectResponse, HeaderOperation, QuotaResult
 from flotilla_mixer.servers.answers import HTTP_CODES
 from flotilla_protos.istio.mixer.v1 import mixer_pb2
 
+REMEMBERED = 4096
 NANOSECONDS = 1_000_000_000
 # Mixer's own map for direct responses, which is not the proxies' (mixer.md 7.2): CANCELLED is 408 and
 # FAILED_PRECONDITION 412.
@@ -23,10 +24,22 @@ DIRECT_CODES = {**HTTP_CODES, Code.CANCELLED: 408, Code.FAILED_PRECONDITION: 412
 
 def check_bytes(result: CheckResult, asked: Asked, known: Dictionary, count: int) -> bytes:
     """A CheckResponse without quotas. Equal decisions that rest on the same attributes are the same bytes."""
-    return _check_bytes(result, frozenset(asked.items()), known, count)
+    found = frozenset(asked.items())
+    if result is not UNOPPOSED:
+        return _check_bytes(result, found, known, count)
+    answer = _unopposed.get((found, count))
+    if answer is None:
+        if len(_unopposed) >= REMEMBERED:
+            _unopposed.clear()
+        answer = _unopposed[found, count] = _check_bytes(result, found, known, count)
+    return answer
 
 
-@lru_cache(maxsize=4096)
+# Of the decision that nearly every Check ends with, whose hash need not be worked out.
+_unopposed: dict[tuple[frozenset[tuple[tuple[str, str], bool]], int], bytes] = {}
+
+
+@lru_cache(maxsize=REMEMBERED)
 def _check_bytes(
     result: CheckResult, asked: frozenset[tuple[tuple[str, str], bool]], known: Dictionary, count: int
 ) -> bytes:

@@ -1,4 +1,4 @@
-"""The quotas of a Check of the native API, and whose rules hold for its attributes."""
+"""The quotas of a Check of the native API."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from flotilla_mixer.attributes.dictionary import global_dictionary
+from flotilla_mixer.attributes.namespace import identity_namespace
 from flotilla_mixer.attributes.request import Asked, RequestBag
 from flotilla_mixer.dispatch.quota import QuotaDispatcher, Wanted
 from flotilla_mixer.dispatch.table import DispatchTable
@@ -18,30 +19,11 @@ from flotilla_shared.runtime.serving import Call
 Bag = Mapping[str, object]
 
 
-def identity_namespace(bag: Bag) -> str:
-    """Whose rules hold (mixer.md 4.3): the namespace of the end that speaks, or none but the default ones.
-
-    Never raises, for it is asked amid a batch: what is of another type than declared names no namespace.
-    """
-    try:
-        found = _namespace_of_speaker(bag)
-    except TypeError:
-        return ""
-    return found if isinstance(found, str) else ""
-
-
-def _namespace_of_speaker(bag: Bag) -> object:
-    """Raises TypeError where what it reads is of another type than declared."""
-    kind = bag.get("context.reporter.kind")
-    if kind is None or kind == "inbound":
-        return bag.get("destination.namespace")
-    return bag.get("source.namespace") if kind == "outbound" else None
-
-
 class QuotasOfCheck:
     """One Check whose precondition holds: each quota is asked for, and the answer waits for all.
 
-    `precondition` is the answer without them.
+    `precondition` is the answer without them. `separate`: what comes without an identifier is a call of its own; else all
+    such calls for one quota are one, as in 1.4.
     """
 
     def __init__(
@@ -52,6 +34,8 @@ class QuotasOfCheck:
         request: Any,
         bag: RequestBag,
         precondition: bytes,
+        *,
+        separate: bool = True,
     ) -> None:
         self._dispatcher = dispatcher
         self._table = table
@@ -59,6 +43,7 @@ class QuotasOfCheck:
         self._request = request
         self._bag = bag
         self._precondition = precondition
+        self._separate = separate
         self._results: dict[str, QuotaResult] = {}
         self._asked: dict[str, Asked] = {}
         self._waiting = 1
@@ -70,12 +55,15 @@ class QuotasOfCheck:
             self._waiting += 1
             self._bag.begin_quota()
             rules = self._table.of(identity_namespace(self._bag))
-            # A client that gives no identifier does not ask to be taken for any other.
-            identifier = self._request.deduplication_id and self._request.deduplication_id + name
-            question = Wanted(name, wanted.amount, wanted.best_effort, identifier)
+            question = Wanted(name, wanted.amount, wanted.best_effort, self._identifier(name))
             self._dispatcher.dispatch(rules, self._bag, question, partial(self._granted, name))
             self._asked[name] = dict(self._bag.asked)
         self._done()
+
+    def _identifier(self, name: str) -> str:
+        """Empty for a call that cannot be a repetition."""
+        given: str = self._request.deduplication_id
+        return given + name if given or not self._separate else ""
 
     def _granted(self, name: str, result: QuotaResult) -> None:
         self._results[name] = result

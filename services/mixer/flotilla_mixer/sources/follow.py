@@ -6,9 +6,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from flotilla_mixer.attributes.view import ClusterView
-from flotilla_mixer.configuration.build import Configuration, build_configuration
+from flotilla_mixer.configuration.build import Collections, Configuration, build_configuration
+from flotilla_mixer.configuration.last_good import LastGood
+from flotilla_mixer.configuration.memory import Memory
+from flotilla_mixer.configuration.options import Options
+from flotilla_mixer.configuration.remote_handlers import nowhere
 from flotilla_mixer.dispatch.table import DispatchTable
 from flotilla_mixer.kit.adapter import Adapter
+from flotilla_mixer.kit.remote import Connect
 from flotilla_mixer.sources.cluster import ClusterWatch
 from flotilla_mixer.sources.swap import Swap
 from flotilla_shared.runtime.debounce import Debounce
@@ -25,7 +30,8 @@ class ConfigurationFollower:
 
     Nothing is built before every collection has come: a Mixer that knew a part of the rules would let pass what
     the others deny. Nor before the cluster's Pods and Services are known, where there is a cluster: it would refuse
-    workloads that it must believe. A build that fails keeps the last table.
+    workloads that it must believe. A build that fails keeps the last table; an object that is at fault
+    keeps its last good version.
     """
 
     def __init__(
@@ -38,6 +44,8 @@ class ConfigurationFollower:
         recorder: HopRecorder,
         published: Callable[[DispatchTable], None],
         cluster: ClusterWatch | None = None,
+        connect: Connect = nowhere,
+        options: Options | None = None,
     ) -> None:
         self._store = store
         self._debounce = debounce
@@ -47,6 +55,10 @@ class ConfigurationFollower:
         self._recorder = recorder
         self._published = published
         self._cluster = cluster
+        self._connect = connect
+        self._options = options or Options()
+        self._last_good = LastGood()
+        self._memory = Memory()
         self._tasks = Tasks("configuration")
 
     async def start(self) -> None:
@@ -61,12 +73,21 @@ class ConfigurationFollower:
             if self._store.missing or (self._cluster is not None and not self._cluster.synced):
                 continue
             try:
-                configuration = await asyncio.to_thread(
-                    build_configuration, self._store.objects, self._adapters, self._trust_domain, self._view
-                )
+                configuration = await asyncio.to_thread(self._last_good.build, self._store.objects, self._build)
                 self._take(configuration)
             except Exception:  # noqa: BLE001  # the next change may heal it, and must be heard
                 _log.exception("building the configuration failed; the last one stays")
+
+    def _build(self, collections: Collections) -> Configuration:
+        return build_configuration(
+            collections,
+            self._adapters,
+            self._trust_domain,
+            self._view,
+            self._connect,
+            self._options,
+            self._memory,
+        )
 
     @property
     def _view(self) -> ClusterView | None:

@@ -20,6 +20,7 @@ class PodSpec(kube.KubeStruct, frozen=True):
 
 class PodStatus(kube.KubeStruct, frozen=True):
     phase: str = ""
+    host_ip: str = msgspec.field(default="", name="hostIP")
     pod_ip: str = msgspec.field(default="", name="podIP")
     pod_ips: tuple[kube.PodIP, ...] = msgspec.field(default=(), name="podIPs")
 
@@ -53,6 +54,7 @@ def pod_workload(pod: Pod, trust_domain: str) -> Workload | None:
         containers=_containers(spec),
         since=None if spec.host_network else _created(meta),
         shared=spec.host_network,
+        host=pod.status.host_ip,
     )
     return Workload(facts, trust_domain)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flotilla_mixer.configuration.authorization import judged_for
 from flotilla_mixer.configuration.build import JUDGED, Configuration
 from flotilla_shared.model.objects import ObjectKey, Problem
 from flotilla_shared.runtime.streams.status import ObjectState
@@ -12,10 +13,11 @@ from flotilla_shared.runtime.streams.status import ObjectState
 def object_states(
     configuration: Configuration, problems: Mapping[ObjectKey, tuple[Problem, ...]]
 ) -> dict[ObjectKey, ObjectState]:
-    """Rules, handlers, instances and manifests, each accepted unless a problem of it is an error.
+    """What Mixer judges, and whatever else has a problem, each accepted unless a problem of it is an error.
 
     `problems` are those of the configuration and those that only building its handlers showed.
     """
+    judged = JUDGED | judged_for(configuration.handlers.values())
     return {
         key: ObjectState(
             version=item.version,
@@ -23,5 +25,5 @@ def object_states(
             problems=problems.get(key, ()),
         )
         for key, item in configuration.objects.items()
-        if key.collection in JUDGED
+        if key.collection in judged or key in problems
     }

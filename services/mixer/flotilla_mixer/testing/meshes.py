@@ -9,6 +9,7 @@ import yaml
 from google.protobuf import json_format
 
 from flotilla_mixer.configuration.build import COLLECTIONS, Configuration, build_configuration
+from flotilla_mixer.configuration.options import Options
 from flotilla_mixer.kit.catalogue import load_adapters
 from flotilla_shared.model import kinds
 from flotilla_shared.model.objects import ConfigObject, Delta, ObjectKey, content_version
@@ -95,8 +96,8 @@ def read_object(document: Mapping[str, Any]) -> ConfigObject:
     meta = document["metadata"]
     spec = json_format.ParseDict(document.get("spec") or {}, kind.message_class()())
     key = ObjectKey(kind.collection, meta.get("namespace", "default"), meta["name"])
-    labels = meta.get("labels", {})
-    return ConfigObject(key, content_version(key, spec, labels, {}), spec, labels)
+    labels, annotations = meta.get("labels", {}), meta.get("annotations", {})
+    return ConfigObject(key, content_version(key, spec, labels, annotations), spec, labels, annotations)
 
 
 def deltas(objects: Objects) -> list[Delta]:
@@ -104,15 +105,22 @@ def deltas(objects: Objects) -> list[Delta]:
     return [Delta(name, "1", tuple(found.values())) for name, found in objects.items()]
 
 
-def configured(*texts: str, adapters: Mapping[str, Any] | None = None) -> Configuration:
+def configured(*texts: str, adapters: Mapping[str, Any] | None = None, options: Options | None = None) -> Configuration:
     """The configuration of YAML documents, beside the mesh of three workloads."""
-    return build_configuration(read_objects(MESH, *texts), adapters or load_adapters(), "cluster.local")
+    objects = read_objects(MESH, *texts)
+    return build_configuration(objects, adapters or load_adapters(), "cluster.local", options=options)
 
 
 def problems(configuration: Configuration) -> list[tuple[str, str, str, str]]:
     """What is wrong: kind of object, its name, field and code, in order."""
     return [
-        (key.collection.rpartition("/")[2].removesuffix("s"), key.name, each.field, each.code)
+        (_kind(key.collection), key.name, each.field, each.code)
         for key, found in configuration.problems.items()
         for each in found
     ]
+
+
+def _kind(collection: str) -> str:
+    found = kinds.by_collection(collection)
+    assert found is not None
+    return found.kind.lower()

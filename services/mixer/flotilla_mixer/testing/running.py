@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -15,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from flotilla_mixer.adapters.prometheus.page import render
 from flotilla_mixer.app import Mixer
+from flotilla_mixer.config import MixerSettings
 from flotilla_mixer.testing.meshes import MESH, deltas, read_objects
 from flotilla_protos.flotilla.status.v1.status_pb2 import StatusReport
 from flotilla_shared.model.objects import Delta
@@ -56,6 +58,12 @@ class Galley:
     def receive(self, report: StatusReport, caller: str) -> None:
         self.reports.append(report)
         self.reported.set()
+
+    def change(self, text: str) -> None:
+        """These objects are new or other than before; the others stay."""
+        for name, found in read_objects(text).items():
+            if found:
+                self.queue.put_nowait(Delta(name, "", tuple(found.values()), full=False))
 
     def put(self, *texts: str) -> None:
         for delta in deltas(read_objects(MESH, *texts)):
@@ -124,3 +132,21 @@ class Running:
             for sample in family.samples
             if sample.name == "istio_calls_total"
         }
+
+
+@asynccontextmanager
+async def running_mixer(authority: CertificateAuthorityForTests, **settings: Any) -> AsyncIterator[Running]:
+    """One Mixer, started, with its native API in plaintext too; `settings` beside those that give it free ports."""
+    free: dict[str, Any] = dict.fromkeys(
+        ("mixer_port", "prometheus_port", "monitoring_port", "introspection_port", "plaintext_port"), 0
+    )
+    # Tests have a machine of which others may take all, so nothing is shed.
+    usual = {"debounce_seconds": 0, "plaintext": True, "loadshedding_mode": "disabled", "secret_folders": ["/"]}
+    given = MixerSettings(**(free | usual | settings))
+    galley = Galley()
+    mixer = Mixer(given, signer=authority, source=galley, receiver=galley)
+    await mixer.lifecycle.start()
+    try:
+        yield Running(mixer, galley, authority)
+    finally:
+        await mixer.lifecycle.stop()

@@ -11,11 +11,11 @@ from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 
 from flotilla_mixer.kit.adapter import CheckCall, Environment, Fault, QuotaCall
-from flotilla_mixer.kit.results import NO_OPINION, CheckResult, DirectResponse
+from flotilla_mixer.kit.direct import direct_response
+from flotilla_mixer.kit.results import NO_OPINION, CheckResult
 from flotilla_mixer.templates.catalogue import CHECK_NOTHING, LIST_ENTRY, QUOTA
 from flotilla_mixer.templates.template import InstanceSpec
 from flotilla_protos.istio.mixer.adapter.denier.config.config_pb2 import Params
-from flotilla_protos.istio.policy.v1beta1.http_response_pb2 import DirectHttpResponse
 
 FAILED_PRECONDITION = 9
 LAST_CODE = 16
@@ -66,14 +66,7 @@ class Denier:
     def build(self, params: Any, instances: Sequence[InstanceSpec], environment: Environment) -> DenierHandler:
         valid = params.valid_duration.seconds + params.valid_duration.nanos / NANOSECONDS
         status = params.status
-        result = CheckResult(status.code, status.message, valid, params.valid_use_count, direct=_direct(status.details))
+        result = CheckResult(
+            status.code, status.message, valid, params.valid_use_count, direct=direct_response(status.details)
+        )
         return DenierHandler(result)
-
-
-def _direct(details: Iterable[Any]) -> DirectResponse | None:
-    """The response that the details of a status ask for, if they do."""
-    for each in details:
-        found = DirectHttpResponse()
-        if each.Unpack(found):
-            return DirectResponse(found.code, found.body, tuple(sorted(found.headers.items())))
-    return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from flotilla_mixer.kit.adapter import Environment, Fault, GenerateCall, KnownWorkload
+from flotilla_mixer.kit.text import text_of
 from flotilla_mixer.templates.catalogue import KUBERNETES
 from flotilla_mixer.templates.template import InstanceSpec
 from flotilla_protos.istio.mixer.adapter.kubernetesenv.config.config_pb2 import Params
@@ -40,15 +42,15 @@ class KubernetesHandler:
     def _outputs(
         self, side: str, uid: str | None, address: bytes | None, port: int | None = None
     ) -> Mapping[str, object]:
-        found = self._find(uid or "", address or b"")
+        found = self._find(text_of(uid), address if isinstance(address, bytes) else b"")
         return outputs_of(side, found, port) if found is not None else {}
 
     def _find(self, uid: str, address: bytes) -> KnownWorkload | None:
         """By the uid if there is one, and else by the address; what a uid does not find is not found by the address."""
         if uid:
-            name, dot, namespace = uid.removeprefix(SCHEME).rpartition(".")
-            if _is_address(uid):
+            if not uid.startswith(SCHEME) and _is_address(uid):
                 return self._environment.workload_at(uid)
+            name, dot, namespace = uid.removeprefix(SCHEME).rpartition(".")
             return self._environment.workload_named(namespace, name) if dot else None
         text = _address(address)
         return self._environment.workload_at(text) if text else None
@@ -67,8 +69,12 @@ def outputs_of(side: str, workload: KnownWorkload, port: int | None) -> dict[str
         "workload_name": workload.workload,
         "workload_namespace": workload.namespace,
     }
-    if workload.addresses and _is_address(workload.addresses[0]):
-        found["pod_ip"] = ipaddress.ip_address(workload.addresses[0]).packed
+    for output, address in (
+        ("pod_ip", workload.addresses[0] if workload.addresses else ""),
+        ("host_ip", workload.host),
+    ):
+        if _is_address(address):
+            found[output] = ipaddress.ip_address(address).packed
     if port is not None and port in workload.containers:
         found["container_name"] = workload.containers[port]
     return {f"{side}_{name}": value for name, value in found.items() if value}
@@ -82,6 +88,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
+@lru_cache(4096)
 def _address(address: bytes) -> str:
     """As text, a mapped one as IPv4; empty for no address, and for the one that stands for none."""
     if len(address) not in IPV4_AND_IPV6:

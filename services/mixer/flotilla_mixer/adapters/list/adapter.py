@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
+import httpx
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from flotilla_mixer.adapters.list.entries import Entries, entries_of
+from flotilla_mixer.adapters.list.entries import Entries, entries_of, is_kind
 from flotilla_mixer.adapters.list.provider import Provider
 from flotilla_mixer.kit.adapter import CheckCall, Environment, Fault
 from flotilla_mixer.kit.results import CheckResult
@@ -28,14 +29,26 @@ VALUE = 0  # place in a row of `listentry`
 class ListHandler:
     """`fixed` is the list of a handler without a provider."""
 
-    def __init__(self, params: Any, fixed: Entries | None, provider: Provider | None) -> None:
+    def __init__(self, params: Any, fixed: Entries | None, provider: Provider | None, environment: Environment) -> None:
         self._fixed = fixed
         self._provider = provider
+        self._environment = environment
         self._black = params.blacklist
         self._seconds = _seconds(params.caching_interval)
         self._uses = params.caching_use_count
 
     def check(self, calls: Sequence[CheckCall]) -> None:
+        """Calls that come before the list was fetched for the first time wait for it."""
+        if self._provider is not None and not self._provider.fetched.is_set():
+            self._environment.answer(calls, self._check_later(calls, self._provider.fetched))
+        else:
+            self._check(calls)
+
+    async def _check_later(self, calls: Sequence[CheckCall], fetched: asyncio.Event) -> None:
+        await fetched.wait()
+        self._check(calls)
+
+    def _check(self, calls: Sequence[CheckCall]) -> None:
         for call in calls:
             entries = self._provider.entries if self._provider is not None else self._fixed
             if entries is None:
@@ -98,6 +111,9 @@ class ListChecker:
             yield Fault("spec.params.cachingInterval", "a validity must not be negative.")
         if params.caching_use_count < 0:
             yield Fault("spec.params.cachingUseCount", "a number of uses must not be negative.")
+        if not is_kind(params.entry_type):
+            yield Fault("spec.params.entryType", f"{params.entry_type} is no kind of entry.")
+            return
         try:
             entries_of(params.entry_type, params.overrides)
         except ValueError as error:
@@ -106,16 +122,15 @@ class ListChecker:
     def build(self, params: Any, instances: Sequence[InstanceSpec], environment: Environment) -> ListHandler:
         extra = list(params.overrides)
         if not params.provider_url:
-            return ListHandler(params, entries_of(params.entry_type, extra), None)
+            return ListHandler(params, entries_of(params.entry_type, extra), None, environment)
         refresh, ttl = _seconds(params.refresh_interval), _seconds(params.ttl)
-        provider = Provider(params.provider_url, params.entry_type, extra, refresh, ttl)
+        provider = Provider(params.provider_url, params.entry_type, extra, refresh, ttl, environment)
         environment.spawn(provider.run(), "fetch")
-        return ListHandler(params, None, provider)
+        return ListHandler(params, None, provider, environment)
 
 
 def _wrong_provider(params: Any) -> Iterable[Fault]:
-    url = urlsplit(params.provider_url)
-    if url.scheme not in ("http", "https") or not url.hostname:
+    if not _is_url(params.provider_url):
         yield Fault("spec.params.providerUrl", f"{params.provider_url!r} is no http or https URL with a host.")
     refresh, ttl = _seconds(params.refresh_interval), _seconds(params.ttl)
     if refresh < 1:
@@ -124,3 +139,12 @@ def _wrong_provider(params: Any) -> Iterable[Fault]:
         )
     if ttl < refresh:
         yield Fault("spec.params.ttl", f"a list must live for as long as until it is fetched again: {refresh:g} s.")
+
+
+def _is_url(text: str) -> bool:
+    """Whether the client that fetches it will take it."""
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, ValueError):
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)

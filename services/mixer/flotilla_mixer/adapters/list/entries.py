@@ -95,8 +95,13 @@ _KINDS: Mapping[int, Callable[[Iterable[str]], Entries]] = {
 
 
 def entries_of(kind: int, texts: Iterable[str]) -> Entries:
-    """The list of these entries. Raises ValueError with the first that is none."""
+    """The list of these entries, of a kind that there is. Raises ValueError with the first that is none."""
     return _KINDS[kind](texts)
+
+
+def is_kind(kind: int) -> bool:
+    """A number from elsewhere may be no kind of entry."""
+    return kind in _KINDS
 
 
 def read_content(kind: int, content: str) -> list[str]:

@@ -9,12 +9,10 @@ from collections.abc import Callable
 import httpx
 
 from flotilla_mixer.adapters.list.entries import Entries, entries_of, read_content
-from flotilla_shared.runtime.logs import get_logger
+from flotilla_mixer.kit.adapter import Environment
 
 TIMEOUT_SECONDS = 10.0
 LONGEST_BYTES = 16 * 1024 * 1024
-
-_log = get_logger(__name__)
 
 
 class Provider:
@@ -22,7 +20,9 @@ class Provider:
     seconds; `error` says why the last one has not.
     """
 
-    def __init__(self, url: str, kind: int, extra: list[str], refresh: float, ttl: float) -> None:
+    def __init__(
+        self, url: str, kind: int, extra: list[str], refresh: float, ttl: float, environment: Environment
+    ) -> None:
         self.entries: Entries | None = None
         self.error = "the list has not been fetched yet"
         self.fetched = asyncio.Event()
@@ -33,6 +33,7 @@ class Provider:
         self._ttl = ttl
         self._until = 0.0
         self._content = ""
+        self._environment = environment
 
     async def run(self, client: Callable[[], httpx.AsyncClient] | None = None) -> None:
         """Fetch for ever."""
@@ -42,22 +43,29 @@ class Provider:
                 await asyncio.sleep(self._refresh)
 
     async def fetch(self, http: httpx.AsyncClient) -> None:
-        """Fetch once; what fails leaves the old list until it is too old."""
+        """Fetch once; what fails leaves the old list until it is too old. Its contents are read in the handler's thread: a
+        list may be long.
+        """
         try:
-            self._take(await _body(http, self._url))
-        except (httpx.HTTPError, ValueError) as error:
-            self.error = f"the list at {self._url} cannot be fetched: {error or type(error).__name__}"
-            _log.warning("a list cannot be fetched", url=self._url, error=str(error) or type(error).__name__)
+            await self._take(await _body(http, self._url))
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            said = str(error) or type(error).__name__
+            self.error = f"the list at {self._url} cannot be fetched: {said}"
+            self._environment.complain("list", "a list cannot be fetched", url=self._url, error=said)
             if time.monotonic() >= self._until:
                 self.entries, self._content = None, ""
         self.fetched.set()
 
-    def _take(self, content: str) -> None:
+    async def _take(self, content: str) -> None:
         """Raises ValueError for content that is no list."""
         if self.entries is None or content != self._content:
-            self.entries = entries_of(self._kind, [*read_content(self._kind, content), *self._extra])
+            self.entries = await self._environment.in_thread(self._entries, content)
             self._content = content
         self._until, self.error = time.monotonic() + self._ttl, ""
+        self._environment.works_again("a list can be fetched again")
+
+    def _entries(self, content: str) -> Entries:
+        return entries_of(self._kind, [*read_content(self._kind, content), *self._extra])
 
 
 async def _body(http: httpx.AsyncClient, url: str) -> str:

@@ -14,8 +14,8 @@ from google.protobuf.message import Message
 from flotilla_mixer.adapters.memquota.deduplication import Deduplication, Granted
 from flotilla_mixer.adapters.memquota.window import Cell, RollingWindow
 from flotilla_mixer.kit.adapter import Environment, Fault, QuotaCall
-from flotilla_mixer.kit.results import NO_OPINION, QuotaResult
-from flotilla_mixer.kit.text import text_of
+from flotilla_mixer.kit.results import NO_OPINION, QuotaResult, Room
+from flotilla_mixer.kit.text import reads_as, text_of
 from flotilla_mixer.templates.catalogue import QUOTA
 from flotilla_mixer.templates.template import InstanceSpec
 from flotilla_protos.istio.mixer.adapter.memquota.config.config_pb2 import Params
@@ -36,14 +36,17 @@ class MemquotaHandler:
 
     def quota(self, calls: Sequence[QuotaCall]) -> None:
         for call in calls:
-            call.answer(self._grant(call))
+            try:
+                call.answer(self._grant(call))
+            except ValueError as error:  # dimensions that are not those of the instance
+                call.fail(f"a quota cannot be counted: {error}")
 
     def close(self) -> None:
         self._cells.clear()
 
     def _grant(self, call: QuotaCall) -> QuotaResult:
         quota, now = self._quotas[call.instance.name], self._clock()
-        if not call.amount:
+        if not call.amount and not call.tells:
             return NO_OPINION
         if call.deduplication_id:
             known = self._seen.find(call.deduplication_id, now)
@@ -51,23 +54,13 @@ class MemquotaHandler:
                 return QuotaResult(known.amount, max(0.0, known.until - now) if known.until else 0.0)
         dimensions = dict(zip(call.instance.names.get("dimensions", ()), call.row[0], strict=True))
         limit, seconds = limit_of(quota, dimensions)
-        amount = self._count(call, limit, seconds, dimensions, now)
+        key = (call.instance.name, *(text_of(dimensions[name]) for name in sorted(dimensions)))
+        cell = self._cell(key, limit, seconds, now)
+        amount = _count(call, cell, now) if cell is not None else 0
         valid = seconds if amount > 0 and call.amount > 0 else 0.0
         if call.deduplication_id:
             self._seen.keep(call.deduplication_id, Granted(amount, now + valid if valid else 0.0), now)
-        return QuotaResult(amount, valid)
-
-    def _count(self, call: QuotaCall, limit: int, seconds: float, dimensions: Mapping[str, object], now: float) -> int:
-        key = (call.instance.name, *(text_of(dimensions[name]) for name in sorted(dimensions)))
-        cell = self._cell(key, limit, seconds, now)
-        if cell is None:
-            return 0
-        tick = int(now * TICKS_PER_SECOND)
-        if call.amount < 0:
-            return cell.release(-call.amount, tick)
-        cell.advance(tick)
-        amount = min(call.amount, cell.available) if call.best_effort else call.amount
-        return amount if amount > 0 and cell.allocate(amount, tick) else 0
+        return QuotaResult(amount, valid, room=_room(cell, limit, seconds) if call.tells else None)
 
     def _cell(self, key: tuple[object, ...], limit: int, seconds: float, now: float) -> RollingWindow | Cell | None:
         """What counts for this key; None where no more keys can be counted, which refuses them."""
@@ -88,12 +81,30 @@ class MemquotaHandler:
                 del self._cells[key]
 
 
+def _count(call: QuotaCall, cell: RollingWindow | Cell, now: float) -> int:
+    """Take what is wanted, or give it back."""
+    ticks = now * TICKS_PER_SECOND
+    tick = int(ticks)
+    if call.amount < 0:
+        return cell.release(-call.amount, tick)
+    cell.advance(tick)
+    amount = min(call.amount, cell.available) if call.best_effort else call.amount
+    return amount if amount > 0 and cell.allocate(amount, tick, later=ticks > tick) else 0
+
+
+def _room(cell: RollingWindow | Cell | None, limit: int, seconds: float) -> Room:
+    """Where no more keys can be counted, nothing is left."""
+    if cell is None:
+        return Room(limit, 0, seconds, seconds)
+    return Room(limit, cell.available, seconds, cell.resets_in() / TICKS_PER_SECOND)
+
+
 def limit_of(quota: Any, dimensions: Mapping[str, object]) -> tuple[int, float]:
     """The amount and the seconds of the first override that fits, or the quota's own. A dimension that the instance
     does not have counts as empty.
     """
     for override in quota.overrides:
-        if all(text_of(dimensions.get(name)) == value for name, value in override.dimensions.items()):
+        if all(reads_as(text, dimensions.get(name)) for name, text in override.dimensions.items()):
             return override.max_amount, seconds_of(override.valid_duration)
     return quota.max_amount, seconds_of(quota.valid_duration)
 
@@ -119,8 +130,12 @@ class Memquota:
     def validate(self, params: Any, instances: Sequence[InstanceSpec]) -> Iterable[Fault]:
         if seconds_of(params.min_deduplication_duration) <= 0:
             yield Fault("spec.params.minDeduplicationDuration", "the time of deduplication must be longer than 0.")
+        names: set[str] = set()
         for number, quota in enumerate(params.quotas):
             yield from _wrong_quota(f"spec.params.quotas[{number}]", quota)
+            if quota.name in names:
+                yield Fault(f"spec.params.quotas[{number}].name", f"there are two quotas named {quota.name}.")
+            names.add(quota.name)
         known = {quota.name for quota in params.quotas}
         for spec in instances:
             if spec.name not in known:

@@ -4,70 +4,73 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from google.protobuf.message import Message
 
-from flotilla_mixer.adapters.prometheus.families import Family, FamilyStore, Kind
-from flotilla_mixer.adapters.prometheus.names import LABEL_NAME, METRIC_NAME, bucket_bounds, metric_name, sanitise
+from flotilla_mixer.adapters.prometheus.exemplars import LONGEST, ExemplarMaker
+from flotilla_mixer.adapters.prometheus.families import Family, FamilyStore
+from flotilla_mixer.adapters.prometheus.faults import expiry_of, faults_of, seconds_of
+from flotilla_mixer.adapters.prometheus.names import sanitise
+from flotilla_mixer.adapters.prometheus.remote_write.settings import settings_of
+from flotilla_mixer.adapters.prometheus.remote_write.writer import RemoteWriter
+from flotilla_mixer.adapters.prometheus.rows import RowWriter
 from flotilla_mixer.kit.adapter import Environment, Fault, ReportBatch
-from flotilla_mixer.kit.text import number_of, text_of
+from flotilla_mixer.kit.secrets import SecretError
 from flotilla_mixer.templates.catalogue import METRIC
 from flotilla_mixer.templates.template import InstanceSpec
 from flotilla_protos.istio.mixer.adapter.prometheus.config.config_pb2 import Params
-from flotilla_shared.model.expressions import ValueType
 
-NUMBERS = frozenset((ValueType.INT64, ValueType.DOUBLE, ValueType.DURATION, ValueType.STRING))
-NANOSECONDS = 1_000_000_000
-VALUE, DIMENSIONS = 0, 2  # places in a row of `metric`
+SHORTEST_INTERVAL = 0.005  # seconds
+MISFIT = "misfit"
 
 
 class PrometheusHandler:
-    """Writes rows into families. The label values of a row are worked out once for each distinct set."""
+    """Writes rows into families, by writers for each instance."""
 
-    def __init__(self, families: Mapping[str, tuple[Family, tuple[int, ...]]], release: Any) -> None:
-        self._families = families
-        self._release = release
+    def __init__(
+        self,
+        metrics: Mapping[str, Sequence[RowWriter]],
+        release: Callable[[], None],
+        environment: Environment,
+        writer: RemoteWriter | None = None,
+    ) -> None:
+        self._metrics = metrics
+        self._release: Callable[[], None] | None = release
+        self._environment = environment
+        self._writer = writer
 
     def report(self, batches: Sequence[ReportBatch]) -> None:
-        """Raises ValueError for values that are no numbers or that a counter cannot take, when all others are in."""
+        """Raises ValueError with what is wrong with rows that do not fit, when all others are in. Those are counted as
+        `misfit`.
+        """
         wrong: list[str] = []
         for batch in batches:
-            family, order = self._families[batch.instance.name]
-            try:
-                family.record(_rows(batch, order, wrong))
-            except ValueError as error:
-                wrong.append(str(error))
+            for writer in self._metrics.get(batch.instance.name, ()):
+                self._write(writer, batch, wrong)
         if wrong:
+            self._environment.dropped(MISFIT, len(wrong))
             raise ValueError("; ".join(dict.fromkeys(wrong)))
 
-    def close(self) -> None:
-        self._release()
+    def _write(self, writer: RowWriter, batch: ReportBatch, wrong: list[str]) -> None:
+        dropped = writer.write(batch, wrong)
+        if dropped and writer.family.closed:
+            text = "values are dropped: another handler has since written the metric differently"
+            self._environment.complain("replaced", text, metric=writer.family.name, values=dropped)
+        elif dropped:
+            text = "values are dropped: there are too many label sets"
+            self._environment.complain("cardinality", text, metric=writer.family.name, values=dropped)
+        if writer.exemplars is not None and (long := writer.exemplars.take_too_long()):
+            text = f"exemplars are left out: their labels are longer than {LONGEST} characters; the values count"
+            self._environment.complain("exemplar", text, metric=writer.family.name, exemplars=long)
 
-
-def _rows(batch: ReportBatch, order: tuple[int, ...], wrong: list[str]) -> Iterable[tuple[tuple[str, ...], float]]:
-    """Labels and value of each row; what is wrong with the others goes to `wrong`."""
-    memo: dict[tuple[object, ...], tuple[str, ...]] = {}
-    for row in batch.rows:
-        dimensions, value = row[DIMENSIONS], row[VALUE]
-        try:
-            number = float(value) if type(value) is int else number_of(value)
-        except ValueError as error:
-            wrong.append(f"could not get value for metric {batch.instance.name}: {error}")
-            continue
-        try:
-            labels = memo.get(dimensions)
-            if labels is None:
-                labels = memo[dimensions] = _labels(dimensions, order)
-        except TypeError:  # a map among the dimensions
-            labels = _labels(dimensions, order)
-        yield labels, number
-
-
-def _labels(dimensions: tuple[object, ...], order: tuple[int, ...]) -> tuple[str, ...]:
-    return tuple([text_of(dimensions[place]) for place in order])
+    def close(self) -> Awaitable[None] | None:
+        release, self._release = self._release, None
+        if release is not None:
+            release()
+        return self._writer.close() if self._writer is not None else None
 
 
 class Prometheus:
@@ -84,87 +87,51 @@ class Prometheus:
         return Params()
 
     def validate(self, params: Any, instances: Sequence[InstanceSpec]) -> Iterable[Fault]:
-        names: set[str] = set()
-        for number, info in enumerate(params.metrics):
-            yield from _wrong_metric(f"spec.params.metrics[{number}]", info, names)
-        infos = {info.instance_name: info for info in params.metrics}
-        for spec in instances:
-            yield from _wrong_instance(spec, infos.get(spec.name))
-        if params.HasField("metrics_expiration_policy") and _expiry(params) <= 0:
-            field = "spec.params.metricsExpirationPolicy.metricsExpiryDuration"
-            yield Fault(field, "the time after which a metric expires must be longer than 0.")
+        return faults_of(params, instances)
 
     def build(self, params: Any, instances: Sequence[InstanceSpec], environment: Environment) -> PrometheusHandler:
         """Takes the families of all metrics of the parameters, also of those that no rule reports yet."""
-        families = {
-            info.instance_name: family
-            for info, family in zip(params.metrics, self.store.acquire(params.metrics), strict=True)
+        families = self.store.acquire(params.metrics)
+        metrics = {
+            spec.name: [
+                _writer(family, spec)
+                for info, family in zip(params.metrics, families, strict=True)
+                if info.instance_name == spec.name
+            ]
+            for spec in instances
         }
-        bound = {}
-        for spec in instances:
-            family = families[spec.name]
-            places = {sanitise(name): place for place, name in enumerate(spec.names.get("dimensions", ()))}
-            bound[spec.name] = (family, tuple(places[label] for label in family.labels))
-        if _expiry(params) > 0:
-            environment.spawn(_expire(list(families.values()), params), "expire")
-        return PrometheusHandler(bound, lambda: self.store.release(params.metrics))
+        writer = self._writer(params, families, environment) if params.HasField("remote_write") else None
+        if expiry_of(params) > 0:
+            environment.spawn(_expire(families, params), "expire")
+        return PrometheusHandler(metrics, lambda: self.store.release(params.metrics), environment, writer)
+
+    def _writer(self, params: Any, families: Sequence[Family], environment: Environment) -> RemoteWriter:
+        """Raises SecretError; then nobody has the families any more."""
+
+        def ending() -> list[Family]:
+            pairs = zip(params.metrics, families, strict=True)
+            return [family for info, family in pairs if self.store.is_last_user(info)]
+
+        try:
+            return RemoteWriter(families, ending, settings_of(params.remote_write), environment)
+        except SecretError:
+            self.store.release(params.metrics)
+            raise
 
 
-def _wrong_metric(path: str, info: Any, seen: set[str]) -> Iterable[Fault]:
-    name = metric_name(info)
-    if not info.instance_name:
-        yield Fault(
-            f"{path}.instanceName", "a metric needs the full name of its instance, such as size.instance.default."
-        )
-    if info.kind not in (Kind.GAUGE, Kind.COUNTER, Kind.DISTRIBUTION):
-        yield Fault(f"{path}.kind", "the kind of a metric is COUNTER, GAUGE or DISTRIBUTION.")
-    if not METRIC_NAME.match(name):
-        yield Fault(f"{path}.name", f"{name!r} is no name that Prometheus takes: letters, digits and underscores.")
-    if name in seen:
-        yield Fault(f"{path}.name", f"there are two metrics named {name}.")
-    seen.add(name)
-    labels = list(map(sanitise, info.label_names))
-    for label in labels:
-        if not LABEL_NAME.match(label) or labels.count(label) > 1:
-            yield Fault(
-                f"{path}.labelNames", f"the label {label!r} must be letters, digits and underscores, and be there once."
-            )
-    try:
-        bucket_bounds(info.buckets)
-    except ValueError as error:
-        yield Fault(f"{path}.buckets", f"{error}.")
-
-
-def _wrong_instance(spec: InstanceSpec, info: Any) -> Iterable[Fault]:
-    if info is None:
-        text = f"a rule reports {spec.name}, and no metric has that instanceName."
-        yield Fault("spec.params.metrics", text)
-        return
-    given, wanted = set(map(sanitise, spec.names.get("dimensions", ()))), set(map(sanitise, info.label_names))
-    if given != wanted:
-        text = (
-            f"the labels of {metric_name(info)} are {_list(wanted)}, and the dimensions of {spec.name} {_list(given)}"
-        )
-        yield Fault("spec.params.metrics", f"{text}: they must be the same.")
-    kind = spec.types.get("value")
-    if kind is not None and kind not in NUMBERS:
-        yield Fault("spec.params.metrics", f"the value of {spec.name} is {kind}, which is no number.")
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
-
-
-def _expiry(params: Any) -> float:
-    policy = params.metrics_expiration_policy.metrics_expiry_duration
-    return float(policy.seconds + policy.nanos / NANOSECONDS)
+def _writer(family: Family, spec: InstanceSpec) -> RowWriter:
+    names = spec.names.get("dimensions", ())
+    places = {sanitise(name): place for place, name in enumerate(names)}
+    order = tuple(places[label] for label in family.labels)
+    rest = [(name, place) for name, place in places.items() if name not in family.labels]
+    return RowWriter(family, order, len(names), ExemplarMaker(rest) if rest else None)
 
 
 async def _expire(families: Sequence[Family], params: Any) -> None:
-    """Look for what has expired, at the interval asked for or at half the expiry."""
-    expiry, given = _expiry(params), params.metrics_expiration_policy.expiry_check_interval_duration
-    interval = given.seconds + given.nanos / NANOSECONDS or expiry / 2
+    """Look for what has expired, at the interval asked for or at half the expiry, and not more often than a page takes."""
+    expiry = expiry_of(params)
+    interval = seconds_of(params.metrics_expiration_policy.expiry_check_interval_duration) or expiry / 2
     while True:
-        await asyncio.sleep(interval)
+        await asyncio.sleep(max(interval, SHORTEST_INTERVAL))
         for family in families:
             family.expire(time.monotonic() - expiry)

@@ -8,7 +8,6 @@ Label values come from requests, so their number is bounded: over the limit a ne
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -22,7 +21,7 @@ __all__ = ["SERIES_LIMIT", "Family", "FamilyStore", "Kind", "Labels"]
 
 
 class Family:
-    """One metric with all its label sets. `touched` remembers when each was last written, for expiry."""
+    """One metric with all its label sets."""
 
     def __init__(self, info: Any, store: FamilyStore) -> None:
         self.shape = family_of(info)
@@ -34,39 +33,23 @@ class Family:
     def __len__(self) -> int:
         return len(self._series)
 
-    def record(self, rows: Iterable[tuple[Labels, float]]) -> None:
-        """Write values. Raises ValueError for a counter that would fall, after all others are written."""
-        now, wrong, dropped = time.monotonic(), None, 0
-        series, write = self._series, self.shape.write
-        for labels, value in _summed(rows) if self.kind == Kind.COUNTER else rows:
-            found = series.get(labels)
-            if found is None:
-                found = self._add(labels)
-                if found is None:
-                    dropped += 1
-                    continue
-            found.touched = now
-            try:
-                write(found, value)
-            except ValueError as error:
-                wrong = error
-        if dropped:
-            self._store.drop(self.name, dropped)
-        if wrong is not None:
-            raise wrong
-
-    def _add(self, labels: Labels) -> Series | None:
-        if self.closed or not self._store.has_room():
-            return None
-        found = self._series[labels] = self.shape.new(tuple([value[:LABEL_LENGTH] for value in labels]))
-        self._store.count += 1
+    def find(self, labels: Labels) -> Series | None:
+        """The series of these values, made if it is new; None where none may be added."""
+        found = self._series.get(labels)
+        if found is None and not self.closed and self._store.has_room():
+            found = self._series[labels] = self.shape.new(tuple([value[:LABEL_LENGTH] for value in labels]))
+            self._store.count += 1
         return found
+
+    def drop(self, number: int) -> None:
+        """So many values were not taken."""
+        self._store.drop(self.name, number)
 
     def expire(self, before: float) -> int:
         """Forget label sets that were last written before this time (monotonic); a later use begins at 0."""
         old = [labels for labels, series in self._series.items() if series.touched < before]
         for labels in old:
-            del self._series[labels]
+            self._series.pop(labels).gone = True
         self._store.count -= len(old)
         return len(old)
 
@@ -74,19 +57,13 @@ class Family:
         """Nothing is recorded or shown any more."""
         self.closed = True
         self._store.count -= len(self._series)
+        for series in self._series.values():
+            series.gone = True
         self._series.clear()
 
     def series(self) -> list[Series]:
         """What there is at this moment."""
         return list(self._series.values())
-
-
-def _summed(rows: Iterable[tuple[Labels, float]]) -> Iterable[tuple[Labels, float]]:
-    """One addition a label set: a message often has many entries of one."""
-    sums: dict[Labels, float] = {}
-    for labels, value in rows:
-        sums[labels] = sums.get(labels, 0.0) + value
-    return sums.items()
 
 
 class FamilyStore:
@@ -130,6 +107,10 @@ class FamilyStore:
         self._users[written] = self._users.get(written, 0) + 1
         taken.append(info)
         return known[1]
+
+    def is_last_user(self, info: Any) -> bool:
+        """Whether the family of this definition ends when one more handler releases it."""
+        return self._users.get(info.SerializeToString(deterministic=True), 0) <= 1
 
     def release(self, infos: Iterable[Any]) -> None:
         """A handler needs them no longer."""

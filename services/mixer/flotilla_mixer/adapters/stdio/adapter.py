@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,13 +12,15 @@ from google.protobuf.message import Message
 from flotilla_mixer.adapters.stdio.lines import line
 from flotilla_mixer.adapters.stdio.sinks import Console, File, Sink
 from flotilla_mixer.kit.adapter import Environment, Fault, ReportBatch
+from flotilla_mixer.kit.delivery import DeliverySettings
+from flotilla_mixer.kit.text import text_of
 from flotilla_mixer.templates.catalogue import LOG_ENTRY, METRIC
 from flotilla_mixer.templates.template import InstanceSpec
 from flotilla_protos.istio.mixer.adapter.stdio.config.config_pb2 import Params
 from flotilla_shared.model.expressions import Timestamp
-from flotilla_shared.runtime.logs import get_logger
 
-WAITING_LIMIT = 10_000  # lines
+# A line is written at once; while it is, the next ones gather.
+DELIVERY = DeliverySettings(most_waiting=10_000, batch_entries=10_000, batch_seconds=0)
 MEGABYTE = 1024 * 1024
 FILES = (Params.FILE, Params.ROTATED_FILE)
 LEVELS = {
@@ -33,68 +33,52 @@ LEVELS = {
     for name in names
 }
 
-_log = get_logger(__name__)
-
 
 class StdioHandler:
-    """Lines wait in a bounded queue for a thread that writes them."""
+    """Lines wait in the kit's queue for the handler's thread, which writes them."""
 
-    def __init__(self, params: Any, sink: Sink) -> None:
+    def __init__(self, params: Any, sink: Sink, environment: Environment) -> None:
         self._params = params
         self._sink = sink
-        self._waiting: deque[str] = deque()
-        self._there_is = asyncio.Event()
+        self._environment = environment
+        self._waiting = environment.deliver(self._write, DELIVERY, size=len)
 
     def report(self, batches: Sequence[ReportBatch]) -> None:
-        """Raises ValueError when lines had to be dropped."""
-        dropped = 0
-        for batch in batches:
-            for text in self._lines(batch):
-                if len(self._waiting) >= WAITING_LIMIT:
-                    dropped += 1
-                else:
-                    self._waiting.append(text)
-        self._there_is.set()
+        """Raises ValueError when lines had to be dropped, or rows were none that fit."""
+        wrong: list[str] = []
+        dropped = self._waiting.offer([line for batch in batches for line in self._lines(batch, wrong)])
         if dropped:
-            raise ValueError(f"{dropped} lines are dropped: {WAITING_LIMIT} wait to be written")
-
-    async def run(self) -> None:
-        """Write what waits, for ever."""
-        while True:
-            await self._there_is.wait()
-            self._there_is.clear()
-            if self._waiting:
-                await asyncio.to_thread(self._write, self._taken())
+            wrong.append(f"{dropped} lines are dropped: too many wait to be written")
+        if wrong:
+            raise ValueError("; ".join(dict.fromkeys(wrong)))
 
     def close(self) -> None:
-        """What still waits is written at once."""
-        self._write(self._taken())
+        """What waited has been written."""
         self._sink.close()
 
-    def _taken(self) -> str:
-        text = "".join(self._waiting)
-        self._waiting.clear()
-        return text
+    async def _write(self, lines: Sequence[str]) -> None:
+        await self._environment.in_thread(self._sink.write, "".join(lines))
 
-    def _write(self, text: str) -> None:
-        try:
-            if text:
-                self._sink.write(text)
-        except (OSError, ValueError) as error:
-            _log.error("lines cannot be written", error=str(error), lines=text.count("\n"))
-
-    def _lines(self, batch: ReportBatch) -> Iterator[str]:
-        name, as_json = batch.instance.name, self._params.output_as_json
+    def _lines(self, batch: ReportBatch, wrong: list[str]) -> Iterator[str]:
         for row in batch.rows:
-            if batch.instance.template is METRIC:
-                level, moment = self._params.metric_level, Timestamp(time.time_ns())
-                values = [("value", row[0]), *_named(batch.instance, "dimensions", row[2])]
-            else:
-                level = self._params.severity_levels.get(row[1] or "", LEVELS.get(row[1] or "", Params.INFO))
-                moment = row[0] if row[0] is not None else Timestamp(time.time_ns())
-                values = _named(batch.instance, "variables", row[3])
-            if level >= self._params.output_level:
-                yield line(level, moment, name, values, as_json=as_json)
+            try:
+                level, moment, values = self._read(batch.instance, row)
+                if level >= self._params.output_level:
+                    yield line(level, moment, batch.instance.name, values, as_json=self._params.output_as_json)
+            except (TypeError, ValueError, OverflowError) as error:
+                self._environment.dropped("misfit")
+                wrong.append(f"a row of {batch.instance.name} is no line: {error}")
+
+    def _read(self, spec: InstanceSpec, row: Any) -> tuple[int, Timestamp, list[tuple[str, object]]]:
+        """Level, time and values of a row. Raises ValueError or TypeError for one that is not of its template."""
+        if spec.template is METRIC:
+            values = [("value", row[0]), *_named(spec, "dimensions", row[2])]
+            return self._params.metric_level, Timestamp(time.time_ns()), values
+        moment = row[0] if row[0] is not None else Timestamp(time.time_ns())
+        if not isinstance(moment, Timestamp):
+            raise TypeError(f"{text_of(moment)!r} is no time")
+        level = self._params.severity_levels.get(row[1] or "", LEVELS.get(row[1] or "", Params.INFO))
+        return level, moment, _named(spec, "variables", row[3])
 
 
 def _named(spec: InstanceSpec, field: str, values: Sequence[object]) -> list[tuple[str, object]]:
@@ -123,6 +107,9 @@ class Stdio:
             yield Fault("spec.params.outputPath", "a file needs a path.")
         if params.log_stream not in FILES and params.output_path:
             yield Fault("spec.params.outputPath", "the console has no path; say logStream: FILE for a file.")
+        yield from _wrong_levels(params)
+        if params.log_stream not in Params.Stream.values():
+            yield Fault("spec.params.logStream", f"{params.log_stream} is no stream.")
         for field in ("max_megabytes_before_rotation", "max_days_before_rotation", "max_rotated_files"):
             if getattr(params, field) < 0:
                 json_name = params.DESCRIPTOR.fields_by_name[field].json_name
@@ -131,9 +118,15 @@ class Stdio:
                 )
 
     def build(self, params: Any, instances: Sequence[InstanceSpec], environment: Environment) -> StdioHandler:
-        handler = StdioHandler(params, sink_of(params))
-        environment.spawn(handler.run(), "write")
-        return handler
+        return StdioHandler(params, sink_of(params), environment)
+
+
+def _wrong_levels(params: Any) -> Iterable[Fault]:
+    given = [("metricLevel", params.metric_level), ("outputLevel", params.output_level)]
+    given += [("severityLevels", level) for level in params.severity_levels.values()]
+    for name, level in given:
+        if level not in Params.Level.values():
+            yield Fault(f"spec.params.{name}", f"{level} is no level: INFO, WARNING or ERROR.")
 
 
 def sink_of(params: Any) -> Sink:

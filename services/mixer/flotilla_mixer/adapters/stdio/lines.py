@@ -28,6 +28,8 @@ def _plain(value: object) -> Any:
         return text_of(value)
     if isinstance(value, bytes):
         return text_of(value) if len(value) in (4, 16) else base64.b64encode(value).decode()
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:

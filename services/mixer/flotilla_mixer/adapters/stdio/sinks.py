@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
+from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol
 
 SECONDS_A_DAY = 86_400
+MOMENT = "%Y-%m-%dT%H-%M-%S.%f"
+ROTATED = r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6}"
 
 
 class Sink(Protocol):
@@ -45,34 +50,65 @@ class File:
         self._most_bytes = most_bytes
         self._most_days = most_days
         self._most_files = most_files
-        self._file: TextIO | None = None
+        self._file: FileIO | None = None
 
     def write(self, text: str) -> None:
-        if self._file is None:
-            self._file = self._path.open("a", encoding="utf-8")
-        if self._most_bytes and self._file.tell() + len(text) > self._most_bytes and self._file.tell():
+        """All of it, or nothing: what was written before it failed is taken back."""
+        content = text.encode(errors="replace")
+        length = self._length()
+        if self._most_bytes and length and length + len(content) > self._most_bytes:
             self._rotate()
+            length = self._length()
         assert self._file is not None
-        self._file.write(text)
-        self._file.flush()
+        try:
+            _write_all(self._file, content)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(length)
+            self.close()
+            raise
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
 
+    def _length(self) -> int:
+        """Of the file, which is opened if it is not. One that was moved away by somebody else begins anew."""
+        if self._file is not None and not _is_at(self._file, self._path):
+            self.close()
+        if self._file is None:
+            self._file = FileIO(self._path, "ab")
+            self._remove_old()
+        return os.fstat(self._file.fileno()).st_size
+
     def _rotate(self) -> None:
         self.close()
-        name = f"{self._path.stem}-{time.time_ns()}{self._path.suffix}"
-        os.replace(self._path, self._path.with_name(name))
-        self._remove_old()
-        self._file = self._path.open("a", encoding="utf-8")
+        moment = datetime.now(UTC).strftime(MOMENT)
+        os.replace(self._path, self._path.with_name(f"{self._path.stem}-{moment}{self._path.suffix}"))
 
     def _remove_old(self) -> None:
-        rotated = sorted(self._path.parent.glob(f"{self._path.stem}-[0-9]*{self._path.suffix}"), reverse=True)
+        """Of the files that rotation left; others of a similar name are let alone."""
+        if not self._most_bytes:
+            return
+        name = re.compile(rf"{re.escape(self._path.stem)}-{ROTATED}{re.escape(self._path.suffix)}")
+        rotated = sorted((file for file in self._path.parent.iterdir() if name.fullmatch(file.name)), reverse=True)
         oldest = time.time() - self._most_days * SECONDS_A_DAY
         for number, file in enumerate(rotated):
             with contextlib.suppress(FileNotFoundError):
                 too_old = bool(self._most_days) and file.stat().st_mtime < oldest
                 if too_old or (self._most_files and number >= self._most_files):
                     file.unlink()
+
+
+def _write_all(file: FileIO, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

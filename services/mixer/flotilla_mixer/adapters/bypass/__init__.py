@@ -1,0 +1,1 @@
+"""Calls a backend over gRPC with instances of Istio's own templates."""

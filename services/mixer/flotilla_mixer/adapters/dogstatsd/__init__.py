@@ -1,0 +1,1 @@
+"""Metrics, events and service checks for a Datadog agent, in DogStatsD's lines."""

@@ -1,0 +1,1 @@
+"""Policies in Rego, of the configuration or of an OPA server."""

@@ -1,0 +1,1 @@
+"""Metrics, logs and spans for a collector of OpenTelemetry's protocol."""

@@ -1,0 +1,1 @@
+"""Quotas in Redis: one count for all Mixers."""

@@ -1,0 +1,1 @@
+"""Metrics for a StatsD server, in datagrams."""

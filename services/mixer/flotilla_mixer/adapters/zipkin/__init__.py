@@ -1,0 +1,1 @@
+"""Spans of traces for a Zipkin server, over HTTP."""

@@ -1,0 +1,1 @@
+"""What Mixer would do with a call, and why: the same dispatch, with handlers that are listened to."""
