@@ -24,6 +24,14 @@ def example_directory() -> Path:
     )
 
 
+def telemetry_directory() -> Path:
+    """The rules and backends of Bookinfo's telemetry, beside it in the source; raises PlanError if they are not there."""
+    place = example_directory().parents[1] / "telemetry"
+    if place.is_dir():
+        return place
+    raise PlanError("The example of telemetry is not here.", "It is examples/telemetry in the source.")
+
+
 def copy_mesh(directory: Path, target: Path, *, block: int | None = None) -> Path:
     """Copies a mesh's directory to `target`, which must not exist; gives `target`.
 

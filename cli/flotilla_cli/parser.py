@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from flotilla_cli.analysis.options import add_options
+from flotilla_cli.mixing.options import add_mixer, add_question
 from flotilla_cli.options import DEFAULT_CERTIFICATE_SECONDS
 
 RUN_DIR = "run folder; default $FLOTILLA_RUN, $XDG_RUNTIME_DIR/flotilla or /tmp/flotilla-<uid>"
@@ -137,6 +138,8 @@ def _demo(commands: Commands) -> None:
     text = "start the Bookinfo example and walk through what the mesh does, step by step"
     parser = _command(commands, "demo", "demo", text)
     parser.add_argument("--once", action="store_true", help="clean up and exit; 0 only if every step held")
+    text = "start backends of examples/telemetry too, and count what they are told: all, or names with commas"
+    parser.add_argument("--adapters", default="", metavar="NAMES", help=text)
     _mesh_options(parser)
 
 
@@ -223,6 +226,7 @@ def _explain(commands: Commands) -> None:
 def _configuration(parser: argparse.ArgumentParser, *, required: bool) -> None:
     default = "" if required else "; default: that of the mesh that is up"
     parser.add_argument(
+        "-f",
         "--config",
         type=Path,
         action="append",
@@ -231,10 +235,11 @@ def _configuration(parser: argparse.ArgumentParser, *, required: bool) -> None:
         help=f"objects, those of Kubernetes among them{default}",
     )
     parser.add_argument("--mesh", type=Path, metavar="FILE", help="mesh configuration; default: the defaults")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="Pilot's own settings; default: the defaults")
 
 
 def _mixer(commands: Commands) -> None:
-    parent: argparse.ArgumentParser = commands.add_parser("mixer", help="work out what Mixer would, without one")
+    parent: argparse.ArgumentParser = commands.add_parser("mixer", help="ask Mixer, or work out what it would say")
     below = parent.add_subparsers(metavar="WHAT", required=True)
     text = "an expression's type, value and the attributes that it looked at, as JSON"
     parser = _command(below, "eval", "mixer_eval", text, run_dir=False)
@@ -243,9 +248,68 @@ def _mixer(commands: Commands) -> None:
         "-a", "--attributes", action="append", metavar="NAME=VALUE,...", help="what is known of the call"
     )
     parser.add_argument(
-        "--cases", type=Path, metavar="FILE", help="instead: a case of JSON a line, answered a line each"
+        "--cases",
+        type=Path,
+        metavar="FILE",
+        help="instead: a case of JSON a line, answered a line each; - is standard input",
     )
     parser.add_argument("--attribute-sets", type=Path, metavar="FILE", help="the attributes that cases name, by set")
+    text = "what the annotation policy.istio.io/lang says; default CEXL"
+    parser.add_argument("--language", choices=("CEXL", "CEL", "COMPAT"), default="CEXL", help=text)
+    _may_talk(below)
+    _mixer_check(below)
+    _mixer_report(below)
+    _mixer_tap(below)
+
+
+def _mixer_check(commands: Commands) -> None:
+    parser = _command(commands, "check", "mixer_check", "what Mixer answers a Check with these attributes, and why")
+    add_question(parser)
+    parser.add_argument("-q", "--quotas", action="append", metavar="NAME=AMOUNT,...", help="quotas that are asked for")
+    parser.add_argument("--explain", action="store_true", help="rules and why they hold or not, handlers, answers")
+    parser.add_argument("--consume", action="store_true", help="really ask for the quotas: that uses them up")
+
+
+def _mixer_report(commands: Commands) -> None:
+    parser = _command(commands, "report", "mixer_report", "what is reported of a call with these attributes, to whom")
+    add_question(parser)
+    parser.add_argument("--send", action="store_true", help="really report it")
+
+
+def _mixer_tap(commands: Commands) -> None:
+    parser = _command(commands, "tap", "mixer_tap", "Checks and reports as they pass; secrets are left out")
+    add_mixer(parser)
+    parser.add_argument("--namespace", help="of either end of a call, or whose rules hold")
+    parser.add_argument("--workload", metavar="NAME", help="at either end of a call")
+    parser.add_argument("--rule", metavar="NAME", help="a rule that holds: NAME or NAMESPACE/NAME")
+    parser.add_argument("--match", metavar="EXPR", help="an expression that holds, as in rules")
+    parser.add_argument("--kind", choices=("check", "report"), help="default both")
+    parser.add_argument("--rate", type=int, metavar="N", help="lines a second at most; default 100")
+    parser.add_argument("-n", "--count", type=int, metavar="N", help="end after so many lines")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default text")
+
+
+def _may_talk(below: Commands) -> None:
+    text = "whether a workload may call another (0) or not (3), and which policy and rule say so"
+    parser = _command(below, "may-talk", "mixer_may_talk", text)
+    parser.add_argument(
+        "source", help="a workload (NAME or NAME.NAMESPACE) or service, a principal, or - without a certificate"
+    )
+    parser.add_argument("destination", help="a service or a workload, with :PORT where it matters")
+    parser.add_argument("--port", type=int, help="that is called")
+    parser.add_argument("-X", "--method", default="GET", help="of the request; default GET")
+    parser.add_argument("--path", default="/", help="of the request; default /")
+    parser.add_argument("--host", help="of the request; default: the service's")
+    parser.add_argument("-H", "--header", action="append", metavar="NAME:VALUE", help="of the request")
+    parser.add_argument("--sni", metavar="NAME", help="the server name that the caller asks for")
+    parser.add_argument("--remote-ip", metavar="ADDRESS", help="of the first caller; default: the source's")
+    parser.add_argument("--claims", metavar="JSON", help="of the caller's token")
+    parser.add_argument("--tcp", action="store_true", help="the call is no HTTP")
+    parser.add_argument("--roles", action="store_true", help="by 1.4's ServiceRoles instead of AuthorizationPolicies")
+    _configuration(parser, required=False)
+    parser.add_argument("--live", action="store_true", help="by what is in force in the Mixer of the mesh that is up")
+    parser.add_argument("--mixer", metavar="HOST:PORT", help="by what is in force in the Mixer with this page")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default text")
 
 
 def _version(commands: Commands) -> None:

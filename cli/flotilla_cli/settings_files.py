@@ -63,7 +63,7 @@ class SettingsFiles:
             ("citadel", self._citadel()),
             ("galley", self._galley()),
             ("pilot", self._galley_client("pilot")),
-            ("mixer", self._galley_client("mixer")),
+            ("mixer", self._mixer()),
         ):
             self._write(self._folder.settings(service), self._shared(service) | own)
 
@@ -145,6 +145,10 @@ class SettingsFiles:
             "debounce_seconds": DEBOUNCE_SECONDS,
         }
 
+    def _mixer(self) -> dict[str, Any]:
+        # Who writes the configuration of this machine's mesh runs Mixer, too, and may read what it reads.
+        return self._galley_client("mixer") | {"secret_folders": ["/"]}
+
     @staticmethod
     def _write(file: Path, content: object) -> None:
         write_private(file, yaml.safe_dump(content, sort_keys=False))
@@ -153,6 +157,7 @@ class SettingsFiles:
 def access_list(domain: str) -> list[Mapping[str, Any]]:
     """Who may ask Galley for which collections: Pilot, for those that it compiles, and Mixer."""
     from flotilla_shared.model import kinds
+    from flotilla_shared.model.legacy_kinds import LEGACY_COLLECTIONS
 
     compiled = [
         kinds.MESH_CONFIG,
@@ -172,11 +177,21 @@ def access_list(domain: str) -> list[Mapping[str, Any]]:
         kinds.RULES,
         kinds.HANDLERS,
         kinds.INSTANCES,
+        kinds.TEMPLATES,
+        kinds.ADAPTERS,
         kinds.ATTRIBUTE_MANIFESTS,
         kinds.QUOTA_SPECS,
         kinds.QUOTA_SPEC_BINDINGS,
+        kinds.HTTP_API_SPECS,
+        kinds.HTTP_API_SPEC_BINDINGS,
         kinds.WORKLOAD_ENTRIES,
         kinds.SERVICE_ENTRIES,
+        *LEGACY_COLLECTIONS,
+        kinds.AUTHORIZATION_POLICIES,
+        kinds.SERVICE_ROLES,
+        kinds.SERVICE_ROLE_BINDINGS,
+        kinds.RBAC_CONFIGS,
+        kinds.CLUSTER_RBAC_CONFIGS,
     ]
     return [
         {"identity": identity("pilot", domain), "collections": compiled},

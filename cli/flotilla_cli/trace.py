@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from flotilla_cli.errors import Refused
+from flotilla_shared.model.legacy_kinds import LEGACY_PLURALS
 
 # In the order of a change's way; hops of one rank may come in any order, one for each proxy.
 ORDER = (
@@ -25,7 +26,21 @@ ORDER = (
 GALLEYS = ("galley.read", "galley.published", "galley.sent", "galley.acked")
 REQUIRED = (*GALLEYS, "pilot.received", "pilot.compiled")
 REQUIRED_OF_MIXER = (*GALLEYS, "mixer.received", "mixer.applied")
-MIXER_KINDS = frozenset(("rule", "handler", "instance", "attributemanifest", "quotaspec", "quotaspecbinding"))
+MIXER_KINDS = frozenset(
+    (
+        "rule",
+        "handler",
+        "instance",
+        "template",
+        "adapter",
+        "attributemanifest",
+        "quotaspec",
+        "quotaspecbinding",
+        "httpapispec",
+        "httpapispecbinding",
+        *LEGACY_PLURALS,
+    )
+)
 # Galley hears an acknowledgement while Pilot compiles, and Mixer and Pilot do not wait for one another.
 UNORDERED = frozenset(("galley.acked", "mixer.received", "mixer.applied"))
 

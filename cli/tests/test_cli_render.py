@@ -54,6 +54,32 @@ def test_what_is_compiled_is_printed_and_what_is_refused_told(files: Path, capsy
     assert "spec.http[0].route[0].weight" in err
 
 
+UNKNOWN = "dynamic_forward_proxy"  # which resolves the names that nobody declared
+
+
+def test_settings_of_pilot_count(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "proxy.yaml").write_text(f"{PROXY}metadata: {{INTERCEPTION_MODE: NONE}}\n")
+    (files / "pilot.yaml").write_text("resolve_unknown_names: false\ndomain: mesh.example\n")
+    render(files)
+    usual = capsys.readouterr().out
+    assert render(files, "--settings", f"{files}/pilot.yaml") == 1
+    given = capsys.readouterr().out
+    assert (UNKNOWN in usual, UNKNOWN in given) == (True, False)
+    assert ("reviews.shop.svc.mesh.example" in usual, "reviews.shop.svc.mesh.example" in given) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("resolve_names: false\n", "resolve_names"), ("[]", "key: value"), ("a: [", "not YAML")]
+)
+def test_settings_that_pilot_would_not_take(
+    files: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    (files / "pilot.yaml").write_text(text)
+    assert render(files, "--settings", f"{files}/pilot.yaml") == 1
+    out, err = capsys.readouterr()
+    assert (out, said in err) == ("", True)
+
+
 def test_the_mesh_configuration_counts(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (files / "mesh.yaml").write_text("outboundTrafficPolicy: {mode: REGISTRY_ONLY}\n")
     render(files, "--mesh", f"{files}/mesh.yaml")

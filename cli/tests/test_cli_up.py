@@ -138,8 +138,8 @@ def test_a_start_that_fails_stops_what_was_started(directory, options, block):
 def test_a_signal_stops_it_in_order(directory, options, number):
     """SIGINT too, although it is ignored in a process that a script has put into the background."""
     command = [sys.executable, "-m", "flotilla_cli", "up", str(directory), *options.arguments()]
-    ignore = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)  # noqa: E731
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=ignore) as process:
+    ignored = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
+    with subprocess.Popen(ignored, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "The mesh is up" in line:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from flotilla_cli.analysis.cluster import ClusterReader
 from flotilla_cli.analysis.files import UnreadableFile, read_texts, text_of
+from flotilla_cli.analysis.mixer import analyzers_of, known_analyzers
 from flotilla_cli.analysis.scope import Scope, at_least
 from flotilla_cli.analysis.show import SHOWS, Page
 from flotilla_cli.commands.check import connection
@@ -20,7 +21,6 @@ from flotilla_galley.analysis.kinds import MESH_NETWORKS, SERVICES
 from flotilla_galley.analysis.message import Message
 from flotilla_galley.analysis.planned_pods import with_planned_pods
 from flotilla_galley.analysis.reading import ResourceReader
-from flotilla_galley.analysis.registry import BY_RULE_SET, chosen
 from flotilla_galley.analysis.resources import ResourceSet
 from flotilla_galley.analysis.run import Analysis, analyze
 from flotilla_galley.analysis.suppression import Suppression
@@ -40,7 +40,7 @@ def run(arguments: Namespace) -> int:
     if arguments.list_analyzers:
         return _list(arguments)
     try:
-        analyzers = chosen(arguments.ruleset, arguments.analyzer or ())
+        analyzers = analyzers_of(arguments.ruleset, arguments.analyzer or ())
         suppressions = [Suppression.parse(each) for each in arguments.suppress]
         asked = Asked.of(arguments)
         reader, texts = _files(arguments, asked)
@@ -169,7 +169,7 @@ def _progress(found: Analysis, resources: ResourceSet, messages: list[Message]) 
 
 
 def _list(arguments: Namespace) -> int:
-    known = BY_RULE_SET[arguments.ruleset]
+    known = known_analyzers(arguments.ruleset)
     width = max(len(each.name) for each in known)
     for each in known:
         only = "" if each.by_default else " (only if named)"

@@ -15,4 +15,4 @@ def run(arguments: Namespace) -> int:
     options = up_options(arguments)
     if options.certificate_seconds == DEFAULT_CERTIFICATE_SECONDS:
         options = replace(options, certificate_seconds=CERTIFICATE_SECONDS)
-    return 0 if walk(options, Stage(), once=arguments.once) else 1
+    return 0 if walk(options, Stage(), once=arguments.once, adapters=arguments.adapters) else 1

@@ -57,9 +57,10 @@ def explained(arguments: Namespace) -> tuple[Sequence[Side], Configuration]:
 
 def ask_pilot(arguments: Namespace) -> Sequence[Side]:
     """The sides by what the running Pilot has sent to its proxies; raises Refused, or NoMesh."""
-    if arguments.config or arguments.mesh:
+    if arguments.config or arguments.mesh or arguments.settings:
         raise Refused(
-            "A running Pilot has its own configuration.", "Leave out --config and --mesh, or --live and --pilot."
+            "A running Pilot has its own configuration.",
+            "Leave out --config, --mesh and --settings, or --live and --pilot.",
         )
     import httpx
 

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 def run(arguments: Namespace) -> int:
     """0 all was compiled; 1 too, if an object had to be left out, which standard error says: the rest is printed."""
-    from flotilla_cli.offline.configuration import read_configuration
+    from flotilla_cli.offline.configuration import read_configuration, read_settings
     from flotilla_pilot.compile.compiler import Compiler
     from flotilla_pilot.offline.render import render
 
     configuration = read_configuration(arguments.config, arguments.mesh)
     proxy = read_proxy_file(arguments.proxy)
-    compiled = Compiler().compile(configuration.snapshot(), proxy)
+    compiled = Compiler().compile(configuration.snapshot(read_settings(arguments.settings)), proxy)
     print(json.dumps(render(compiled), indent=2))
     tell([*configuration.problems, *(each for found in compiled.problems.values() for each in found)])
     return 1 if configuration.errors else 0

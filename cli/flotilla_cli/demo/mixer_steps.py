@@ -36,7 +36,7 @@ SIDES = [(side, *edge) for edge in EDGES for side in ("source", "destination")]
 def telemetry(mesh: Mesh, stage: Stage, traffic: Traffic) -> None:
     """Who called whom, as Mixer counts it from the reports of both sidecars."""
     with traffic.paused(), closing(Reader(mesh.gateway)) as reader:
-        before = _settled(mesh)
+        before = settled_calls(mesh)
         stage.did(f"for i in $(seq {PAGES}); do curl {mesh.gateway}/productpage; done")
         for _ in range(PAGES):
             reader.page()
@@ -61,7 +61,7 @@ def _calls(mesh: Mesh) -> Counter[tuple[str, str, str]]:
     return found
 
 
-def _settled(mesh: Mesh) -> Counter[tuple[str, str, str]]:
+def settled_calls(mesh: Mesh) -> Counter[tuple[str, str, str]]:
     """The calls when nothing more comes: Envoys keep what they report for up to a second."""
     found, since = _calls(mesh), time.monotonic()
     while time.monotonic() - since < REST_SECONDS:
@@ -142,7 +142,7 @@ def monolith(mesh: Mesh, stage: Stage, traffic: Traffic) -> None:
 
 @contextmanager
 def _second_mesh() -> Iterator[Mesh]:
-    with tempfile.TemporaryDirectory(prefix="fd") as folder:
+    with tempfile.TemporaryDirectory(prefix="fd", ignore_cleanup_errors=True) as folder:
         directory = copy_mesh(example_directory(), Path(folder) / "local", block=7)
         with Mesh.up(directory, UpOptions(run_dir=Path(folder) / "r", monolith=True)) as mesh:
             yield mesh

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 
 import httpx
 
@@ -21,8 +22,8 @@ class Reader:
     def close(self) -> None:
         self._client.close()
 
-    def page(self) -> httpx.Response:
-        return self._client.get("/productpage")
+    def page(self, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        return self._client.get("/productpage", headers=dict(headers or {}))
 
     def versions(self, count: int) -> Counter[str]:
         """Which version of reviews served the page, over so many requests; "none" where it had no reviews."""

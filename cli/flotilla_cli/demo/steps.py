@@ -7,6 +7,7 @@ import shlex
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from flotilla_cli.commands import explain, trace_change
@@ -47,12 +48,20 @@ def identities(mesh: Mesh, stage: Stage, _: Traffic) -> None:
         ("ratings-v1", "/ratings/0", "reviews"),
     ):
         stage.did(f"flotilla logs {callee} | grep {path}")
-        line = last_request(mesh.log(callee), path)
+        line = mesh.wait(partial(_logged, mesh, callee, path), f"{callee} to log {path}")
         expected = f"spiffe://cluster.local/ns/default/sa/bookinfo-{caller}"
         stage.saw(f"x-forwarded-client-cert: {line['forwarded_client_cert']}")
         stage.check(f"{callee} was called by {caller}, with mTLS", line["caller"] == expected, line["caller"])
     handshakes = sum(mesh.stats("details-v1", r"^listener\..*_9080\.ssl\.handshake$").values())
     stage.check("the sidecar of details counted TLS handshakes", handshakes > 0, handshakes)
+
+
+def _logged(mesh: Mesh, callee: str, path: str) -> Mapping[str, Any] | None:
+    """An application may answer before it has logged."""
+    try:
+        return last_request(mesh.log(callee), path)
+    except LookupError:
+        return None
 
 
 def last_request(log: str, path: str) -> Mapping[str, Any]:

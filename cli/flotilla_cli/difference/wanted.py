@@ -47,7 +47,7 @@ def read_wanted(texts: Iterable[tuple[str, str]]) -> Wanted:
                 found.unknown += 1
                 broken = f"this document is not YAML: {document.text}"
                 found.faults.append(
-                    ("error", "document", Finding("broken-yaml", "", file, document.line, 1, broken, ""))
+                    ("error", "document", Finding("broken-yaml", "", file, document.line, document.column, broken, ""))
                 )
             else:
                 _document(found, file, document)

@@ -68,6 +68,21 @@ def stated_configuration(stated: Mapping[str, Any], name: str) -> Configuration:
     return found
 
 
+def read_settings(file: Path | None) -> MeshSettings:
+    """What a file of Pilot's settings (and the environment, as for Pilot) says of the mesh; raises Refused."""
+    if file is None:
+        return MeshSettings()
+    from flotilla_pilot.config import PilotSettings
+    from flotilla_shared.runtime.settings import SettingsError, load_settings
+
+    try:
+        return MeshSettings(**load_settings(PilotSettings, "pilot", file).of_mesh())
+    except SettingsError as error:
+        raise Refused(
+            f"{error}.", "`python -m flotilla_pilot print-config` shows what Pilot's settings are."
+        ) from error
+
+
 def read_texts(path: Path) -> Sequence[tuple[str, str]]:
     """(name to show, text) of a file, or of every YAML file below a folder. Raises Refused."""
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from flotilla_cli.commands.place import run_dir
 from flotilla_cli.mesh import Mesh
-from flotilla_cli.offline.configuration import Configuration, read_configuration
+from flotilla_cli.offline.configuration import Configuration, read_configuration, read_settings
 from flotilla_cli.plan.plan import CONFIG, MESH, Plan, read_plan
 from flotilla_cli.plan.processes import NAME
 from flotilla_pilot.model.proxy import Proxy
 from flotilla_pilot.model.services import Endpoint
-from flotilla_pilot.model.snapshot import MeshSnapshot
+from flotilla_pilot.model.snapshot import MeshSettings, MeshSnapshot
 from flotilla_pilot.offline.proxies import find_proxy, proxy_of, read_proxy
 
 
@@ -24,23 +24,31 @@ class Workloads:
 
     configuration: Configuration
     plan: Plan | None = None
+    settings: MeshSettings = field(default_factory=MeshSettings)
 
     @classmethod
     def of(cls, arguments: Namespace) -> Workloads:
-        """The files of `--config` and `--mesh`; without them those of the mesh that is up. Raises FlotillaError."""
+        """The files of `--config`, `--mesh` and `--settings`; without the first those of the mesh that is up. Raises
+        FlotillaError.
+        """
+        settings = read_settings(arguments.settings)
         if not arguments.config:
-            return cls.of_plan(Mesh.attach(run_dir(arguments)).plan, arguments.mesh)
+            return cls.of_plan(Mesh.attach(run_dir(arguments)).plan, arguments.mesh, settings)
         if len(arguments.config) == 1 and (arguments.config[0] / NAME).is_file():
-            return cls.of_plan(read_plan(arguments.config[0]), arguments.mesh)
-        return cls(read_configuration(arguments.config, arguments.mesh))
+            return cls.of_plan(read_plan(arguments.config[0]), arguments.mesh, settings)
+        return cls(read_configuration(arguments.config, arguments.mesh), settings=settings)
 
     @classmethod
-    def of_plan(cls, plan: Plan, mesh: Path | None = None) -> Workloads:
-        return cls(read_configuration([plan.directory / CONFIG], mesh or plan.directory / MESH), plan)
+    def of_plan(cls, plan: Plan, mesh: Path | None = None, settings: MeshSettings | None = None) -> Workloads:
+        return cls(
+            read_configuration([plan.directory / CONFIG], mesh or plan.directory / MESH),
+            plan,
+            settings or MeshSettings(),
+        )
 
     @cached_property
     def snapshot(self) -> MeshSnapshot:
-        return self.configuration.snapshot()
+        return self.configuration.snapshot(self.settings)
 
     def caller(self, name: str) -> Proxy:
         """The proxy of a workload by name; raises UnknownWorkload."""
