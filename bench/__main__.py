@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench import (
     admission,
+    authorization,
     change,
     galley,
     gateway,
@@ -22,9 +23,14 @@ from bench import (
     memory,
     mixer,
     native,
+    overload,
+    page,
     pods,
     policy,
+    quotas,
+    reload,
     scopes,
+    senders,
     start,
     templates,
     validation,
@@ -34,14 +40,21 @@ from bench.meshes import running
 ALONE: dict[str, Callable[[], str]] = {
     "pods": pods.measure,
     "native": native.measure,
+    "page": page.measure,
+    "senders": senders.measure,
     "kubernetes": kubernetes.measure,
     "templates": templates.measure,
     "scopes": scopes.measure,
     "galley": galley.measure,
     "validation": validation.measure,
     "admission": admission.measure,
+    "quotas": quotas.measure,
+    "authorization": authorization.measure,
 }
 """What needs no mesh."""
+
+SERVERS: dict[str, Callable[[argparse.Namespace], str]] = {"overload": overload.measure, "reload": reload.measure}
+"""What starts one server by itself."""
 
 PARTS: dict[str, Callable[..., str]] = {
     "memory": memory.measure,
@@ -56,11 +69,13 @@ COMPARED = ("memory", "change", "gateway")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description="Measures a mesh on this machine.")
-    parser.add_argument("parts", nargs="*", choices=["start", *ALONE, *PARTS, []], help="default: all")
+    parser.add_argument("parts", nargs="*", choices=["start", *ALONE, *SERVERS, *PARTS, []], help="default: all")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each load (default 8)")
     parser.add_argument("--changes", type=int, default=60, help="changes of configuration (default 60)")
+    parser.add_argument("--overload-seconds", type=float, default=30.0, help="of twice the load (default 30)")
+    parser.add_argument("--reloads", type=int, default=1000, help="changes of configuration under load (default 1000)")
     given = parser.parse_args()
-    wanted = given.parts or ["start", *ALONE, *PARTS]
+    wanted = given.parts or ["start", *ALONE, *SERVERS, *PARTS]
     print(f"{platform.platform()}, Python {platform.python_version()}\n")
     with tempfile.TemporaryDirectory(prefix="fb") as folder:
         if "start" in wanted:
@@ -68,6 +83,9 @@ def main() -> None:
         for name, measure in ALONE.items():
             if name in wanted:
                 print(measure(), flush=True)
+        for name, serve in SERVERS.items():
+            if name in wanted:
+                print(serve(given), flush=True)
         for shape, parts in (("four services", tuple(PARTS)), ("the monolith", COMPARED)):
             chosen = [part for part in parts if part in wanted]
             if chosen:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +21,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from google.protobuf import json_format
 
 from bench.cost import cpu_seconds
-from bench.noop import CHECK, LOGS
+from bench.noop import CHECK, LOGS, noop_process
 from bench.table import table
 from flotilla_cli.mesh import Mesh
 from flotilla_shared.model.spiffe import spiffe_id
@@ -128,15 +126,8 @@ def _noop(folder: Path) -> Iterator[Place]:
     for file, content in zip(files, (own.root_pem, own.chain_pem, own.key_pem), strict=True):
         file.touch(mode=0o600)
         file.write_bytes(content)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.noop", *map(str, files)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield Place("no-op server", f"127.0.0.1:{int(process.stdout.readline())}", NOOP_NAME, client, process.pid)
-    finally:
-        process.terminate()
-        process.wait()
+    with noop_process(*files) as (pid, port):
+        yield Place("no-op server", f"127.0.0.1:{port}", NOOP_NAME, client, pid)
 
 
 Work = Callable[[grpc.aio.Channel, float], Awaitable[int]]

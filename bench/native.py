@@ -1,19 +1,26 @@
-"""The native Mixer API, bytes in to bytes out: what the functions themselves cost, without any transport.
+"""The native Mixer API with 1.4's default configuration: what its functions cost, and what the whole process does.
 
-A Check has 41 attributes and a report 100 entries of 47, as a proxy of Istio 1.4 sends them; the configuration is the
-example's, with all standard metrics. CPU of the thread, the least of many rounds. The ratio is to parsing the message.
+First bytes in to bytes out, without any transport: CPU of the thread, the least and the median of several runs. Then
+the process, beside a no-op server of the same kind in the same run, under each front that is there.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import statistics
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+import grpc
+
+from bench import typical
+from bench.cost import cpu_seconds
+from bench.noop import NATIVE_CHECK, NATIVE_REPORT, noop_process
 from bench.table import table
-from flotilla_cli.example import example_directory
 from flotilla_mixer.configuration.build import build_configuration
 from flotilla_mixer.dispatch.check import CheckDispatcher
 from flotilla_mixer.dispatch.failures import Failures
@@ -24,103 +31,63 @@ from flotilla_mixer.metrics import MixerMetrics
 from flotilla_mixer.servers.native import NativeMixer
 from flotilla_mixer.sources.swap import Swap
 from flotilla_mixer.testing.meshes import deny, read_objects
-from flotilla_mixer.testing.native import NativeClient
+from flotilla_mixer.testing.mixer_process import mixer_process
 from flotilla_protos.istio.mixer.v1.mixer_pb2 import CheckRequest, ReportRequest
-from flotilla_shared.model.expressions import Duration, Timestamp
+from flotilla_shared.runtime.front import FrontChoice, use_front
 from flotilla_shared.runtime.metrics import ServiceMetrics
 from flotilla_shared.runtime.serving import Call, Peer
 
-ROUNDS = 200
-ENTRIES = 100
-SIDE = {
-    "uid": "kubernetes://{0}-v1-abc.default",
-    "namespace": "default",
-    "labels": {"app": "{0}", "version": "v1"},
-    "name": "{0}-v1-abc",
-    "owner": "kubernetes://apis/apps/v1/namespaces/default/deployments/{0}-v1",
-    "principal": "cluster.local/ns/default/sa/bookinfo-{0}",
-    "workload.name": "{0}-v1",
-    "workload.namespace": "default",
-    "workload.uid": "istio://default/workloads/{0}-v1",
-    "serviceAccount": "bookinfo-{0}",
-}
-
-
-def request_bag() -> dict[str, object]:
-    """41 attributes, as a proxy has them before a request is answered."""
-    bag: dict[str, object] = {
-        "context.protocol": "http",
-        "context.reporter.kind": "inbound",
-        "context.reporter.uid": "kubernetes://reviews-v1-abc.default",
-        "context.time": Timestamp(1767225600_000000000),
-        "connection.mtls": True,
-        "connection.requested_server_name": "outbound_.9080_._.reviews.default.svc.cluster.local",
-        "destination.service.host": "reviews.default.svc.cluster.local",
-        "destination.service.name": "reviews",
-        "destination.service.namespace": "default",
-        "destination.service.uid": "istio://default/services/reviews",
-        "request.headers": {"user-agent": "python", "x-request-id": "1", ":path": "/reviews/0", "accept": "*/*"},
-        "request.host": "reviews:9080",
-        "request.method": "GET",
-        "request.path": "/reviews/0",
-        "request.scheme": "http",
-        "request.useragent": "python",
-        "request.time": Timestamp(1767225600_000000000),
-        "request.id": "28f0304c-c1fe-4a9d-b291-7c9c32e2b5db",
-        "source.ip": ipaddress.ip_address("10.0.0.1").packed,
-        "destination.ip": ipaddress.ip_address("10.0.0.2").packed,
-        "destination.port": 9080,
-    }
-    for side, name in (("source", "productpage"), ("destination", "reviews")):
-        for key, value in SIDE.items():
-            bag[f"{side}.{key}"] = (
-                {k: v.format(name) for k, v in value.items()} if isinstance(value, dict) else value.format(name)
-            )
-    return bag
-
-
-def report_bag() -> dict[str, object]:
-    """47 attributes: those of the request, and what became of it."""
-    return request_bag() | {
-        "response.code": 200,
-        "response.duration": Duration(23_456_789),
-        "response.size": 358,
-        "response.total_size": 601,
-        "request.size": 0,
-        "response.headers": {"content-type": "application/json", "server": "envoy"},
-    }
+RUNS = 15
+CALLS = 640  # in a run
+IN_FLIGHT = 16
+SECONDS, ROUNDS = 2.0, 3
+LIMIT = 60.0  # microseconds, of a Check and of an entry
+Function = Callable[[Sequence[Call]], None]
+RULE = 'source.labels["version"] == "v2" && request.method == "GET"'
 
 
 def measure() -> str:
-    return asyncio.run(_measure())
+    if not typical.there():
+        return f"No requests at {typical.FIXTURES}: set FLOTILLA_VECTORS to the folder that holds 1.4/fixtures.\n"
+    functions, whole = asyncio.run(_functions()), asyncio.run(_whole())
+    return f"{functions}\n{whole}"
 
 
-async def _measure() -> str:
-    client = NativeClient(222)
-    check = client.check_request(request_bag(), identifier="x").SerializeToString()
-    report = client.report_request([report_bag()] * ENTRIES).SerializeToString()
-    plain, ruled = _native(), _native(deny('source.labels["version"] == "v2" && request.method == "GET"'))
+async def _functions() -> str:
+    checks, reports = typical.check_messages(), typical.report_messages()
+    full, plain = _native("default"), _native("default-without-kubernetesenv")
+    ruled = _native("default", deny(RULE))
     rows: list[tuple[object, ...]] = []
-    for message, kind, parts in (
+    for what, messages, entries, kinds in (
         (
-            check,
-            CheckRequest,
-            (("a Check, no rule applies", plain.check, 1), ("a Check, a rule looks", ruled.check, 1)),
+            "a Check",
+            checks,
+            1,
+            (
+                ("the default configuration", full.check),
+                ("without kubernetesenv", plain.check),
+                ("and a rule looks", ruled.check),
+            ),
         ),
-        (report, ReportRequest, ((f"an entry of a report of {ENTRIES}", plain.report, ENTRIES),)),
+        (
+            f"an entry of a report of {typical.ENTRIES}",
+            reports,
+            typical.ENTRIES,
+            (("the default configuration", full.report), ("without kubernetesenv", plain.report)),
+        ),
     ):
-        parse = _least(lambda message=message, kind=kind: kind.FromString(message)) / parts[0][2]
-        rows.append((1.0, f"{parts[0][0].partition(',')[0]}: parsing alone", parse))
-        for what, function, number in parts:
-            cost = _least_call(function, message) / number
-            rows.append((cost / parse, what, cost))
-    title = f"The native API, bytes in to bytes out ({len(request_bag())} and {len(report_bag())} attributes)"
-    return table(title, ("ratio", "what", "CPU us"), rows)
+        request = CheckRequest if entries == 1 else ReportRequest
+        parse = _runs(lambda message, request=request: request.FromString(message), messages, entries)
+        rows.append((1.0, f"{what}: protobuf reads the message", *parse, "-"))
+        for name, function in kinds:
+            cost = _runs(_called(function), messages, entries)
+            rows.append((cost[0] / parse[0], f"{what}: {name}", *cost, LIMIT))
+    title = "The native API, bytes in to bytes out (41 and 47 attributes)"
+    return table(title, ("ratio", "what", "CPU us, least", "median", "bar"), rows)
 
 
-def _native(*rules: str) -> NativeMixer:
-    files = sorted((example_directory() / "config").glob("*.yaml"))
-    objects = read_objects(*(file.read_text() for file in files), *rules)
+def _native(configuration: str, *rules: str) -> NativeMixer:
+    objects = read_objects(typical.configuration(configuration), *rules)
     metrics = MixerMetrics(ServiceMetrics("mixer"))
     failures, swap = Failures(metrics), Swap("istio-system")
     swap.put(build_configuration(objects, load_adapters(), "cluster.local"))
@@ -128,23 +95,88 @@ def _native(*rules: str) -> NativeMixer:
     return NativeMixer(lambda: swap.table, *dispatchers, metrics, as_given=True)
 
 
-def _least(work: Callable[[], Any]) -> float:
-    """Microseconds of the quickest round."""
-    best = float("inf")
-    for _ in range(ROUNDS):
-        begin = time.thread_time()
-        work()
-        best = min(best, time.thread_time() - begin)
-    return best * 1e6
-
-
-def _least_call(function: Callable[[list[Call]], None], message: bytes) -> float:
+def _called(function: Function) -> Callable[[bytes], Any]:
+    """The function with one call, whose answer is looked at by `_runs`."""
     loop = asyncio.get_running_loop()
-    best = float("inf")
-    for _ in range(ROUNDS):
-        call = Call("", message, (), Peer(""), None, loop.create_future())
+
+    def call(message: bytes) -> Call:
+        made = Call("", message, (), Peer(""), None, loop.create_future())
+        function([made])
+        return made
+
+    return call
+
+
+def _runs(work: Callable[[bytes], Any], messages: Sequence[bytes], entries: int) -> tuple[float, float]:
+    """Microseconds of an entry: the least of the runs, and their median."""
+    rounds = max(1, CALLS // len(messages) // entries)
+    found = []
+    for _ in range(RUNS):
         begin = time.thread_time()
-        function([call])
-        best = min(best, time.thread_time() - begin)
-        assert call.done
-    return best * 1e6
+        for _ in range(rounds):
+            done = [work(message) for message in messages]
+        found.append((time.thread_time() - begin) / (rounds * len(messages) * entries) * 1e6)
+        assert all(each.done and not each.failed for each in done if isinstance(each, Call))
+    return min(found), statistics.median(found)
+
+
+def fronts() -> tuple[FrontChoice, ...]:
+    """Those that can serve here."""
+    return ("grpc", "native") if use_front("auto") else ("grpc",)
+
+
+async def _whole() -> str:
+    rows: list[tuple[object, ...]] = []
+    with tempfile.TemporaryDirectory(prefix="fb") as folder:
+        file = Path(folder) / "default.yaml"
+        file.write_text(typical.configuration())
+        with ExitStack() as servers:
+            places = []
+            for front in fronts():
+                pid, port = servers.enter_context(noop_process(front=front))
+                mixer = servers.enter_context(mixer_process({"front": front}, file))
+                places.append((f"no-op server, {front}", f"127.0.0.1:{port}", pid))
+                places.append((f"Mixer, {front}", mixer.address, mixer.pid))
+            for what, method, messages, entries in (
+                ("a Check", NATIVE_CHECK, typical.check_messages(), 1),
+                (f"a report of {typical.ENTRIES}, an entry", NATIVE_REPORT, typical.report_messages(), typical.ENTRIES),
+            ):
+                costs = await _compared(places, method, messages, entries)
+                for front in fronts():
+                    base, found = costs[f"no-op server, {front}"], costs[f"Mixer, {front}"]
+                    rows.append((1, f"{what}, front {front}: no-op server", *base, 0.0, "-"))
+                    rows.append(
+                        (found[0] / base[0], f"{what}, front {front}: Mixer", *found, found[0] - base[0], LIMIT)
+                    )
+    title = "The native API, whole process"
+    return table(title, ("ratio", "what", "CPU us, least", "median", "above the no-op", "bar"), rows)
+
+
+async def _compared(
+    places: Sequence[tuple[str, str, int]], method: str, messages: Sequence[bytes], entries: int
+) -> dict[str, tuple[float, float]]:
+    """CPU microseconds of each server's process an entry, in turns: the least of the rounds, and their median."""
+    found: dict[str, list[float]] = {name: [] for name, _, _ in places}
+    for _ in range(ROUNDS):
+        for name, address, pid in places:
+            async with grpc.aio.insecure_channel(address) as channel:
+                await _load(channel, method, messages, 0.3)
+                before = cpu_seconds([pid])
+                done = await _load(channel, method, messages, SECONDS)
+                found[name].append((cpu_seconds([pid]) - before) / (done * entries) * 1e6)
+    return {name: (min(costs), statistics.median(costs)) for name, costs in found.items()}
+
+
+async def _load(channel: grpc.aio.Channel, method: str, messages: Sequence[bytes], seconds: float) -> int:
+    call, done, end = channel.unary_unary(method), 0, time.perf_counter() + seconds
+
+    async def ask(first: int) -> None:
+        nonlocal done
+        number = first
+        while time.perf_counter() < end:
+            await call(messages[number % len(messages)])
+            number += 1
+            done += 1
+
+    await asyncio.gather(*(ask(first) for first in range(IN_FLIGHT)))
+    return done
