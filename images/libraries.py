@@ -22,6 +22,9 @@ LISTS = {
     ),
     "bookinfo.txt": ("examples/bookinfo",),
 }
+# List -> room and extra: what an image has beside its list where that is chosen (--build-arg EXTRAS=opa).
+EXTRAS = {f"mixer-{extra}.txt": ("services/mixer", extra) for extra in ("cloudwatch", "native", "opa", "stackdriver")}
+EXTRAS["citadel-native.txt"] = ("services/citadel", "native")
 
 
 def libraries(rooms: "tuple[str, ...]") -> "list[str]":
@@ -36,11 +39,18 @@ def libraries(rooms: "tuple[str, ...]") -> "list[str]":
     return sorted(needed - own)
 
 
+def extra(room: str, name: str) -> "list[str]":
+    """What an extra of a room needs of others, sorted."""
+    project = tomllib.loads((TREE / room / "pyproject.toml").read_text())["project"]
+    return sorted(project["optional-dependencies"][name])
+
+
 def text(name: str) -> str:
     """What the list of that name must hold."""
-    return "".join(f"{requirement}\n" for requirement in libraries(LISTS[name]))
+    found = extra(*EXTRAS[name]) if name in EXTRAS else libraries(LISTS[name])
+    return "".join(f"{requirement}\n" for requirement in found)
 
 
 if __name__ == "__main__":
-    for name in LISTS:
+    for name in (*LISTS, *EXTRAS):
         (TREE / "images" / name).write_text(text(name))

@@ -11,6 +11,7 @@ from helm.generate.crds import crd_files
 from helm.generate.defaults import CHART_HEADER, values_yaml
 from helm.generate.files import collections_yaml, kinds_yaml, telemetry_yaml
 from helm.generate.kinds.pages import kind_pages
+from helm.generate.mixer.pages import mixer_pages
 from helm.generate.reference import reference
 from helm.generate.schema import CHARTS, chart_schema, umbrella_schema
 
@@ -31,6 +32,7 @@ def made(root: Path = ROOT) -> dict[Path, str]:
         Path("docs/reference/chart-values.md"): reference(),
         **crd_files(),
         **kind_pages(),
+        **mixer_pages(),
         charts / "galley/files/kinds.yaml": kinds_yaml(),
         charts / "galley/files/collections.yaml": collections_yaml(),
         charts / "mixer/files/telemetry.yaml": telemetry_yaml(root),

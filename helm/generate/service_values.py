@@ -86,10 +86,24 @@ class Telemetry(Values):
     enabled: bool = Field(True, description="Istio's standard metrics: the handler prometheus, its instances and rules")
 
 
+class Redis(Values):
+    address: str = Field("", description="host:port; handlers of redisquota that name no Redis use this one")
+    username: str = Field("", description="the user that Mixer is to it; empty: its default user")
+    secret: str = Field(
+        "",
+        description="Secret with the password under the key password, and for TLS the authority under ca.crt",
+    )
+    tls: bool = Field(False, description="speak TLS with it; without a Secret the system's authorities are trusted")
+
+
 class Mixer(Scaled):
     enabled: bool = Field(True, description="install Mixer, and let proxies ask it and report to it")
     resources: KubernetesObject = Field(requests("200m", "256Mi"), description="requests and limits of the container")
     telemetry: Telemetry = Field(default_factory=Telemetry, description="what is made of reports by default")
+    redis: Redis = Field(default_factory=Redis, description="where replicas share their quotas")
+    adapterSecret: str = Field(
+        "", description="Secret with passwords and tokens that handlers name, below /var/run/secrets/flotilla/adapters"
+    )
     memoryQuotasPerReplica: bool = Field(
         False, description="accept handlers of memquota with more than one replica: each grants the whole quota"
     )

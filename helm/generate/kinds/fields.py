@@ -84,7 +84,7 @@ def table(descriptor: Descriptor) -> str:
     lines = ["| field | type | must be | meaning |", "|---|---|---|---|"]
     for field in descriptor.fields:
         bounds = [*(["there"] if field.json_name in needed else []), *_bounds(rules.get(field.json_name, {}))]
-        cells = (f"`{field.json_name}`", _type(field), "; ".join(bounds), meant[field.json_name])
+        cells = (f"`{field.json_name}`", type_of(field), "; ".join(bounds), meant[field.json_name])
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     together = [f"- {sentence}" for sentence in _together(descriptor, rules.get("", {}))]
     return "\n".join([*lines, *([""] if together else []), *together]) + "\n"
@@ -98,7 +98,8 @@ def _together(descriptor: Descriptor, rules: Schema) -> Iterator[str]:
         yield rule["message"]
 
 
-def _type(field: FieldDescriptor) -> str:
+def type_of(field: FieldDescriptor) -> str:
+    """The type of a field in words."""
     message = field.message_type
     if message is not None and message.GetOptions().map_entry:
         key = "port" if message.fields_by_name["key"].cpp_type != FieldDescriptor.CPPTYPE_STRING else "text"

@@ -114,7 +114,8 @@ def _legacy(kinds: Iterable[Kind]) -> str:
         "# Kinds of one template or adapter\n",
         "Istio before 1.4 had a kind for each of Mixer's templates and adapters; 1.4 still read them. `spec` is that of",
         "[instance](instance.md)`.params` or [handler](handler.md)`.params`, whose fields stand in [templates]",
-        "(../mixer-templates.md) and [adapters](../mixer-adapters.md). They are kept and distributed as they are written.\n",
+        "(../mixer/templates/README.md) and [adapters](../mixer/adapters/README.md). Mixer reads them as instances and handlers;",
+        "a rule names `name.kind`.\n",
         "| kind | apiVersion | plural | collection |",
         "|---|---|---|---|",
     ]
