@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,13 @@ ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 SERVICES = ("citadel", "galley", "pilot", "mixer")
+# The settings of each that name ports, beside those that all have.
+PORTS = {
+    "citadel": ("",),
+    "galley": ("mcp", "admission"),
+    "pilot": ("xds", "debug", "injection"),
+    "mixer": ("mixer", "plaintext", "prometheus"),
+}
 # What only one of them needs: found in another's environment, it came from a dependency that should not be there.
 OWN = {"citadel": {"pyjwt"}, "galley": {"watchfiles"}, "pilot": set(), "mixer": {"google-re2"}}
 
@@ -93,37 +102,40 @@ def install(service: str, wheels: Path, environment: Path) -> Path:
 
 
 @contextmanager
-def serving(python: Path, service: str, folder: Path) -> Iterator[int]:
-    """The service as a process of its own, with an empty configuration; gives its monitoring port."""
-    monitoring, introspection = free_port(), free_port()
-    environment = {
-        f"FLOTILLA_{service.upper()}_MONITORING_PORT": str(monitoring),
-        f"FLOTILLA_{service.upper()}_INTROSPECTION_PORT": str(introspection),
-        f"FLOTILLA_{service.upper()}_ADDRESS": "127.0.0.1",
-    }
+def serving(python: Path, service: str, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The service as a process of its own, with an empty configuration; and its monitoring port.
+
+    All other ports are any that are free: another mesh may run on this machine, with the standard ones.
+    """
+    monitoring = free_port()
+    prefix = f"FLOTILLA_{service.upper()}_"
+    environment = {f"{prefix}{port.upper()}_PORT".replace("__", "_"): "0" for port in PORTS[service]}
+    environment |= {f"{prefix}INTROSPECTION_PORT": "0", f"{prefix}MONITORING_PORT": str(monitoring)}
+    environment[f"{prefix}ADDRESS"] = "127.0.0.1"
     (folder / "config").mkdir()
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [python, "-m", f"flotilla_{service}", "serve"], env=environment, cwd=folder, stdout=log, stderr=log
         )
     try:
-        yield monitoring
+        yield process, monitoring
     finally:
         process.terminate()
         process.wait(20)
 
 
-def answers(port: int, path: str, deadline_tries: int = 800) -> int:
-    """The status of a GET once the port answers; a refused connection is asked again."""
-    probe = (
-        "import sys,time,urllib.request as u\n"
-        "for _ in range(int(sys.argv[2])):\n"
-        "    try: print(u.urlopen(sys.argv[1], timeout=2).status); break\n"
-        "    except OSError: time.sleep(0.05)\n"
-    )
-    url = f"http://127.0.0.1:{port}{path}"
-    done = subprocess.run([sys.executable, "-c", probe, url, str(deadline_tries)], capture_output=True, text=True)
-    return int(done.stdout or 0)
+def answers(process: subprocess.Popen[bytes], port: int, path: str) -> int:
+    """The status of a GET, as soon as the process gives one; 0 if it ends before."""
+    while process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+        except OSError:
+            time.sleep(0.05)
+    return 0
 
 
 def check_alone(python: Path, room: str) -> None:
@@ -145,8 +157,8 @@ def check_alone(python: Path, room: str) -> None:
 def test_a_service_installs_alone(service: str, wheels: Path, tmp_path: Path) -> None:
     python = install(service, wheels, tmp_path / "venv")
     check_alone(python, service)
-    with serving(python, service, tmp_path) as port:
-        assert answers(port, "/healthz") == 200, (tmp_path / "log").read_text()[-2000:]
+    with serving(python, service, tmp_path) as (process, port):
+        assert answers(process, port, "/healthz") == 200, (tmp_path / "log").read_text()[-2000:]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/version", timeout=5) as answer:
             assert json.load(answer)["service"] == service
 

@@ -5,7 +5,7 @@
 The mesh has fixed addresses, so each run of pytest gets a network of its own: the monolith one, and the four services,
 which have more tests, two, each with every other file. Tests of the mesh wait most of their time, and the others use it.
 Where the machine gives no network, the runs come one after the other. Ends as pytest does: 0, 5 if the options chose no
-test, or what the first that failed ended with.
+test, or what the first that failed ended with. Where the native front is installed the services use it, and the monolith does not.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ NO_TESTS = 5
 ALL = "--all"
 MESH = ("-q", "-m", "mesh")
 # Three workers, for these tests wait, too.
-OTHERS = ("-q", "-m", "not mesh and not kube and not interop", "-n", "3", "--dist", "worksteal")
+OTHERS = ("-q", "-m", "not mesh and not kube and not interop and not real", "-n", "3", "--dist", "worksteal")
 # Shape, and which of how many parts of the files.
 RUNS = (("services", "1/2"), ("services", "2/2"), ("monolith", "1/1"))
+WITHOUT_NATIVE_FRONT = {"FLOTILLA_MIXER_FRONT": "grpc", "FLOTILLA_CITADEL_FRONT": "grpc"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ def planned(options: Sequence[str]) -> Iterator[Run]:
     """The runs that may all be at once."""
     pytest = ["-m", "pytest", *MESH, *options, FOLDER]
     for shape, part in RUNS:
-        yield Run(command(*pytest), {"FLOTILLA_SHAPES": shape, "FLOTILLA_PART": part})
+        fronts = WITHOUT_NATIVE_FRONT if shape == "monolith" else {}
+        yield Run(command(*pytest), {"FLOTILLA_SHAPES": shape, "FLOTILLA_PART": part, **fronts})
 
 
 def others(options: Sequence[str]) -> Run:

@@ -278,45 +278,70 @@ def test_what_only_mixer_sees_comes_back_with_the_objects_name(
     assert anybody.page().status_code == 200, "a rule that is wrong denies nobody"
 
 
-QUOTA = """\
+# In the kinds of before Istio 1.1, in CEL, of calls whose API an HTTPAPISpec describes.
+BY_KEY = """\
 apiVersion: config.istio.io/v1alpha2
-kind: handler
-metadata: {name: limits, namespace: default}
-spec:
-  compiledAdapter: memquota
-  params: {quotas: [{name: calls.instance.default, maxAmount: 4, validDuration: 600s}]}
+kind: denier
+metadata: {name: keys, namespace: default}
+spec: {status: {code: 7, message: this key is closed}}
 ---
 apiVersion: config.istio.io/v1alpha2
-kind: instance
-metadata: {name: calls, namespace: default}
-spec: {compiledTemplate: quota}
+kind: checknothing
+metadata: {name: ask-keys, namespace: default}
 ---
 apiVersion: config.istio.io/v1alpha2
 kind: rule
-metadata: {name: limit-details, namespace: default}
-spec: {actions: [{handler: limits, instances: [calls]}]}
----
-apiVersion: config.istio.io/v1alpha2
-kind: QuotaSpec
-metadata: {name: details, namespace: default}
-spec: {rules: [{quotas: [{quota: calls, charge: 1}]}]}
----
-apiVersion: config.istio.io/v1alpha2
-kind: QuotaSpecBinding
-metadata: {name: details, namespace: default}
+metadata: {name: by-key, namespace: default, annotations: {policy.istio.io/lang: CEL}}
 spec:
-  services: [{name: details}]
-  quotaSpecs: [{name: details}]
+  match: "api.operation == 'page' && context.reporter.kind == 'inbound' && request.api_key in ['closed', 'lost']"
+  actions: [{handler: keys.denier, instances: [ask-keys.checknothing]}]
+---
+apiVersion: config.istio.io/v1alpha2
+kind: prometheus
+metadata: {name: keys, namespace: default}
+spec: {metrics: [{name: keys, instance_name: keys.metric.default, kind: COUNTER, label_names: [key, code]}]}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: metric
+metadata: {name: keys, namespace: default}
+spec: {value: "1", dimensions: {key: request.api_key | "none", code: response.code | 0}}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: rule
+metadata: {name: count-keys, namespace: default}
+spec:
+  match: api.operation == "page" && context.reporter.kind == "inbound"
+  actions: [{handler: keys.prometheus, instances: [keys.metric]}]
+---
+apiVersion: config.istio.io/v1alpha2
+kind: HTTPAPISpec
+metadata: {name: pages, namespace: default}
+spec:
+  patterns:
+  - attributes: {attributes: {api.operation: {stringValue: page}}}
+    httpMethod: GET
+    uriTemplate: /{page=productpage}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: HTTPAPISpecBinding
+metadata: {name: pages, namespace: default}
+spec: {services: [{name: productpage}], apiSpecs: [{name: pages}]}
 """
 
 
-def test_a_service_is_limited_across_its_callers(mesh: Mesh) -> None:
-    """Two workloads call details; together they get what there is, and 429 for the rest."""
-    mesh.write("limit.yaml", QUOTA)
-    mesh.wait(lambda: in_force(mesh, "limit-details"), "the limit")
-    mesh.wait_applied("QuotaSpecBinding", "default", "details")
-    ways_out = ("127.0.3.1:15002", "127.0.3.3:15002")
-    host = {"host": "details.default.svc.cluster.local:9080"}
-    answers = [mesh.http.get(f"http://{ways_out[n % 2]}/details/0", headers=host) for n in range(8)]
-    assert [each.status_code for each in answers] == [200] * 4 + [429] * 4
-    assert answers[-1].text == "RESOURCE_EXHAUSTED:Quota is exhausted for: calls"
+def test_a_key_decides_and_is_in_the_report(mesh: Mesh) -> None:
+    """Envoy's log has not the header: what the Check's answer says of the key comes back with the log."""
+    mesh.write("by-key.yaml", BY_KEY)
+    mesh.wait(lambda: in_force(mesh, "by-key") and in_force(mesh, "count-keys"), "the rules")
+
+    def answered(key: str) -> int:
+        return mesh.http.get(f"{mesh.gateway}/productpage", headers={"x-api-key": key}).status_code
+
+    mesh.wait(lambda: answered("lost") == 403, "the key to be closed")
+    assert answered("closed") == 403
+    assert answered("open") == 200
+    assert mesh.http.get(f"{mesh.gateway}/productpage?key=closed").status_code == 403
+    told = ('istio_keys{code="403",key="closed"} 2', 'istio_keys{code="200",key="open"} 1')
+    mesh.wait(lambda: all(each in mesh.mixer_metrics() for each in told), "the reports")
+    take_back(mesh, "by-key.yaml", "by-key")
+    assert answered("closed") == 200

@@ -11,6 +11,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest
 
 from flotilla_protos.istio.mcp.v1alpha1.mcp_pb2 import RequestResources
 from flotilla_shared.model.kinds import GATEWAYS, WORKLOAD_ENTRIES
+from tests.fuzz.mixer_seeds import SEEDS
 
 ROOT = Path(__file__).parents[2]
 EXPRESSIONS = [
@@ -78,4 +79,4 @@ def _joined(requests: list) -> bytes:
     return b"".join(bytes([len(part)]) + part for part in parts)
 
 
-_OF = {"yaml": _yaml, "admission": _admission, "expressions": _expressions, "mcp": _mcp, "xds": _xds}
+_OF = {"yaml": _yaml, "admission": _admission, "expressions": _expressions, "mcp": _mcp, "xds": _xds, **SEEDS}

@@ -21,12 +21,13 @@ from flotilla_galley.distribution.stream import StreamRefused, SubscriberStream
 from flotilla_galley.distribution.xds import XdsStream
 from flotilla_galley.snapshot.snapshot import make_snapshot
 from flotilla_galley.sources.documents import read_objects
-from flotilla_galley.sources.yaml_documents import read_documents
+from flotilla_galley.sources.yaml_documents import YamlDocument, read_documents
 from flotilla_galley.validation.validate import validate_object
 from flotilla_shared.model.expressions import ExpressionError, parse
 from flotilla_shared.notation.values import read_value
 from flotilla_shared.runtime.kube.admission import review
 from flotilla_shared.runtime.metrics import ServiceMetrics
+from tests.fuzz import mixer
 from tests.fuzz.choices import Choices
 from tests.fuzz.objects import any_object
 
@@ -47,8 +48,13 @@ spec: {servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]
 
 def yaml_reader() -> Target:
     def read(data: bytes) -> None:
-        for each in read_documents(data.decode("utf-8", "surrogateescape"), columns=True):
-            assert each.line >= 1
+        text = data.decode("utf-8", "surrogateescape")
+        placed = list(read_documents(text, columns=True))  # by the parser alone
+        assert all(each.line >= 1 for each in placed)
+        for plain, other in zip(read_documents(text), placed, strict=True):
+            assert (type(plain), plain.line) == (type(other), other.line)
+            if isinstance(plain, YamlDocument) and isinstance(other, YamlDocument):
+                assert repr(plain.value) == repr(other.value)
         try:
             read_value(data, 10_000)
         except yaml.YAMLError:
@@ -145,4 +151,5 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "mcp": mcp,
     "xds": xds,
     "expressions": expressions,
+    **mixer.TARGETS,
 }

@@ -12,7 +12,7 @@ import structlog
 
 with (
     contextlib.redirect_stderr(io.StringIO()),  # a line for each module
-    atheris.instrument_imports(include=["flotilla_galley", "flotilla_shared"]),
+    atheris.instrument_imports(include=["flotilla_galley", "flotilla_mixer", "flotilla_shared"]),
 ):
     from tests.fuzz.targets import TARGETS
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flotilla_mixer.config import MixerSettings
 from tests.helm.render import HelmError, named, of_kind, render
 
 REFUSED: list[tuple[str, Any, tuple[str, ...]]] = [
@@ -74,5 +75,41 @@ def test_memory_quotas_need_one_mixer_or_a_word(
     if refuses:
         policy = named(objects, "ValidatingAdmissionPolicy", "istio-mixer-istio-system-memory-quotas")
         (rule,) = policy["spec"]["validations"]
-        assert "memquota" in rule["expression"]
+        assert "object.spec.compiledAdapter != 'memquota'" in rule["expression"]
+        assert "object.kind != 'memquota'" in rule["expression"], "the legacy kind"
+        (matched,) = policy["spec"]["matchConstraints"]["resourceRules"]
+        assert matched["resources"] == ["handlers", "memquotas"]
         assert "mixer.memoryQuotasPerReplica=true" in rule["message"]
+
+
+def test_a_redis_for_all_quotas(helm4: Path) -> None:
+    """The address, who Mixer is to it, and the Secret's files."""
+    given = {"address": "redis.shop:6379", "username": "mixer", "secret": "redis-login", "tls": True}
+    objects = render(helm4, values={f"mixer.redis.{key}": value for key, value in given.items()})
+    pod = named(objects, "Deployment", "istio-mixer")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    settings = {each["name"]: each.get("value") for each in container["env"] if "REDIS" in each["name"]}
+    folder = "/var/run/secrets/flotilla/redis"
+    assert settings == {
+        "FLOTILLA_MIXER_REDIS_ADDRESS": "redis.shop:6379",
+        "FLOTILLA_MIXER_REDIS_USERNAME": "mixer",
+        "FLOTILLA_MIXER_REDIS_PASSWORD_FILE": f"{folder}/password",
+        "FLOTILLA_MIXER_REDIS_TLS": "true",
+        "FLOTILLA_MIXER_REDIS_CA_FILE": f"{folder}/ca.crt",
+    }
+    assert {"name": "redis", "mountPath": folder, "readOnly": True} in container["volumeMounts"]
+    assert {"name": "redis", "secret": {"secretName": "redis-login"}} in pod["volumes"]
+
+
+def test_secrets_that_handlers_name_are_mounted_where_they_may_name_them(helm4: Path) -> None:
+    objects = render(helm4, values={"mixer.adapterSecret": "backends"})
+    pod = named(objects, "Deployment", "istio-mixer")["spec"]["template"]["spec"]
+    assert {"name": "adapters", "secret": {"secretName": "backends"}} in pod["volumes"]
+    (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "adapters"]
+    assert (mount["mountPath"], mount["readOnly"]) == (MixerSettings().secret_folders[0], True)
+
+
+def test_without_an_address_there_is_nothing_of_a_redis(helm4: Path) -> None:
+    text = str(render(helm4, values={"mixer.redis.secret": "redis-login", "mixer.redis.tls": True}))
+    assert "REDIS" not in text
+    assert "redis-login" not in text

@@ -21,6 +21,7 @@ from tests.kube.cluster.layout import layout_of
 from tests.kube.cluster.machine import why_not
 from tests.kube.cluster.node import Node
 from tests.kube.cluster.report import Report
+from tests.kube.flotilla import NAMESPACE as MESH
 from tests.kube.flotilla import Flotilla, until
 
 _CI = os.environ.get("CI") == "true"
@@ -67,6 +68,13 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     cluster.kubectl("create", "namespace", name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def alone(cluster: Cluster) -> None:
+    """No installation is there, as one may be from an earlier run: its Citadel would write its root into every namespace."""
+    if "flotilla" in cluster.helm("list", "-q", "-n", MESH).split():
+        Flotilla(cluster).uninstall()
 
 
 @pytest.fixture(scope="session")

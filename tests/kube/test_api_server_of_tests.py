@@ -138,7 +138,7 @@ async def done_by_the_fake(steps: Callable[[Steps], Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("steps", [writes, lists, watches])
-def test_both_do_the_same(cluster: Cluster, namespace: str, steps: Callable[[Steps], Any]) -> None:
+def test_both_do_the_same(cluster: Cluster, alone: None, namespace: str, steps: Callable[[Steps], Any]) -> None:
     definition = ROOT / "helm" / "flotilla-crds" / "templates" / "workloadentries.networking.istio.io.yaml"
     cluster.kubectl("apply", "--server-side", "-f", str(definition))
     cluster.wait("crd/workloadentries.networking.istio.io", "condition=Established")

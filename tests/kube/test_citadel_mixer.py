@@ -33,7 +33,7 @@ POD = {
 
 
 @pytest.fixture(scope="module")
-def mesh(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+def mesh(cluster: Cluster, alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     name = f"mesh-{uuid4().hex[:8]}"
     cluster.kubectl("create", "namespace", name)
     made = Mesh(cluster, name, tmp_path_factory.mktemp("mesh"))

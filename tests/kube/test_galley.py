@@ -33,7 +33,7 @@ def route(spec: dict[str, Any], name: str = "a", version: str = "v1") -> dict[st
 
 
 @pytest.fixture(scope="module")
-def mesh(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+def mesh(cluster: Cluster, alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     name = f"mesh-{uuid4().hex[:8]}"
     cluster.kubectl("create", "namespace", name)
     cluster.kubectl("apply", "--server-side", "-f", str(ROOT / "helm" / "flotilla-crds" / "templates"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import runpy
 import shutil
@@ -14,7 +15,7 @@ from tests.kube.cluster.cache import TREE
 from tests.kube.cluster.errors import ClusterError
 from tests.kube.cluster.images.build import image_key
 from tests.kube.cluster.images.catalogue import IMAGES, Image, chosen
-from tests.kube.cluster.images.wheels import pins, requirements
+from tests.kube.cluster.images.wheels import native_front, pins, requirements
 
 DOCKERFILES = {image.name: (TREE / image.dockerfile).read_text() for image in IMAGES}
 SERVICES = ("galley", "pilot", "citadel", "mixer")
@@ -43,6 +44,17 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path / "tree"
 
 
+@pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
+def test_what_a_dockerfile_copies_is_there(image: Image) -> None:
+    """Of the tree; the wheels and their constraints are laid beside it."""
+    given = {str(file.relative_to(TREE)) for file in image.files()}
+    given |= {str(folder) for file in given for folder in Path(file).parents} | {"constraints.txt", "wheels"}
+    copies = [line.split()[1:-1] for line in DOCKERFILES[image.name].splitlines() if line.startswith("COPY ")]
+    wanted = [source for copied in copies if not copied[0].startswith("--from") for source in copied]
+    assert wanted
+    assert [source for source in wanted if not fnmatch.filter(given, source)] == []
+
+
 @pytest.mark.parametrize(
     ("changed", "touched"),
     [
@@ -50,6 +62,8 @@ def tree(tmp_path: Path) -> Path:
         ("shared/flotilla_shared/__init__.py", {*SERVICES, "proxy"}),
         ("images/mesh.txt", {*SERVICES, "proxy"}),
         ("images/bookinfo.txt", {"bookinfo"}),
+        ("images/mixer-opa.txt", {"mixer"}),
+        ("images/citadel-native.txt", {"citadel"}),
         ("services/pilot/flotilla_pilot/__main__.py", {"pilot"}),
         ("services/mixer/Dockerfile", {"mixer"}),
         ("agent/flotilla_agent/__main__.py", {"proxy"}),
@@ -76,7 +90,23 @@ def test_other_wheels_make_all_images_anew(tree: Path, wheels: Path) -> None:
     assert all(image_key(image, wheels, tree) != before[image.name] for image in IMAGES)
 
 
-@pytest.mark.parametrize("name", ["mesh.txt", "bookinfo.txt"])
+def test_a_front_of_the_same_version_that_was_made_anew_makes_images_anew(tree: Path, wheels: Path) -> None:
+    """The wheel's name says nothing of its sources; the folder's does."""
+    assert not native_front(wheels)
+    (wheels / "flotilla_mesh_native-0.1.0-cp311-abi3-linux_x86_64.whl").touch()
+    assert native_front(wheels)
+    before = {image.name: image_key(image, wheels, tree) for image in IMAGES}
+    later = wheels.rename(wheels.with_name("later"))
+    assert all(image_key(image, later, tree) != before[image.name] for image in IMAGES)
+
+
+def test_images_with_ports_of_batch_functions_take_the_native_front() -> None:
+    takers = {image.name for image in IMAGES if image.has("native")}
+    assert takers == {"citadel", "mixer"}
+    assert {name for name, text in DOCKERFILES.items() if "ARG EXTRAS=" in text} == takers
+
+
+@pytest.mark.parametrize("name", sorted(file.name for file in (TREE / "images").glob("*.txt")))
 def test_the_lists_of_libraries_are_as_the_rooms_say(name: str) -> None:
     text = runpy.run_path(str(TREE / "images" / "libraries.py"))["text"](name)
     assert (TREE / "images" / name).read_text() == text, "write them anew: python images/libraries.py"

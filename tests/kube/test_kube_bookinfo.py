@@ -63,7 +63,7 @@ def test_all_calls_are_counted_by_both_sides_exactly(bookinfo: Bookinfo) -> None
     """With the workload's own version, though the three of reviews share a service account."""
     bookinfo.configure("reviews-v3")
     try:
-        until(lambda: set(bookinfo.versions(5)) == {"v3"}, "reviews v3 for everybody")
+        until(lambda: set(bookinfo.versions(15)) == {"v3"}, "reviews v3 for everybody")
         before = settled(bookinfo)
         bookinfo.versions(COUNT)
         expected = Counter[Edge]()

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
+from flotilla_shared.runtime.front import FRONT_HELP, FrontChoice
 from flotilla_shared.runtime.settings import ServiceSettings
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -48,6 +49,7 @@ class CitadelSettings(ServiceSettings):
     """What Citadel can be told, beside what every service can."""
 
     port: int = Field(8060, ge=0, le=65535, description="port of the certificate service (0: any free one)")
+    front: FrontChoice = Field("auto", description=FRONT_HELP)
     store_dir: Path = Field(Path("citadel"), description="folder with the root's certificate and private key (0600)")
     publish_root_file: Path | None = Field(
         None, description="file to write the root certificate to; default root-cert.pem in store_dir"

@@ -79,6 +79,7 @@ class Signing:
             batch={METHOD: self.service},
             # What is a little too long gets our sentence; what is far too long is not read at all.
             max_receive_bytes=4 * MAX_REQUEST_BYTES,
+            front=settings.front,
         )
         self._watch_expiry(counted)
 

@@ -53,6 +53,15 @@ CHECK_SECONDS = 5
 """As 1.4 waited; Envoy's own default is 200 ms."""
 REPORT_SECONDS = 10
 """How often a connection that goes on is reported, as in 1.4."""
+REPORTED_HEADERS = (
+    "content-type",
+    "traceparent",
+    "b3",
+    *(f"x-b3-{name}" for name in ("traceid", "spanid", "parentspanid", "sampled", "flags")),
+)
+"""Of requests, beside those that every entry has. Envoy must be told each by name: what a call is, and the trace that it is
+part of, as W3C and Zipkin write it.
+"""
 DENIED = "UAEX"
 
 _TAGS = {
@@ -130,7 +139,7 @@ def http_reports(mesh: MeshOptions, direction: str) -> list[Any]:
     if report is None or not mesh.mixer.http_reports:
         return []
     settings = HttpGrpcAccessLogConfig(
-        common_config=_common(report, direction, _HTTP_TAGS), additional_request_headers_to_log=["content-type"]
+        common_config=_common(report, direction, _HTTP_TAGS), additional_request_headers_to_log=REPORTED_HEADERS
     )
     return [AccessLog(name=HTTP_REPORT, typed_config=pack(settings))]
 
@@ -167,10 +176,15 @@ def true_grpc_status() -> LocalReplyConfig:
 
 def _grpc(server: MixerServer, metadata: Mapping[str, str]) -> GrpcService:
     return GrpcService(
-        envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=cluster_name(server)),
+        envoy_grpc=_envoy_grpc(server),
         timeout=Duration(seconds=CHECK_SECONDS),
         initial_metadata=list(_headers(metadata)),
     )
+
+
+def _envoy_grpc(server: MixerServer) -> GrpcService.EnvoyGrpc:
+    """Without an authority Envoy gives the cluster's name, whose `|` no URI may have: strict servers refuse it."""
+    return GrpcService.EnvoyGrpc(cluster_name=cluster_name(server), authority=server.host)
 
 
 def _headers(metadata: Mapping[str, str]) -> Iterable[HeaderValue]:
@@ -181,6 +195,6 @@ def _common(server: MixerServer, direction: str, tags: Mapping[str, str]) -> Com
     return CommonGrpcAccessLogConfig(
         log_name=direction,
         transport_api_version=ApiVersion.V3,
-        grpc_service=GrpcService(envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=cluster_name(server))),
+        grpc_service=GrpcService(envoy_grpc=_envoy_grpc(server)),
         custom_tags=[CustomTag(tag=tag, value=value) for tag, value in sorted(tags.items())],
     )

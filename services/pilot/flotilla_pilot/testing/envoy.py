@@ -62,12 +62,12 @@ KEPT_THOUGH_AGED = "RouteAction.max_grpc_timeout"
 def refusal(binary: Path, compiled: Compiled, folder: Path) -> str:
     """What Envoy has against everything of a proxy; empty if it takes it without a warning of age.
 
-    `folder` is where the bootstrap is written.
+    `folder` is where the bootstrap is written, and what the configuration names without a whole path (access logs).
     """
-    path = folder / "bootstrap.json"
+    path = folder.absolute() / "bootstrap.json"
     node = Node(id="sidecar~127.0.1.1~a.default~default.svc.cluster.local", cluster="test")
     path.write_text(json_format.MessageToJson(static_bootstrap(compiled, node)))
-    command = [str(binary), "--mode", "validate", "-c", str(path), "--disable-hot-restart", "-l", "warning"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+    command = [str(binary.absolute()), "--mode", "validate", "-c", str(path), "--disable-hot-restart", "-l", "warning"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
     aged = [line for line in ended.stderr.splitlines() if "deprecated" in line and KEPT_THOUGH_AGED not in line]
     return ended.stderr + ended.stdout if ended.returncode or aged else ""

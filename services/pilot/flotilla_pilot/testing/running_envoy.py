@@ -129,13 +129,16 @@ class RunningEnvoy:
         self.log = folder / "envoy.log"
 
     async def __aenter__(self) -> Self:
-        file = self._folder / "bootstrap.json"
+        folder = self._folder.absolute()  # also of files that a configuration names without a whole path
+        file = folder / "bootstrap.json"
         file.write_text(json.dumps(self._bootstrap))
         file.chmod(0o600)
         arguments = ["-c", str(file), "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
         arguments += ["--drain-time-s", str(self._drain_seconds)]
         with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(str(self._binary), *arguments, stdout=log, stderr=log)
+            self._process = await asyncio.create_subprocess_exec(
+                str(self._binary.absolute()), *arguments, cwd=folder, stdout=log, stderr=log
+            )
         limits = httpx.Limits(max_keepalive_connections=0)  # a test that asks leaves no connection behind
         self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", trust_env=False, limits=limits)
         return self

@@ -14,7 +14,7 @@ from typing import Any
 from tests.kube.cluster.cache import TREE, cache_folder, key_of, only_one
 from tests.kube.cluster.images.buildah import base_reference, buildah
 from tests.kube.cluster.images.catalogue import Image
-from tests.kube.cluster.images.wheels import pins
+from tests.kube.cluster.images.wheels import native_front, pins
 from tests.kube.cluster.report import Report
 
 # Trees that differ take turns with one layout.
@@ -23,7 +23,7 @@ KEPT_BUILDS = 4
 
 def image_key(image: Image, wheels: Path, tree: Path = TREE) -> str:
     """Changes with anything that the image is made of."""
-    words = (base_reference(), pins(wheels), *(str(file.relative_to(tree)) for file in image.files(tree)))
+    words = (base_reference(), wheels.name, pins(wheels), *(str(file.relative_to(tree)) for file in image.files(tree)))
     return key_of(image.files(tree), *words)
 
 
@@ -41,7 +41,8 @@ def build(image: Image, key: str, base: str, wheels: Path, report: Report, tree:
         with only_one(cache_folder() / "libraries.lock"):  # the long part: whoever else needs it waits and finds it
             _bud(image, base, Path(context), "--target", "libraries")
         reference = f"{image.reference.rpartition(':')[0]}:{key}"
-        _bud(image, base, Path(context), "--tag", reference)
+        extras = "native" if native_front(wheels) and image.has("native", tree) else ""
+        _bud(image, base, Path(context), "--tag", reference, "--build-arg", f"EXTRAS={extras}")
         with only_one(layout_folder().with_suffix(".lock")):
             layout = f"oci:{layout_folder()}:{name}"
             buildah("push", "--quiet", "--disable-compression", "--format", "oci", reference, layout)

@@ -12,7 +12,16 @@ from tests.kube.cluster.errors import ClusterError
 PREFIX = "localhost/flotilla"
 TAG = "test"
 MESH = "images/mesh.txt"
-NOT_IN_IMAGES = ("tests", "__pycache__", ".venv", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis")
+NOT_IN_IMAGES = (
+    "tests",
+    "__pycache__",
+    ".venv",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    "target",
+)
 
 
 @dataclass(frozen=True)
@@ -26,10 +35,15 @@ class Image:
     def reference(self) -> str:
         return f"{PREFIX}/{self.name}:{TAG}"
 
+    def has(self, extra: str, tree: Path = TREE) -> bool:
+        """Whether its Dockerfile takes this extra."""
+        return (tree / "images" / f"{self.name}-{extra}.txt").exists()
+
     def files(self, tree: Path = TREE) -> Iterator[Path]:
         """All that the image is made of, aside of its base, and of the wheels with their constraints."""
         yield tree / self.dockerfile
         yield tree / self.libraries
+        yield from sorted((tree / "images").glob(f"{self.name}-*.txt"))  # what it may have beside that
         for room in self.rooms:
             yield from files_of(tree / room)
 
