@@ -32,11 +32,19 @@ def pytest_configure(config: pytest.Config) -> None:
     cancel_all = runners._cancel_all_tasks  # type: ignore[attr-defined]
 
     def noting(loop: asyncio.AbstractEventLoop) -> None:
+        _let_calls_end(loop)
         _leaked_tasks.extend(_describe(task) for task in asyncio.all_tasks(loop))
         cancel_all(loop)
 
     runners._cancel_all_tasks = noting  # type: ignore[attr-defined]
     config.add_cleanup(lambda: setattr(runners, "_cancel_all_tasks", cancel_all))
+
+
+def _let_calls_end(loop: asyncio.AbstractEventLoop) -> None:
+    """A call's client may have its answer, and its server be stopped, a moment before gRPC's own threads let go of the call."""
+    calls = {task for task in asyncio.all_tasks(loop) if type(task.get_coro()).__module__.startswith("_cython")}
+    if calls:
+        loop.run_until_complete(asyncio.wait(calls, timeout=PATIENCE_SECONDS))
 
 
 def pytest_collection_finish() -> None:
