@@ -3,37 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-from flotilla_mixer.testing.statsd_server import StatsdServer
-from telemetry_backends.telling import Backend, tell
-
-DESTINATION = re.compile(r"bookinfo\.calls;(?:.*;)?destination=(\w+)(?:;.*)?")
+from telemetry_backends.statsd import Statsd
+from telemetry_backends.telling import tell
 
 
-class Dogstatsd(Backend):
-    def __init__(self, folder: Path, mixer: str) -> None:
-        super().__init__(folder, mixer)
-        self._server = StatsdServer(folder)
-
-    def start(self) -> None:
-        self._server.start()
-
-    def stop(self) -> None:
-        self._server.stop()
-
-    def params(self) -> Mapping[str, Any]:
-        return {"address": f"127.0.0.1:{self._server.port}"}
-
-    def calls(self) -> Mapping[str, int]:
-        found: Counter[str] = Counter()
-        for name, count in dict(self._server.counters).items():
-            if told := DESTINATION.fullmatch(name):
-                found[told[1]] += int(count)
-        return found
+class Dogstatsd(Statsd):
+    CALLS = re.compile(r"bookinfo\.calls;(?:.*;)?destination=(\w+)(?:;.*)?")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from typing import Any
 from flotilla_mixer.testing.statsd_server import StatsdServer
 from telemetry_backends.telling import Backend, tell
 
-CALLS = re.compile(r"bookinfo\.calls\.(\w+)\.\d+")
-
 
 class Statsd(Backend):
+    CALLS = re.compile(r"bookinfo\.calls\.(\w+)\.\d+")
+    """A counter's name, with the service that was called."""
+
     def __init__(self, folder: Path, mixer: str) -> None:
         super().__init__(folder, mixer)
         self._server = StatsdServer(folder)
@@ -31,7 +32,7 @@ class Statsd(Backend):
     def calls(self) -> Mapping[str, int]:
         found: Counter[str] = Counter()
         for name, count in dict(self._server.counters).items():
-            if told := CALLS.fullmatch(name):
+            if told := self.CALLS.fullmatch(name):
                 found[told[1]] += int(count)
         return found
 
