@@ -14,8 +14,9 @@ import pytest
 
 from flotilla_shared.runtime import front as fronts
 from flotilla_shared.runtime.batches import Call
-from flotilla_shared.runtime.front import MOST_TAKEN, FrontMissing, Refusals, TallyBounds, use_front
+from flotilla_shared.runtime.front import MOST_TAKEN, FrontMissing, Refusals, use_front
 from flotilla_shared.runtime.serving import GrpcServer
+from flotilla_shared.runtime.tallies import TallyBounds
 from flotilla_shared.testing.certificates import CertificateAuthorityForTests, StaticIdentity
 from flotilla_shared.testing.native import needs_native
 

@@ -20,7 +20,6 @@ from flotilla_mixer.dispatch.failures import Failures
 from flotilla_mixer.kit.adapter import CheckCall, InstanceSpec
 from flotilla_mixer.kit.dispatches import DispatchCounts
 from flotilla_mixer.kit.results import CheckResult
-from flotilla_mixer.kit.tallies import Distribution
 from flotilla_mixer.metrics import MixerMetrics
 from flotilla_mixer.servers.rpc_counts import BOUNDS
 from flotilla_mixer.sources.swap import Swap
@@ -29,6 +28,7 @@ from flotilla_mixer.testing.native import NativeClient
 from flotilla_mixer.testing.running import Running
 from flotilla_shared.runtime.front import MethodTally
 from flotilla_shared.runtime.metrics import ServiceMetrics
+from flotilla_shared.runtime.tallies import Distribution
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "mixer-metrics.md"
 CLIENT = NativeClient(222)

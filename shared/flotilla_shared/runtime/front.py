@@ -19,6 +19,7 @@ from flotilla_shared.runtime.batches import BatchFunction, Call
 from flotilla_shared.runtime.http import BindError
 from flotilla_shared.runtime.identity import Certificate, IdentitySource
 from flotilla_shared.runtime.logs import get_logger
+from flotilla_shared.runtime.tallies import MethodTally, TallyBounds
 
 try:
     import flotilla_native
@@ -67,33 +68,12 @@ class Refusals:
 
 
 @dataclass(frozen=True, slots=True)
-class TallyBounds:
-    """Upper bounds of the histograms in `tallies`: milliseconds, and bytes."""
-
-    milliseconds: Sequence[float] = ()
-    sizes: Sequence[float] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class FrontSettings:
     """The longest message, what is refused, and what is counted."""
 
     most_bytes: int
     refusals: Refusals
     bounds: TallyBounds
-
-
-@dataclass(frozen=True, slots=True)
-class MethodTally:
-    """What has become of one method's calls, since the start. Histograms: values up to each bound and above the last, and
-    the sum of all.
-    """
-
-    method: str
-    completed: Mapping[str, int]
-    milliseconds: tuple[Sequence[int], float]
-    received: tuple[Sequence[int], float]
-    sent: tuple[Sequence[int], float]
 
 
 class FrontServer:

@@ -26,6 +26,18 @@ class OpenCalls:
         """The same handler, whose calls are known here."""
         return _Watched(handler, self._begun)
 
+    def begin(self) -> asyncio.Task[Any] | None:
+        """For a handler that is not watched, and tells itself: the call of this task begins. The task is for `end`."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+        return task
+
+    def end(self, task: asyncio.Task[Any] | None) -> None:
+        """The last that the call does."""
+        if task is not None:
+            self._tasks.discard(task)
+
     def _begun(self) -> None:
         task = asyncio.current_task()
         if task is not None and task not in self._tasks:

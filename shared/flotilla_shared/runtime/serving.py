@@ -26,9 +26,7 @@ from flotilla_shared.runtime.front import (
     FrontChoice,
     FrontServer,
     FrontSettings,
-    MethodTally,
     Refusals,
-    TallyBounds,
     use_front,
 )
 from flotilla_shared.runtime.http import BindError
@@ -37,6 +35,7 @@ from flotilla_shared.runtime.logs import get_logger
 from flotilla_shared.runtime.open_calls import OpenCalls
 from flotilla_shared.runtime.peers import Peer, caller_identity, peer_of
 from flotilla_shared.runtime.relay import TlsRelay
+from flotilla_shared.runtime.tallies import MethodTally, TallyBounds
 from flotilla_shared.runtime.tls import KEEPALIVE, MESSAGE_BYTES, Option, server_credentials
 
 __all__ = ["BatchFunction", "Call", "ClientCertificate", "GrpcServer", "Peer", "caller_identity", "peer_of"]
@@ -61,7 +60,7 @@ OPTIONS: tuple[Option, ...] = (
 
 class GrpcServer:
     """Component. `generic_handlers` serve streams, `batch` serves unary methods by full name; `watch` may put something
-    around each of them.
+    around each of the former, and `tallies` count the calls of the latter, within `bounds`.
 
     `port` 0 takes any free one; `bound_port` says which, after start. Start waits for the identity.
 
@@ -101,8 +100,8 @@ class GrpcServer:
         self._calls = OpenCalls()
         self._functions = dict(batch or {})
         self._fronted = bool(batch) and uds is None and use_front(front)
-        handlers = generic_handlers if self._fronted else (*generic_handlers, BatchHandlers(self._functions))
-        self._handlers = [self._calls.watch(watch(each)) for each in handlers]
+        self._handlers = [self._calls.watch(watch(each)) for each in generic_handlers]
+        self._batches = BatchHandlers({} if self._fronted else self._functions, self._calls, bounds)
         self._front_settings = FrontSettings(max_receive_bytes, refusals, bounds)
         self._limits: tuple[Option, ...] = (
             ("grpc.max_receive_message_length", max_receive_bytes),
@@ -165,12 +164,13 @@ class GrpcServer:
 
     def _grpc(self) -> grpc.aio.Server:
         server = grpc.aio.server(options=(*OPTIONS, *self._limits))
-        server.add_generic_rpc_handlers(tuple(self._handlers))
+        # Asked one after the other for every call.
+        server.add_generic_rpc_handlers((self._batches, *self._handlers))
         return server
 
     def tallies(self) -> Sequence[MethodTally]:
-        """What has become of the calls of batch functions, by method; nothing under grpc.aio, where `watch` sees them."""
-        return () if self._front is None else self._front.tallies()
+        """What has become of the calls of batch functions, by method; `watch` does not see those."""
+        return self._batches.tallies() if self._front is None else self._front.tallies()
 
     async def stop(self) -> None:
         """Refuse new calls, let open ones end for the grace, then cancel them."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from flotilla_mixer.dispatch.decision import Decide, Decision
 from flotilla_mixer.dispatch.directives import directive_of
 from flotilla_mixer.dispatch.failures import Failures
-from flotilla_mixer.dispatch.generate import Generation
+from flotilla_mixer.dispatch.generate import GenerateCalls, Generation, hand_over
 from flotilla_mixer.dispatch.handlers import BuiltHandler
 from flotilla_mixer.dispatch.outputs import Outputs
 from flotilla_mixer.dispatch.table import DispatchTable, Group, NamespaceTable
@@ -50,13 +50,20 @@ class CheckDispatcher:
             else:
                 arrived(question if outcome is question.bag else question._replace(bag=outcome))
 
+        calls: GenerateCalls = {}
+        generations = []
         for question in asked:
             table.call_opens()
             generate = table.of(question.namespace(question.bag)).generate
             if generate:
-                Generation(question.bag, self._failures, partial(generated, question)).run(generate)
+                generation = Generation(question.bag, self._failures, partial(generated, question))
+                generation.collect(generate, calls)
+                generations.append(generation)
             else:
                 ready.append(question)
+        hand_over(calls, self._failures)
+        for generation in generations:
+            generation.done()
         together, arrived = ready, partial(self._decide_one, table)
         if together:
             self._decide(table, together)

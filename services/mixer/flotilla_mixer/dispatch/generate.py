@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
 
 from flotilla_mixer.attributes.request import RequestBag
 from flotilla_mixer.attributes.typed import MistypedBag
 from flotilla_mixer.configuration.instances import OUTPUT, Instance
 from flotilla_mixer.dispatch.failures import Failures
+from flotilla_mixer.dispatch.handlers import BuiltHandler
 from flotilla_mixer.dispatch.table import Group
 from flotilla_mixer.expressions.compile import EvaluationError
 from flotilla_mixer.kit.adapter import GenerateCall
 
 Bag = Mapping[str, object]
 Then = Callable[[Bag | str], None]
+GenerateCalls = dict[int, tuple[BuiltHandler, list[GenerateCall]]]
 
 
 class Generation:
@@ -32,15 +33,24 @@ class Generation:
         self._waiting = 1
 
     def run(self, groups: tuple[Group, ...]) -> None:
+        """Ask all of them now."""
+        calls: GenerateCalls = {}
+        self.collect(groups, calls)
+        hand_over(calls, self._failures)
+        self.done()
+
+    def collect(self, groups: tuple[Group, ...], calls: GenerateCalls) -> None:
+        """Add what is to be asked to the calls, for one that asks for several bags at once: `hand_over` the calls, then
+        tell each Generation that it is `done`.
+        """
         for group in groups:
             if not self._failures.holds(group, self._bag):
                 continue
             for target in group.targets:
                 for instance in target.instances:
-                    self._ask(target.handler, instance)
-        self._done()
+                    self._ask(target.handler, instance, calls)
 
-    def _ask(self, built: Any, instance: Instance) -> None:
+    def _ask(self, built: BuiltHandler, instance: Instance, calls: GenerateCalls) -> None:
         try:
             row = instance.row(self._bag)
         except EvaluationError as error:
@@ -48,17 +58,18 @@ class Generation:
             return
         self._waiting += 1
         call = GenerateCall(instance.spec, row, partial(self._take, instance))
-        try:
-            built.handler.generate([call])
-        except Exception as error:  # noqa: BLE001  # an adapter's fault must not end the process
-            call.fail(self._failures.handler(built.config.name, error))
+        found = calls.get(id(built))
+        if found is None:
+            calls[id(built)] = built, [call]
+        else:
+            found[1].append(call)
 
     def _take(self, instance: Instance, outcome: Mapping[str, object] | str) -> None:
         if isinstance(outcome, str):
             self._failure = self._failure or outcome
         else:
             self._bind(instance, outcome)
-        self._done()
+        self.done()
 
     def _bind(self, instance: Instance, given: Mapping[str, object]) -> None:
         """Make attributes of what the handler gave. What is in the bag beside them wins."""
@@ -76,10 +87,22 @@ class Generation:
                 self._failure = self._failure or self._failures.row(instance.spec.name, error)
         self._added = added
 
-    def _done(self) -> None:
+    def done(self) -> None:
+        """One answer more is there, or everything was asked."""
         self._waiting -= 1
         if not self._waiting:
             self._then(self._failure or with_added(self._bag, self._added))
+
+
+def hand_over(calls: GenerateCalls, failures: Failures) -> None:
+    """Ask each handler once."""
+    for built, each in calls.values():
+        try:
+            built.handler.generate(each)
+        except Exception as error:  # noqa: BLE001  # an adapter's fault must not end the process
+            text = failures.handler(built.config.name, error)
+            for call in each:
+                call.fail(text)
 
 
 def _lacking(bag: Bag, names: Iterable[str]) -> list[str]:

@@ -12,8 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from flotilla_mixer.kit.tallies import Distribution
-from flotilla_shared.runtime.front import MethodTally, TallyBounds
+from flotilla_shared.runtime.tallies import Distribution, MethodTally, TallyBounds
 
 # The bounds of OpenCensus' views.
 MILLISECONDS = (
@@ -21,7 +20,7 @@ MILLISECONDS = (
     *(250, 300, 400, 500, 650, 800, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000),
 )
 BYTES = (1024, 2048, 4096, *(4**power for power in range(7, 17)))
-BOUNDS = TallyBounds(MILLISECONDS, BYTES)  # of what a native front counts
+BOUNDS = TallyBounds(MILLISECONDS, BYTES)  # of what a server counts
 METHOD, STATUS = "grpc_server_method", "grpc_server_status"
 PREFIX = "grpc_io_server"
 Behaviour = Callable[[Any, Any], Awaitable[Any]]
@@ -65,7 +64,7 @@ class RpcCounts(Collector):
         self._fronts.append(tallies)
 
     def watch(self, handler: grpc.GenericRpcHandler) -> grpc.GenericRpcHandler:
-        """The same handler, whose calls are counted."""
+        """The same handler of streams, whose calls are counted."""
         return _Watched(handler, self)
 
     def of(self, method: str) -> _OfMethod:
@@ -118,29 +117,7 @@ class _Watched(grpc.GenericRpcHandler):
 
 
 def _counting(handler: Any, counts: _OfMethod) -> Any:
-    if handler.unary_unary is not None:
-        return handler._replace(unary_unary=_unary(handler.unary_unary, counts))
     return handler._replace(stream_unary=_timed(handler.stream_unary, counts))
-
-
-def _unary(behaviour: Behaviour, counts: _OfMethod) -> Behaviour:
-    """As `_timed`, and with the bytes; one coroutine and not two, for it is around every Check."""
-
-    async def call(request: Any, context: Any) -> Any:
-        counts.received.add(len(request))
-        began, status = time.perf_counter(), "CANCELLED"
-        try:
-            response = await behaviour(request, context)
-            status = "OK"
-            counts.sent.add(len(response))
-            return response
-        except Exception:
-            status = _code(context)
-            raise
-        finally:
-            counts.ended(status, time.perf_counter() - began)
-
-    return call
 
 
 def _timed(behaviour: Behaviour, counts: _OfMethod) -> Behaviour:

@@ -32,27 +32,25 @@ class KubernetesHandler:
     def generate(self, calls: Sequence[GenerateCall]) -> None:
         for call in calls:
             source_uid, source_ip, destination_uid, destination_ip, port = call.row[:5]
-            outputs = {**self._outputs("source", source_uid, source_ip)}
-            outputs |= self._outputs("destination", destination_uid, destination_ip, port)
+            source = self._find(source_uid, source_ip)
+            destination = self._find(destination_uid, destination_ip)
+            outputs: dict[str, object] = {} if source is None else outputs_of("source", source, None)
+            if destination is not None:
+                outputs |= outputs_of("destination", destination, port)
             call.answer(outputs)
 
     def close(self) -> None:
         pass
 
-    def _outputs(
-        self, side: str, uid: str | None, address: bytes | None, port: int | None = None
-    ) -> Mapping[str, object]:
-        found = self._find(text_of(uid), address if isinstance(address, bytes) else b"")
-        return outputs_of(side, found, port) if found is not None else {}
-
-    def _find(self, uid: str, address: bytes) -> KnownWorkload | None:
+    def _find(self, uid: object, address: object) -> KnownWorkload | None:
         """By the uid if there is one, and else by the address; what a uid does not find is not found by the address."""
         if uid:
-            if not uid.startswith(SCHEME) and _is_address(uid):
-                return self._environment.workload_at(uid)
-            name, dot, namespace = uid.removeprefix(SCHEME).rpartition(".")
+            name = text_of(uid)
+            if not name.startswith(SCHEME) and _is_address(name):
+                return self._environment.workload_at(name)
+            name, dot, namespace = name.removeprefix(SCHEME).rpartition(".")
             return self._environment.workload_named(namespace, name) if dot else None
-        text = _address(address)
+        text = _address(address) if isinstance(address, bytes) else ""
         return self._environment.workload_at(text) if text else None
 
 
