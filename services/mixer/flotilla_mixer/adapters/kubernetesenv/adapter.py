@@ -6,7 +6,7 @@ It asks Mixer's own index of workloads, which is made of Pods or of WorkloadEntr
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
